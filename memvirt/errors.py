@@ -1,0 +1,76 @@
+"""The errors that memvirt raises on purpose, each written for the person who reads it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggest(word: str, choices: Iterable[str]) -> str:
+    """Name the nearest choice, or all of them where none is near.
+
+    Parameters
+    ----------
+    word : str
+        What was written.
+    choices : iterable of str
+        What could have been written.
+    """
+    known = sorted(set(choices))
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"choose from {', '.join(known)}" if known else ""
+
+
+class MemvirtError(Exception):
+    """Base of every error that is the user's to mend; its text is one line."""
+
+
+class ConfigError(MemvirtError):
+    """A key, or a value of a key, that cannot be.
+
+    Parameters
+    ----------
+    key : str
+        The dotted config key, as written on the command line.
+    value : object
+        What it was set to.
+    why : str
+        The reason, in plain words.
+    choices : iterable of str, optional
+        What it may be; the nearest is suggested.
+    """
+
+    def __init__(self, key: str, value: object, why: str, choices: Iterable[str] = ()) -> None:
+        self.key, self.value, self.why, self.choices = key, value, why, tuple(choices)
+        hint = suggest(str(value), self.choices) if self.choices else ""
+        super().__init__(f"{key}={value}: {why}" + (f"; {hint}" if hint else ""))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[object, ...]]:
+        return type(self), (self.key, self.value, self.why, self.choices)
+
+
+class TraceError(MemvirtError):
+    """A trace file that is missing, truncated or malformed.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    where : str
+        The place in it: ``line 12``, ``byte 80``; empty for the file as a whole.
+    why : str
+        The reason.
+    """
+
+    def __init__(self, path: str, where: str, why: str) -> None:
+        self.path, self.where, self.why = str(path), where, why
+        super().__init__(f"{path}{', ' + where if where else ''}: {why}")
+
+    def __reduce__(self) -> tuple[type[TraceError], tuple[str, str, str]]:
+        return type(self), (self.path, self.where, self.why)
+
+
+class CapacityError(MemvirtError):
+    """The simulated machine ran out of something that it may not take back."""

@@ -1,0 +1,77 @@
+"""The one decorator for compiled kernels, with a cache that can't be stale.
+
+numba looks only at a kernel's own file to decide whether its cached code is fresh, so an edited policy
+would go on returning its old answers. Here the cache directory is named by a hash of every source that
+can enter a kernel: memvirt's own and each plug-in's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba import njit
+
+from memvirt.policy import plugin_packages
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def sources_digest(places: Iterable[Path]) -> str:
+    """Hash Python sources, files or all that lie below a folder, by path and content."""
+    digest = hashlib.blake2b(digest_size=16)
+    for place in places:
+        for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
+            digest.update(str(path.relative_to(place.parent)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+#: What every kernel can contain, besides the rooms' own folders.
+CORE = ("types.py", "policy.py", "jit.py")
+ROOMS = ("workload", "memory", "tlb", "mmu")
+
+
+@cache
+def code_digest(rooms: tuple[str, ...] = ROOMS) -> str:
+    """Hash of the code that some rooms' results can depend on: memvirt's sources and its plug-ins'.
+
+    Parameters
+    ----------
+    rooms : tuple of str
+        Folders below the package.
+    """
+    here = Path(__file__).parent
+    places = [here / name for name in (*CORE, *rooms)]
+    for package in plugin_packages():
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.submodule_search_locations:
+            places += [Path(place) for place in spec.submodule_search_locations]
+    return sources_digest(places)
+
+
+def _cache_directory() -> str:
+    chosen = os.environ.get("MEMVIRT_CACHE_DIR")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    base = Path(chosen) if chosen else home / "memvirt"
+    place = base / "numba" / f"{numba.__version__}-{code_digest()}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        place = Path(tempfile.gettempdir()) / f"memvirt-{os.getuid()}" / place.name
+        place.mkdir(parents=True, exist_ok=True)
+    return str(place)
+
+
+numba.config.CACHE_DIR = _cache_directory()  # type: ignore[attr-defined]
+
+
+def kernel(function: F) -> F:
+    """Compile a function with numba, its machine code cached on disk."""
+    return njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]

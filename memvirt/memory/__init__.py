@@ -1,0 +1,218 @@
+"""The memory room: where each page is, and what happened when.
+
+It owns the machine's clock and the order of events. Guests allocate gVA→gPA, the host gPA→hPA, a host
+that promised more than it has takes pages back, and all of it comes out as a schedule and a list of events.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.errors import CapacityError, ConfigError
+from memvirt.jit import kernel
+from memvirt.memory.config import MemoryConfig
+from memvirt.memory.guest import OK, guest_map
+from memvirt.memory.layout import FrameLayout, PageLayout, lay_out_frames, lay_out_pages
+from memvirt.memory.loop import host_loop
+from memvirt.memory.setup import SHARE, build
+from memvirt.memory.state import COUNTERS, DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, NOTHING, Now, World
+from memvirt.types import (
+    EVENT,
+    ORDERS,
+    RUN,
+    Counters,
+    Event,
+    Frames,
+    Machine,
+    Nodes,
+    Schedule,
+    Space,
+    Tables,
+    Trace,
+)
+
+__all__ = ["COUNTERS", "MemoryConfig", "run"]
+
+SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT)
+MOST_EPOCHS = 1 << 16
+
+
+@kernel
+def _first_touches(pages: NDArray[np.uint32], seen: NDArray[np.uint8], order: NDArray[np.uint32], count: int) -> int:
+    for page in pages:
+        if not seen[page]:
+            seen[page] = 1
+            order[count] = page
+            count += 1
+    return count
+
+
+@kernel
+def _map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
+    base = world.vms[now.vm].page_base
+    for page in order:
+        if world.pages[base + page].frame == NOTHING:
+            status = guest_map(world, now, base + page)
+            if status != OK:
+                return status  # type: ignore[no-any-return]
+    return OK
+
+
+def _prefault(world: World, traces: list[Trace]) -> None:
+    """Map every page that a trace touches, VM after VM, in the order of first touch; no event, no count, no time."""
+    world.clock[0].quiet = 1
+    for vm, trace in enumerate(traces):
+        size = trace.pages.vpn.size
+        seen, order, count = np.zeros(size, np.uint8), np.empty(size, np.uint32), 0
+        for chunk in trace.chunks:
+            count = _first_touches(chunk.page, seen, order, count)
+            if count == size:
+                break
+        actor = int(np.flatnonzero(world.actors.vm == vm)[0])
+        node = int(world.cpus.node[world.actors.cpu[actor]])
+        now = Now(vm, 0, 0, node, 0, 0, 0, 0.0)
+        _check(_map_all(world, now, order[:count]), vm, world)
+    world.clock[0].quiet = 0
+    world.clock[0].device_ns = 0.0
+
+
+def _check(status: int, vm: int, world: World) -> None:
+    if status == GUEST_FULL:
+        limit = int(world.vms.limit[vm])
+        raise CapacityError(f"VM {vm} touches more than its vms.memory of {limit} pages of 4 KiB")
+    if status == HOST_FULL:
+        frames = int(world.vms.resident.sum())
+        raise CapacityError(f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room")
+
+
+def _refill(world: World, traces: list[Trace], actor: int) -> None:
+    actors = world.actors
+    start = int(actors.position[actor])
+    window = world.window
+    stop = min(start + window.page.shape[1], int(actors.total[actor]))
+    trace, vcpu, vcpus = traces[int(actors.vm[actor])], int(actors.vcpu[actor]), int(actors.vcpus[actor])
+    at = start
+    while at < stop:
+        share, offset = divmod(at, SHARE)
+        end = stop if vcpus == 1 else min(stop, (share + 1) * SHARE)
+        source = at if vcpus == 1 else (share * vcpus + vcpu) * SHARE + offset
+        part = trace.read(source, source + end - at)
+        piece = slice(at - start, end - start)
+        window.page[actor, piece], window.line[actor, piece], window.gap[actor, piece] = part
+        at = end
+    actors.begin[actor], actors.filled[actor] = start, stop
+
+
+def _more_epochs(world: World, vm: int) -> World:
+    vms, epochs, names = world.counts.shape
+    if 2 * epochs > MOST_EPOCHS:
+        raise ConfigError("epoch.time", "", f"VM {vm} passes through more than {MOST_EPOCHS} epochs; make them longer")
+    return world._replace(counts=np.concatenate([world.counts, np.zeros((vms, epochs, names), np.int64)], axis=1))
+
+
+def _drive(world: World, traces: list[Trace]) -> tuple[World, NDArray[np.void], NDArray[np.void]]:
+    runs, events = [np.zeros(0, RUN)], [np.zeros(0, EVENT)]
+    clock = world.clock[0]
+    while True:
+        status, who = host_loop(world)
+        if status in (LOG_FULL, DONE):
+            runs.append(np.asarray(world.runs[: clock.runs]).copy())
+            events.append(np.asarray(world.events[: clock.events]).copy())
+            clock.runs = clock.events = 0
+            if status == DONE:
+                return world, join_runs(np.concatenate(runs)), np.concatenate(events)
+        elif status == MORE_EPOCHS:
+            world = _more_epochs(world, who)
+        elif status in (GUEST_FULL, HOST_FULL):
+            _check(status, who, world)
+        else:
+            _refill(world, traces, who)
+
+
+def join_runs(runs: NDArray[np.void]) -> NDArray[np.void]:
+    """Make one run of neighbours that one would be, so that the schedule doesn't tell when the log was emptied."""
+    if runs.size < 2:
+        return runs
+    goes_on = np.ones(runs.size, bool)
+    goes_on[0] = False
+    for name in ("vm", "cpu", "asid", "epoch"):
+        goes_on[1:] &= runs[name][1:] == runs[name][:-1]
+    goes_on[1:] &= runs["start"][1:] == runs["start"][:-1] + runs["length"][:-1]
+    starts = np.flatnonzero(~goes_on)
+    joined = runs[starts].copy()
+    lengths = np.add.reduceat(runs["length"].astype(np.int64), starts)
+    if lengths.max() >= 1 << 31:
+        return runs
+    joined["length"] = lengths
+    return joined
+
+
+def _space(pages: PageLayout, config: MemoryConfig, world: World) -> Space:
+    usual = pages.order if config.dimensions == 1 else np.uint8(max(ORDERS.get(config.host.page_size, 9), 0))
+    known = np.asarray(world.pages.host_order)
+    host_order = np.where(known == 255, usual, known).astype(np.uint8)
+    return Space(pages.base, pages.vpn.astype(np.uint64), pages.asid.astype(np.uint16), pages.order, host_order)
+
+
+def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
+    """Simulate guests' and host's memory over the whole of all traces.
+
+    Parameters
+    ----------
+    config : MemoryConfig
+    traces : list of Trace
+        One a VM.
+
+    Returns
+    -------
+    Machine
+
+    Raises
+    ------
+    CapacityError
+        If a guest touches more than its memory, or the host is full and reclaim makes no room.
+    ConfigError
+        For what only the traces show to be impossible.
+    """
+    pages: PageLayout = lay_out_pages(config, traces)
+    frames: FrameLayout = lay_out_frames(config, pages)
+    world = build(config, traces, pages, frames)
+    if config.host.prefault and not config.guest.prefault and config.dimensions == 2:
+        raise ConfigError("host.prefault", True, "needs guest.prefault=true: the host backs what the guest has mapped")
+    if config.guest.prefault:
+        _prefault(world, traces)
+    frame_of_page = world.pages.frame.astype(np.uint32)
+    hfn_of_frame = world.frames.hfn.astype(np.uint32)
+    order_of_frame = world.frames.order.astype(np.uint8)
+    world, runs, events = _drive(world, traces)
+    used = int(world.bumps.block[-1])
+    guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)
+    shootdowns = events[np.isin(events["kind"], SEEN_BY_TLB)]
+    shootdowns["hfn"] = shootdowns["frame"] = 0
+    epochs = int(world.vms.epoch.max()) + 1
+    node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)
+    first_used = world.cpus.label >= 0
+    node_of_cpu[world.cpus.label[first_used]] = world.cpus.node[first_used]
+    return Machine(
+        space=_space(pages, config, world),
+        schedule=Schedule(
+            runs, int(world.clock[0].merged), epochs, node_of_cpu.size, len(traces)
+        ),
+        shootdowns=shootdowns,
+        frames=Frames(
+            guest_levels=config.guest.levels,
+            host_levels=int(world.rules[0].host_levels),
+            dimensions=config.dimensions,
+            frame_base=frames.base,
+            guest=Tables(pages.row, guest_frames[pages.table]),
+            host=Tables(np.arange(int(frames.base[-1]), dtype=np.uint32) >> np.uint32(9), world.host_tables.hfn.astype(np.uint32)[world.host_rows]),
+            frame_of_page=frame_of_page,
+            hfn_of_frame=hfn_of_frame,
+            order_of_frame=order_of_frame,
+            host_frames=used,
+            changes=events[events["kind"] != Event.PREEMPT],
+        ),
+        nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, config.numa.nodes),
+        counters=Counters(COUNTERS, world.counts[:, :epochs].copy()),
+    )

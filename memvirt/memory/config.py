@@ -1,0 +1,131 @@
+"""Config sections of the memory room: VMs, guest, host, clock, epochs, NUMA, overcommit, reclaim."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from memvirt.config import Choice, PageSize, Section, Size, TimeNs
+
+AnyPageSize = PageSize | Literal["thp"]
+
+
+class Vms(Section):
+    """The virtual machines.
+
+    ``count`` identical ones, or ``members``: one mapping a VM, whose ``workload`` (an option's name or
+    keys to change), ``memory`` and ``vcpus`` replace the common ones.
+    """
+
+    count: int = Field(1, ge=1, le=4096)
+    memory: Size | None = None
+    vcpus: int = Field(1, ge=1, le=256)
+    members: list[dict[str, Any]] | None = None
+
+
+class Guest(Section):
+    """The guest's paging.
+
+    ``thp``: an aligned 2 MiB region is one page if the workload touches at least ``thp_fill`` of it (traces
+    carry no VMAs; this stands in for the rule that one must cover it) and the guest's memory isn't
+    fragmented there, which a share ``fragmentation`` of regions is.
+    """
+
+    page_size: AnyPageSize = "4K"
+    levels: Literal[4, 5] = 4
+    prefault: bool = False
+    thp_fill: float = Field(0.5, ge=0, le=1)
+    fragmentation: float = Field(0.0, ge=0, le=1)
+
+
+class Host(Section):
+    """The host's paging behind the guests; 0 levels are an identity host that costs nothing, for tests."""
+
+    page_size: AnyPageSize = "4K"
+    levels: Literal[0, 4, 5] = 4
+    prefault: bool = False
+    fragmentation: float = Field(0.0, ge=0, le=1)
+
+
+class Clock(Section):
+    """Time: what an instruction and a fault without I/O take, and how often VMs take turns in the simulation."""
+
+    ns_per_instruction: TimeNs = Field(0.25, gt=0)
+    minor_fault: TimeNs = Field(500.0, ge=0)
+    quantum: int = Field(1024, ge=1)
+    daemon_speedup: float = Field(1.0, gt=0)
+
+
+class Epoch(Section):
+    """The grain of ``epochs.parquet``: every so many accesses of a VM, or every so much of its time."""
+
+    accesses: int | None = Field(None, ge=1)
+    time: TimeNs | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _one(self) -> Epoch:
+        if self.accesses is not None and self.time is not None:
+            raise ValueError("set epoch.accesses or epoch.time, not both")
+        return self
+
+
+class Numa(Section):
+    """Nodes, the CPUs of each, and where pages, tables and vCPUs go."""
+
+    nodes: int = Field(1, ge=1, le=64)
+    cpus_per_node: int = Field(8, ge=1, le=1024)
+    placement: Choice
+    scheduler: Choice
+    page_tables: str = "as_data"
+    slice: TimeNs = Field(3e6, gt=0)
+
+
+class Overcommit(Section):
+    """Promised memory over host frames for data (1 if neither is given), or those frames themselves."""
+
+    ratio: float | None = Field(None, gt=0)
+    host_memory: Size | None = Field(None, gt=0)
+    charge_tables: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Overcommit:
+        if self.ratio is not None and self.host_memory is not None:
+            raise ValueError("set overcommit.ratio or overcommit.host_memory, not both")
+        return self
+
+
+class Reclaim(Section):
+    """How the host takes memory back, and the swap device.
+
+    One request at a time moves over the device at ``bandwidth`` (bytes a second); its latency adds to a
+    read that a VM waits for, while writes go on behind it.
+    """
+
+    name: str
+    replacement: Choice
+    read_latency: TimeNs = Field(80e3, ge=0)
+    bandwidth: Size = Field(2 << 30, gt=0)
+
+
+class MemoryConfig(Section):
+    """All that the memory room reads.
+
+    ``dimensions`` comes from the mode's traits (1: the VMs are processes of the host); ``memory`` and
+    ``vcpus`` hold one value a VM, ``warmup`` as in the workload section.
+    """
+
+    dimensions: Literal[1, 2]
+    memory: list[Size | None]
+    vcpus: list[int]
+    warmup: list[float]
+    guest: Guest
+    host: Host
+    clock: Clock
+    epoch: Epoch
+    numa: Numa
+    overcommit: Overcommit
+    reclaim: Reclaim
+    keep_mapped: bool = False
+    """Ignore the workload's unmaps: for the baseline that a slowdown is measured against."""
+    seed: int = 0

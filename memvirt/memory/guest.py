@@ -1,0 +1,135 @@
+"""The guest's side: mapping a page at its first touch, and unmapping it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memvirt.jit import kernel
+from memvirt.memory.frames import back, install, release, take_page, take_table
+from memvirt.memory.log import count, log_event
+from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
+from memvirt.memory.placement import choose_node
+from memvirt.memory.state import FOR_DATA, FOR_TABLE, GUEST_FULL, HOST_FULL, MINOR_FAULTS, NOTHING, ONE, ZERO, Now, World
+from memvirt.types import Event
+
+GUEST_MAP, GUEST_UNMAP, DROP = map(np.int64, (Event.GUEST_MAP, Event.GUEST_UNMAP, Event.DROP))
+TABLE_WRITE = np.int64(Event.TABLE_WRITE)
+OK = -1
+
+
+@kernel
+def add_tables(world: World, now: Now, page: int) -> int:
+    """Allocate the tables that the guest lacks to map a page, root first; their number, -1 if the host is full."""
+    mapped = world.pages[page]
+    lowest = np.int64(mapped.order) // 9
+    new = ZERO
+    for level in range(world.guest_rows.shape[1] - 1, lowest - 1, -1):
+        table = world.guest_tables[world.guest_rows[mapped.row, level]]
+        if table.frame == NOTHING:
+            number = take_small(world.bumps, 2 * now.vm, world.rules[0].table_area, world.rules[0].block)
+            table.frame = world.vms[now.vm].frame_base + number
+            if world.rules[0].dimensions == 1:
+                taken = take_table(world, now)
+                if taken < 0:
+                    return -1
+                table.hfn = taken
+            new += 1
+    return new
+
+
+@kernel
+def back_new(world: World, now: Now, page: int, new: int) -> bool:
+    """Have the host back what the guest's kernel writes in a fault: its ``new`` tables, and the page that it clears."""
+    mapped = world.pages[page]
+    lowest = np.int64(mapped.order) // 9
+    for level in range(lowest + new - 1, lowest - 1, -1):
+        frame = np.int64(world.guest_tables[world.guest_rows[mapped.row, level]].frame)
+        if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_TABLE):
+            return False
+    frame = np.int64(mapped.frame)
+    return world.frames[frame].hfn != NOTHING or back(world, now, frame, NOTHING, FOR_DATA)
+
+
+@kernel
+def note_host_order(world: World, now: Now, page: int) -> None:
+    """Record what size of host page lies behind a mapping, and say so where it isn't what it was at first."""
+    mapped = world.pages[page]
+    host_order = np.int64(world.frames[mapped.frame].order)
+    if mapped.host_order == 255:
+        mapped.host_order = host_order
+    elif mapped.host_order != host_order:
+        log_event(world, now, DROP, page, ZERO, ZERO, ZERO, host_order, now.vm)
+
+
+@kernel
+def guest_map(world: World, now: Now, page: int) -> int:
+    """Handle a guest page fault: new tables root first, a data frame, and host frames behind them.
+
+    In two dimensions the guest's kernel writes the tables and clears the page, and so makes the host back
+    them, before the access is tried again. Returns `OK`, `GUEST_FULL` or `HOST_FULL`.
+    """
+    vm, mapped = now.vm, world.pages[page]
+    order = np.int64(mapped.order)
+    size = 1 << order
+    if world.vms[vm].used + size > world.vms[vm].limit:
+        return GUEST_FULL
+    new = add_tables(world, now, page)
+    if new < 0:
+        return HOST_FULL
+    head = guest_frame(world, vm, order)
+    world.vms[vm].used += size
+    for number in range(mapped.first, mapped.end):
+        other = world.pages[number]
+        other.frame = head + (other.vpn & (size - 1))
+        world.frames[other.frame].page = number
+    hfn = ZERO
+    if world.rules[0].dimensions == 1:
+        node = choose_node(world.policies.placement, now.node, world.nodes.size)
+        hfn = take_page(world, now, node, order)
+        if hfn < 0:
+            return HOST_FULL
+        for part in range(head, head + size):
+            world.frames[part].order = order
+        install(world, now, head, order, hfn, ONE)
+        hfn += np.int64(mapped.frame) - head
+    event = world.clock[0].events
+    log_event(world, now, GUEST_MAP, page, np.int64(mapped.frame), hfn, new, ZERO, vm)
+    count(world, vm, now.epoch, MINOR_FAULTS, ONE)
+    prepared = world.clock[0].quiet and not world.rules[0].host_prefault
+    if world.rules[0].dimensions == 2 and not prepared and not back_new(world, now, page, new):
+        return HOST_FULL
+    if not world.clock[0].quiet:
+        world.events[event].order = world.frames[mapped.frame].order
+    for number in range(mapped.first, mapped.end):
+        note_host_order(world, now, number)
+    return OK
+
+
+@kernel
+def guest_unmap(world: World, now: Now, page: int) -> None:
+    """Unmap a page (all of its larger page); its frames are free for the guest, or for the host in one dimension."""
+    mapped = world.pages[page]
+    if mapped.frame == NOTHING:
+        return
+    order = np.int64(mapped.order)
+    head = np.int64(mapped.frame) - (np.int64(mapped.vpn) & ((1 << order) - 1))
+    log_event(world, now, GUEST_UNMAP, page, np.int64(mapped.frame), ZERO, np.int64(mapped.end) - np.int64(mapped.first), order, now.vm)
+    for number in range(mapped.first, mapped.end):
+        other = world.pages[number]
+        log_event(world, now, DROP, number, ZERO, ZERO, ZERO, np.int64(world.frames[other.frame].order), now.vm)
+        world.frames[other.frame].page = NOTHING
+        other.frame = NOTHING
+    if world.rules[0].dimensions == 1:
+        release(world, head)
+    free_guest_frame(world, now.vm, head, order)
+    world.vms[now.vm].used -= 1 << order
+
+
+@kernel
+def table_write(world: World, now: Now, page: int) -> None:
+    """Rewrite the table entry of a mapped page, as mprotect would; its translation must be loaded again."""
+    frame = world.pages[page].frame
+    if frame == NOTHING:
+        return
+    log_event(world, now, TABLE_WRITE, page, np.int64(frame), ZERO, ONE, np.int64(world.pages[page].order), now.vm)
+    log_event(world, now, DROP, page, ZERO, ZERO, ZERO, np.int64(world.frames[frame].order), now.vm)

@@ -1,0 +1,178 @@
+"""What is known before the first access: page sizes, table numbers, sizes of arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.errors import ConfigError
+from memvirt.memory.config import MemoryConfig
+from memvirt.memory.random import scramble
+from memvirt.types import FIRST_FRAME, ORDERS, Trace
+
+BLOCK = 512  #: frames of a 2 MiB block, and entries of a table
+
+
+class PageLayout(NamedTuple):
+    """The pages of all VMs and how their guests map them; arrays as in `GuestSide`."""
+
+    base: NDArray[np.int64]
+    vm: NDArray[np.int64]
+    vpn: NDArray[np.int64]
+    asid: NDArray[np.int64]
+    order: NDArray[np.uint8]
+    first_page: NDArray[np.uint32]
+    end_page: NDArray[np.uint32]
+    row: NDArray[np.uint32]
+    table: NDArray[np.uint32]
+    tables: int
+
+
+class FrameLayout(NamedTuple):
+    """How many frames there are of each kind.
+
+    Attributes
+    ----------
+    base : (vms + 1,) int64
+        First global guest frame of each VM.
+    limit, promised : (vms,) int64
+        Each VM's memory in pages, and the same in whole host pages.
+    capacity : (nodes,) int64
+        Host frames for data.
+    unit : int
+        Frames of the larger host page.
+    """
+
+    base: NDArray[np.int64]
+    limit: NDArray[np.int64]
+    promised: NDArray[np.int64]
+    capacity: NDArray[np.int64]
+    unit: int
+
+
+def radix_tables(groups: list[NDArray[np.int64]], number: NDArray[np.int64], levels: int) -> tuple[NDArray[np.uint32], int]:
+    """Number the tables of radix trees.
+
+    Parameters
+    ----------
+    groups : list of (rows,) int64
+        What tells one tree from another; rows of one tree stand together, ascending in ``number``.
+    number : (rows,) int64
+        Which lowest-level table of its tree each row is.
+    levels : int
+
+    Returns
+    -------
+    table : (rows, levels) uint32
+        Number of the table above (and at) each row, level 0 first.
+    count : int
+    """
+    table = np.empty((number.size, levels), np.uint32)
+    count = 0
+    for level in range(levels):
+        part = number >> (9 * level)
+        new = np.ones(number.size, bool)
+        same = part[1:] == part[:-1]
+        for group in groups:
+            same &= group[1:] == group[:-1]
+        new[1:] = ~same
+        table[:, level] = count + np.cumsum(new) - 1
+        count += int(new.sum())
+    return table, count
+
+
+def _ranges(new: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """First index, end and number of the range that each element lies in, where ``new`` marks the starts."""
+    number = np.cumsum(new) - 1
+    starts = np.flatnonzero(new)
+    ends = np.append(starts[1:], new.size)
+    return starts[number], ends[number], number
+
+
+def _starts(keys: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    new = np.ones(keys[0].size, bool)
+    new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    return new
+
+
+def chance(seed: int, *keys: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A number in [0, 1) for each element, from its keys alone."""
+    total = np.full(keys[0].size, seed, np.uint64)
+    for key in keys:
+        total = scramble(key.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ total)
+    return np.asarray((total >> np.uint64(11)) / 2.0**53, np.float64)
+
+
+def lay_out_pages(config: MemoryConfig, traces: list[Trace]) -> PageLayout:
+    """Decide each guest page's size, and number the guest's tables."""
+    sizes = [trace.pages.vpn.size for trace in traces]
+    base = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    vm = np.repeat(np.arange(len(traces)), sizes)
+    raw = np.concatenate([trace.pages.vpn for trace in traces])
+    asid = np.concatenate([trace.pages.asid for trace in traces]).astype(np.int64)
+    levels = config.guest.levels
+    if raw.size and int(raw.max()) >> (9 * levels):
+        reach = 12 + 9 * levels
+        raise ConfigError("guest.levels", levels, f"the trace touches addresses beyond the {reach} bits that {levels} levels translate")
+    vpn = raw.astype(np.int64)
+    order = np.zeros(vpn.size, np.uint8)
+    size = config.guest.page_size
+    if size == "thp":
+        first, end, number = _ranges(_starts([vm, asid, vpn >> 9]))
+        heads = np.unique(first)
+        whole = (end - first)[heads] >= config.guest.thp_fill * BLOCK
+        luck = chance(config.seed, vm[heads], asid[heads], vpn[heads] >> 9)
+        order[(whole & (luck >= config.guest.fragmentation))[number]] = ORDERS["2M"]
+    else:
+        order[:] = ORDERS[size]
+    first, end, _ = _ranges(_starts([vm, asid, vpn >> order.astype(np.int64)]))
+    _, _, row = _ranges(_starts([vm, asid, vpn >> 9]))
+    heads = np.flatnonzero(_starts([vm, asid, vpn >> 9]))
+    table, tables = radix_tables([vm[heads], asid[heads]], vpn[heads] >> 9, levels)
+    return PageLayout(
+        base, vm, vpn, asid, order, first.astype(np.uint32), end.astype(np.uint32), row.astype(np.uint32), table, tables
+    )
+
+
+def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
+    """Bound each VM's guest frames, and share the host's frames out to its nodes."""
+    vms = len(config.memory)
+    large_host = config.dimensions == 2 and config.host.page_size != "4K"
+    host_order = ORDERS.get(config.host.page_size, 9) if large_host else 0
+    unit = 1 << (host_order if config.dimensions == 2 else ORDERS.get(config.guest.page_size, 9))
+    block = max(BLOCK, 1 << host_order)
+    heads = np.flatnonzero(pages.first_page == np.arange(pages.vpn.size))
+    table_vm = np.zeros(pages.tables, np.int64)
+    table_vm[pages.table] = pages.vm[np.flatnonzero(_starts([pages.row.astype(np.int64)]))][:, None]
+    tables = np.bincount(table_vm, minlength=vms)
+    limit, promised, spans = np.zeros(vms, np.int64), np.zeros(vms, np.int64), np.zeros(vms, np.int64)
+    align = max(block, unit)
+    for vm in range(vms):
+        mine = heads[pages.vm[heads] == vm]
+        order = pages.order[mine].astype(np.int64)
+        small = int((order == 0).sum())
+        large = int((1 << order[order > 0]).sum())
+        wish = config.memory[vm]
+        limit[vm] = small + large if wish is None else wish >> 12
+        blocks = -(-(FIRST_FRAME + small) // block) + (-(-int(tables[vm]) // block))
+        need = limit[vm]
+        if large_host:
+            # data pages start in mid-block, and the small areas' blocks may part the large pages
+            need = (-(-(FIRST_FRAME + small) // block) + -(-large // block) + (blocks if 0 < large < block else 0)) * block
+        promised[vm] = max(need, -(-int(limit[vm]) // unit) * unit if large_host else limit[vm])
+        widest = int(1 << order.max()) if order.size else 1
+        span = FIRST_FRAME + (blocks + 3) * block + (small + int(tables[vm])) + large + (blocks + 2) * widest
+        spans[vm] = -(-span // align) * align
+    base = np.concatenate([[0], np.cumsum(spans)]).astype(np.int64)
+    total = int(promised.sum())
+    if config.overcommit.host_memory is not None:
+        frames = config.overcommit.host_memory >> 12
+    else:
+        frames = int(total / (config.overcommit.ratio or 1.0))
+    mixed = (config.host if config.dimensions == 2 else config.guest).page_size == "thp"
+    whole = 1 if mixed else unit
+    parts = np.full(config.numa.nodes, frames // whole // config.numa.nodes, np.int64)
+    parts[: frames // whole % config.numa.nodes] += 1
+    return FrameLayout(base, limit, promised, parts * whole, unit)

@@ -1,0 +1,212 @@
+"""The one host loop: whose turn it is, and what its accesses make the machine do.
+
+The CPU whose clock is behind goes on, for a quantum of accesses or until its vCPU must wait for the swap
+device; so a VM that waits falls behind the others. The loop returns to Python to have a window refilled
+or the log taken away, and goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memvirt.jit import kernel
+from memvirt.memory.frames import back
+from memvirt.memory.guest import OK, guest_map, guest_unmap, table_write
+from memvirt.memory.log import log_event, log_run
+from memvirt.memory.replacement import touch
+from memvirt.memory.state import (
+    ACCESSES,
+    DONE,
+    FOR_DATA,
+    HOST_FULL,
+    INSTRUCTIONS,
+    LOG_FULL,
+    MORE_EPOCHS,
+    NOTHING,
+    REFILL,
+    REMOTE_ACCESSES,
+    RESIDENT_PAGES,
+    STALL_NS,
+    ZERO,
+    Now,
+    World,
+)
+from memvirt.types import WRITE, Event, GuestEvent
+
+SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
+ON_SWITCH, ON_UNMAP = int(GuestEvent.SWITCH), int(GuestEvent.UNMAP)
+FOREVER = 1 << 62
+
+
+@kernel
+def next_actor(world: World) -> int:
+    """Choose the vCPU to run next: that of the CPU that is furthest behind; -1 when all are done."""
+    actors, cpus = world.actors, world.cpus
+    soonest, cpu = np.inf, -1
+    for number in range(actors.size):
+        actor = actors[number]
+        if actor.position < actor.total:
+            time = max(actor.ready, cpus[actor.cpu].clock)
+            if time < soonest or (time == soonest and actor.cpu < cpu):
+                soonest, cpu = time, actor.cpu
+    if cpu < 0:
+        return -1
+    current = cpus[cpu].current
+    chosen = -1
+    for step in range(1, actors.size + 1):  # round robin, the current one last
+        number = (max(current, 0) + step) % actors.size
+        actor = actors[number]
+        if actor.cpu == cpu and actor.position < actor.total and actor.ready <= soonest:
+            chosen = number
+            break
+    if current >= 0 and soonest < cpus[cpu].slice_end:
+        actor = actors[current]
+        if actor.position < actor.total and actor.ready <= soonest:
+            chosen = current
+    cpus[cpu].clock = soonest
+    return chosen
+
+
+@kernel
+def epoch_and_rest(world: World, vm: int, time: float) -> tuple[int, int]:
+    """Epoch of a VM's next access, and how many accesses of it are left."""
+    guest, rules = world.vms[vm], world.rules[0]
+    if guest.done < guest.warmup:
+        return 0, guest.warmup - guest.done
+    if guest.counted_from < 0:
+        guest.counted_from = time
+    counted = guest.done - guest.warmup
+    if rules.epoch_accesses > 0:
+        return 1 + counted // rules.epoch_accesses, rules.epoch_accesses - counted % rules.epoch_accesses
+    epoch = 1
+    if rules.epoch_ns > 0:
+        epoch = max(guest.epoch, 1 + int((time - guest.counted_from) / rules.epoch_ns))
+    return epoch, FOREVER
+
+
+@kernel
+def guest_events(world: World, now: Now, number: int) -> int:
+    """Carry out what the workload does before its next access; returns how far off the next event is."""
+    actor = world.actors[number]
+    following = actor.event_next
+    while following < actor.event_end and world.own_events[following].at <= actor.position:
+        event = world.own_events[following]
+        page = world.vms[now.vm].page_base + event.page
+        if event.kind == ON_SWITCH:
+            if event.asid != actor.asid:
+                actor.asid = event.asid
+                switched = Now(now.vm, now.cpu, now.label, now.node, event.asid, now.epoch, now.at, now.time_ns)
+                log_event(world, switched, SWITCH, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)
+        elif event.kind == ON_UNMAP:
+            if not world.rules[0].keep_mapped:
+                guest_unmap(world, now, page)
+        else:
+            table_write(world, now, page)
+        following += 1
+        if world.clock[0].events + world.rules[0].margin > world.events.size:
+            break
+    actor.event_next = following
+    return world.own_events[following].at - actor.position if following < actor.event_end else FOREVER
+
+
+@kernel
+def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, int]:
+    """Make up to ``length`` accesses of one vCPU; returns how many were made, and `OK` or what is full."""
+    actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
+    pages, frames, host_frames = world.pages, world.frames, world.host_frames
+    ns_per_instruction, tracked, node = rules.ns_per_instruction, rules.tracked, now.node
+    base = world.vms[now.vm].page_base
+    offset = actor.position - actor.begin
+    numbers, lines, gaps = world.window.page[number], world.window.line[number], world.window.gap[number]
+    time, instructions, remote, last, made, status = now.time_ns, 0, 0, NOTHING, 0, OK
+    clock.awaited_ns = 0.0
+    while made < length:
+        page = base + numbers[offset + made]
+        gap = np.int64(gaps[offset + made])
+        time += gap * ns_per_instruction
+        instructions += gap
+        frame = np.int64(pages[page].frame)
+        if frame == NOTHING or frames[frame].hfn == NOTHING:
+            here = Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time)
+            if frame == NOTHING:
+                status = guest_map(world, here, page)
+                frame = np.int64(pages[page].frame)
+            if status == OK and frames[frame].hfn == NOTHING and not back(world, here, frame, page, FOR_DATA):
+                status = HOST_FULL
+            if status != OK:
+                break
+            time += rules.minor_fault_ns
+            last = NOTHING
+        if tracked:
+            frames[frame].accessed = 1
+            order = np.int64(frames[frame].order)
+            unit = frame >> order << order
+            if unit != last:
+                touch(world.policies.replacement, unit)
+                last = unit
+            if lines[offset + made] & WRITE:
+                frames[unit].dirty = 1
+        if host_frames[frames[frame].hfn].node != node:
+            remote += 1
+        made += 1
+        if clock.awaited_ns > 0.0 or clock.events + rules.margin > world.events.size:
+            break
+    counts = world.counts[now.vm, now.epoch]
+    counts[ACCESSES] += made
+    counts[INSTRUCTIONS] += instructions
+    counts[REMOTE_ACCESSES] += remote
+    if clock.awaited_ns > time:
+        counts[STALL_NS] += np.int64(clock.awaited_ns - time)
+        actor.ready = clock.awaited_ns
+    world.cpus[now.cpu].clock = time
+    return made, status
+
+
+@kernel
+def host_loop(world: World) -> tuple[int, int]:
+    """Run until all VMs are done, or Python must help; returns why, and the vCPU or VM concerned."""
+    clock, rules = world.clock[0], world.rules[0]
+    while True:
+        if clock.events + rules.margin > world.events.size or clock.runs + 1 >= world.runs.size:
+            return LOG_FULL, 0
+        number = next_actor(world)
+        if number < 0:
+            return DONE, 0
+        actor = world.actors[number]
+        position = actor.position
+        if position == actor.filled:
+            return REFILL, number
+        vm, cpu = actor.vm, world.cpus[actor.cpu]
+        epoch, length = epoch_and_rest(world, vm, cpu.clock)
+        if epoch >= world.counts.shape[1]:
+            return MORE_EPOCHS, vm
+        world.vms[vm].epoch = epoch
+        if cpu.label < 0:
+            cpu.label = clock.cpus
+            clock.cpus += 1
+        now = Now(vm, actor.cpu, cpu.label, cpu.node, actor.asid, epoch, clock.merged, cpu.clock)
+        previous = cpu.current
+        if previous != number:
+            cpu.current = number
+            cpu.slice_end = cpu.clock + rules.slice_ns
+            if previous >= 0 and world.actors[previous].vm != vm:
+                log_event(world, now, PREEMPT, NOTHING, ZERO, ZERO, ZERO, ZERO, vm)
+        length = min(length, guest_events(world, now, number))
+        if length <= 0:  # the log ran full among the events
+            continue
+        length = min(length, rules.quantum, actor.filled - position)
+        start = position
+        if actor.vcpus > 1:
+            share = position // rules.share
+            length = min(length, (share + 1) * rules.share - position)
+            start = (share * actor.vcpus + actor.vcpu) * rules.share + position % rules.share
+        now = Now(vm, actor.cpu, cpu.label, cpu.node, actor.asid, epoch, clock.merged, cpu.clock)
+        made, status = access_run(world, now, number, length)
+        if made > 0:
+            log_run(world, now, start, made)
+        actor.position += made
+        world.vms[vm].done += made
+        clock.merged += made
+        world.counts[vm, epoch, RESIDENT_PAGES] = world.vms[vm].resident
+        if status != OK:
+            return status, vm

@@ -1,0 +1,114 @@
+"""Handing out frame numbers and frames: guests' and the host's, small ones and aligned blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from memvirt.jit import kernel
+from memvirt.memory.state import BLOCK, DATA_AREA, NOTHING, SMALL, World
+
+
+@kernel
+def take_large(bumps: Any, row: int, size: int) -> int:
+    """Hand out an aligned block of ``size`` frame numbers."""
+    start = (bumps[row].block + size - 1) // size * size
+    bumps[row].block = start + size
+    return start  # type: ignore[no-any-return]
+
+
+@kernel
+def take_small(bumps: Any, row: int, area: int, block: int) -> int:
+    """Hand out the next frame number of an area, which takes ``block`` of them at a time."""
+    bump = bumps[row + area]
+    if bump.next == bump.end:
+        bump.next = take_large(bumps, row, block)
+        bump.end = bump.next + block
+    frame = bump.next
+    bump.next = frame + 1
+    return frame  # type: ignore[no-any-return]
+
+
+@kernel
+def guest_frame(world: World, vm: int, order: int) -> int:
+    """Take global guest frames for a data page: some that were freed before, or new ones."""
+    guest = world.vms[vm]
+    head = guest.free_large if order > 0 else guest.free_small
+    if head != NOTHING:
+        if order > 0:
+            guest.free_large = world.frames[head].next_free
+        else:
+            guest.free_small = world.frames[head].next_free
+        return np.int64(head)
+    if order > 0:
+        return np.int64(guest.frame_base + take_large(world.bumps, 2 * vm, 1 << order))
+    return np.int64(guest.frame_base + take_small(world.bumps, 2 * vm, DATA_AREA, world.rules[0].block))
+
+
+@kernel
+def free_guest_frame(world: World, vm: int, frame: int, order: int) -> None:
+    """Put a data page's frames on its guest's free list."""
+    guest = world.vms[vm]
+    if order > 0:
+        world.frames[frame].next_free = guest.free_large
+        guest.free_large = frame
+    else:
+        world.frames[frame].next_free = guest.free_small
+        guest.free_small = frame
+
+
+@kernel
+def new_host_frame(world: World, node: int, order: int) -> int:
+    """Hand out host frames that were never used, whatever the capacity for data."""
+    row = 2 * world.vms.size
+    hfn = take_large(world.bumps, row, 1 << order) if order > 0 else take_small(world.bumps, row, DATA_AREA, BLOCK)
+    for part in range(hfn, hfn + (1 << order)):
+        world.host_frames[part].node = node
+    return np.int64(hfn)
+
+
+@kernel
+def free_host_frame(world: World, hfn: int, order: int) -> None:
+    """Put a data frame, or a large page's block, back on its node's list."""
+    node = world.nodes[world.host_frames[hfn].node]
+    if order > 0:
+        world.host_frames[hfn].next_free = node.free_large
+        node.free_large = hfn
+    else:
+        world.host_frames[hfn].next_free = node.free_small
+        node.free_small = hfn
+
+
+@kernel
+def node_frame(world: World, number: int, order: int) -> int:
+    """Take a data frame of a node without reclaim; -1 if there is none."""
+    node = world.nodes[number]
+    if order == 0 and node.free_small != NOTHING:
+        hfn = np.int64(node.free_small)
+        node.free_small = world.host_frames[hfn].next_free
+        return hfn
+    if order > 0 and node.free_large != NOTHING:
+        hfn = np.int64(node.free_large)
+        node.free_large = world.host_frames[hfn].next_free
+        return hfn
+    if node.capacity >= 1 << order:
+        node.capacity -= 1 << order
+        return np.int64(new_host_frame(world, number, order))
+    if order == 0 and node.free_large != NOTHING:  # break a large page's block
+        block = np.int64(node.free_large)
+        node.free_large = world.host_frames[block].next_free
+        for part in range(block + 511, block, -1):
+            free_host_frame(world, part, SMALL)
+        return block
+    return -1
+
+
+@kernel
+def any_host_frame(world: World, first: int, order: int) -> int:
+    """Take a data frame without reclaim, of node ``first`` if it has one; -1 if no node has."""
+    for step in range(world.nodes.size):
+        hfn = node_frame(world, (first + step) % world.nodes.size, order)
+        if hfn >= 0:
+            return np.int64(hfn)
+    return -1

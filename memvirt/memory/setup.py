@@ -1,0 +1,255 @@
+"""Builds the host loop's state from the config and the traces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.config import Choice
+from memvirt.errors import ConfigError
+from memvirt.memory.config import MemoryConfig
+from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
+from memvirt.memory.state import (
+    ACTOR,
+    BUMP,
+    CLOCK,
+    COUNTERS,
+    CPU,
+    FRAME,
+    HOST_FRAME,
+    NODE,
+    NOTHING,
+    OWN_EVENT,
+    PAGE,
+    RULES,
+    TABLE,
+    VM,
+    Policies,
+    Window,
+    World,
+)
+from memvirt.policy import load
+from memvirt.types import EVENT, FIRST_FRAME, GUEST_EVENT, ORDERS, RUN, GuestEvent, Trace
+
+SHARE = 4096  #: accesses dealt to a vCPU at a time
+WINDOW = 1 << 16  #: accesses of a vCPU that the loop sees at a time
+
+
+def make_policy(family: str, choice: Choice, key: str, *args: Any) -> Any:
+    """State of the policy that a config names, its options checked by its own ``make``."""
+    module = load(family, choice.name, key)
+    try:
+        return module.make(*args, **choice.options)
+    except TypeError as wrong:
+        raise ConfigError(key, choice.name, f"its options don't fit: {wrong}") from wrong
+
+
+def records(size: int, dtype: np.dtype[Any]) -> Any:
+    """A table of zeroed records whose fields are attributes, in kernels and in plain Python."""
+    return np.zeros(size, dtype).view(np.recarray)
+
+
+def _bumps(vms: int, block: int) -> NDArray[np.void]:
+    bumps = records(2 * vms + 1, BUMP)
+    bumps.next[::2] = FIRST_FRAME
+    bumps.end[::2] = bumps.block[::2] = block
+    bumps.end[-1] = bumps.block[-1] = 512
+    return bumps
+
+
+def _pages(pages: PageLayout) -> Any:
+    table = records(pages.vpn.size, PAGE)
+    table.vpn, table.first, table.end, table.row = pages.vpn, pages.first_page, pages.end_page, pages.row
+    table.order, table.host_order, table.frame = pages.order, 255, NOTHING
+    return table
+
+
+def _frames(config: MemoryConfig, frames: FrameLayout) -> Any:
+    table = records(int(frames.base[-1]), FRAME)
+    table.hfn = table.page = table.next_free = NOTHING
+    table.vm = np.repeat(np.arange(len(config.memory), dtype=np.uint16), np.diff(frames.base))
+    if config.dimensions == 2:
+        table.order = ORDERS.get(config.host.page_size, 0)
+        if config.host.page_size == "thp":
+            owner = table.vm[::512].astype(np.int64)
+            number = np.arange(owner.size) - frames.base[owner] // 512
+            large = chance(config.seed + 1, owner, number) >= config.host.fragmentation
+            table.order = np.repeat(np.where(large, ORDERS["2M"], 0), 512)
+    return table
+
+
+def _host_rows(config: MemoryConfig, frames: FrameLayout) -> tuple[NDArray[np.uint32], int]:
+    owner = np.repeat(np.arange(len(config.memory)), np.diff(frames.base) // 512)
+    number = np.arange(owner.size) - frames.base[owner] // 512
+    return radix_tables([owner], number, config.host.levels if config.dimensions == 2 else 0)
+
+
+def _tables(count: int) -> Any:
+    tables = records(count, TABLE)
+    tables.frame = tables.hfn = NOTHING
+    return tables
+
+
+def _nodes(frames: FrameLayout) -> Any:
+    nodes = records(frames.capacity.size, NODE)
+    nodes.capacity, nodes.free_small, nodes.free_large = frames.capacity, NOTHING, NOTHING
+    return nodes
+
+
+def _cpus(config: MemoryConfig) -> Any:
+    cpus = records(config.numa.nodes * config.numa.cpus_per_node, CPU)
+    cpus.node = np.arange(cpus.size) // config.numa.cpus_per_node
+    cpus.current = cpus.label = -1
+    return cpus
+
+
+def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
+    vms = records(len(traces), VM)
+    vms.page_base, vms.frame_base, vms.limit = pages.base[:-1], frames.base[:-1], frames.limit
+    vms.free_small = vms.free_large = NOTHING
+    vms.counted_from = -1.0
+    accesses, shares = np.array([trace.accesses for trace in traces]), np.array(config.warmup)
+    vms.warmup = np.minimum(np.where(shares < 1, shares * accesses, shares).astype(np.int64), accesses)
+    return vms
+
+
+def dealt(accesses: int, vcpu: int, vcpus: int) -> int:
+    """How many of a VM's accesses fall to one of its vCPUs."""
+    rounds, rest = divmod(accesses, vcpus * SHARE)
+    return rounds * SHARE + min(max(rest - vcpu * SHARE, 0), SHARE)
+
+
+def own_events(trace: Trace, vcpu: int, vcpus: int) -> NDArray[np.void]:
+    """The trace's events that fall to a vCPU, ``at`` its own count of accesses.
+
+    A vCPU that takes up a share finds its own address space loaded, so each share starts with a switch
+    wherever the VM has several (the loop passes over one that changes nothing).
+    """
+    events = trace.events
+    if vcpus == 1:
+        return events
+    at = events["at"].astype(np.int64)
+    mine = events[(at // SHARE) % vcpus == vcpu]
+    position = mine["at"].astype(np.int64)
+    mine = mine.copy()
+    mine["at"] = position // (SHARE * vcpus) * SHARE + position % SHARE
+    switches = events[events["kind"] == GuestEvent.SWITCH]
+    if switches.size:
+        starts = np.arange(vcpu * SHARE, trace.accesses, SHARE * vcpus)
+        latest = np.searchsorted(switches["at"].astype(np.int64), starts, side="right") - 1
+        extra = np.zeros(starts.size, GUEST_EVENT)
+        extra["at"] = np.arange(starts.size) * SHARE
+        extra["kind"] = GuestEvent.SWITCH
+        extra["asid"] = np.where(latest >= 0, switches["asid"][np.maximum(latest, 0)], trace.pages.asid[0])
+        mine = np.concatenate([extra, mine])
+        mine = mine[np.argsort(mine["at"], kind="stable")]
+    return mine
+
+
+def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
+    numa = config.numa
+    scheduler = load("memory.scheduler", numa.scheduler.name, "numa.scheduler")
+    actors = records(sum(config.vcpus), ACTOR)
+    actors.cpu = scheduler.assign(config.vcpus, numa.nodes, numa.cpus_per_node, **numa.scheduler.options)
+    events = []
+    for number, (vm, vcpu) in enumerate((vm, vcpu) for vm, count in enumerate(config.vcpus) for vcpu in range(count)):
+        actor, trace, vcpus = actors[number], traces[vm], config.vcpus[vm]
+        actor.vm, actor.vcpu, actor.vcpus = vm, vcpu, vcpus
+        actor.total = dealt(trace.accesses, vcpu, vcpus)
+        actor.asid = trace.pages.asid[0] if trace.pages.asid.size else 0
+        events.append(own_events(trace, vcpu, vcpus))
+    every = np.concatenate(events)
+    own = records(every.size, OWN_EVENT)
+    for name in OWN_EVENT.names or ():
+        own[name] = every[name]
+    actors.event_end = np.cumsum([part.size for part in events])
+    actors.event_next[1:] = actors.event_end[:-1]
+    return actors, own
+
+
+def _policies(config: MemoryConfig, frames: FrameLayout) -> Policies:
+    numa, reclaim = config.numa, config.reclaim
+    tables = numa.placement if numa.page_tables == "as_data" else Choice(name=numa.page_tables)
+    items = int(frames.base[-1])
+    return Policies(
+        replacement=make_policy("memory.replacement", reclaim.replacement, "reclaim.replacement", items, config.seed),
+        placement=make_policy("memory.placement", numa.placement, "numa.placement"),
+        table_placement=make_policy("memory.placement", tables, "numa.page_tables"),
+        reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name), "reclaim"),
+    )
+
+
+def _rules(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> Any:
+    rules = records(1, RULES)
+    rule, virtual = rules[0], config.dimensions == 2
+    rule.dimensions, rule.nodes = config.dimensions, config.numa.nodes
+    rule.ns_per_instruction, rule.minor_fault_ns = config.clock.ns_per_instruction, config.clock.minor_fault
+    rule.slice_ns, rule.epoch_ns = config.numa.slice, config.epoch.time or 0.0
+    rule.quantum, rule.epoch_accesses, rule.share = config.clock.quantum, config.epoch.accesses or 0, SHARE
+    rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
+    rule.host_prefault = config.host.prefault or not virtual
+    rule.host_levels = config.host.levels if virtual else 0
+    rule.tracked = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
+    largest = min(frames.unit, int(pages.vpn.size)) + 2
+    rule.margin = 64 + 2 * largest + (8 * largest if rule.tracked else 0)
+    rule.block = max(512, frames.unit) if virtual else 512
+    rule.table_area = virtual and config.host.page_size != "4K"
+    rule.split = virtual and config.host.page_size == "thp"
+    rule.read_latency_ns, rule.ns_per_page = config.reclaim.read_latency, 4096e9 / config.reclaim.bandwidth
+    return rules
+
+
+def first_epochs(config: MemoryConfig, vms: Any, traces: list[Trace]) -> int:
+    """How many epochs to make room for at first: all of them where they are counted in accesses."""
+    if config.epoch.time is not None:
+        return 64
+    counted = max(trace.accesses - int(vm.warmup) for trace, vm in zip(traces, vms, strict=True))
+    grain = config.epoch.accesses
+    return 2 + max(counted - 1, 0) // grain if grain else 2
+
+
+def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> World:
+    """Everything at its start: nothing mapped, nothing backed.
+
+    Raises
+    ------
+    ConfigError
+        For policies that don't exist, and sizes beyond signed 32-bit frame numbers.
+    """
+    host_rows, host_tables = _host_rows(config, frames)
+    data = min(int(frames.capacity.sum()), int(frames.base[-1]))
+    most = FIRST_FRAME + 2 * (data + 2 * frames.unit) + pages.tables * frames.unit + host_tables + 4 * max(512, frames.unit)
+    if max(most, int(frames.base[-1])) > np.iinfo(np.int32).max:
+        raise ConfigError("vms.memory", data << 12, "makes more frames than signed 32-bit frame numbers name")
+    vms = _vms(config, traces, pages, frames)
+    actors, own_events_ = _actors(config, traces)
+    rules = _rules(config, pages, frames)
+    window = max(1, min(WINDOW, int(actors.total.max())))
+    return World(
+        pages=_pages(pages),
+        frames=_frames(config, frames),
+        host_frames=records(most, HOST_FRAME),
+        vms=vms,
+        actors=actors,
+        cpus=_cpus(config),
+        nodes=_nodes(frames),
+        bumps=_bumps(len(traces), int(rules[0].block)),
+        guest_rows=pages.table,
+        host_rows=host_rows,
+        guest_tables=_tables(pages.tables),
+        host_tables=_tables(host_tables),
+        window=Window(
+            np.zeros((actors.size, window), np.uint32),
+            np.zeros((actors.size, window), np.uint8),
+            np.zeros((actors.size, window), np.uint8),
+        ),
+        own_events=own_events_,
+        clock=records(1, CLOCK),
+        rules=rules,
+        runs=records(4096, RUN),
+        events=records(max(1 << 16, 2 * int(rules[0].margin)), EVENT),
+        counts=np.zeros((len(traces), first_epochs(config, vms, traces), len(COUNTERS)), np.int64),
+        policies=_policies(config, frames),
+    )

@@ -1,0 +1,112 @@
+"""One design: the config sections of every room, checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError, model_validator
+
+from memvirt.config import Section
+from memvirt.cost.config import Cpu
+from memvirt.errors import ConfigError, suggest
+from memvirt.memory.config import Clock, Epoch, Guest, Host, Numa, Overcommit, Reclaim, Vms
+from memvirt.mmu.config import Cache, Mmu
+from memvirt.tlb.config import Tlb
+from memvirt.workload.config import Workload
+
+
+class Point(Section):
+    """A point of a sweep, as `conf/config.yaml` lists its groups."""
+
+    workload: Workload
+    vms: Vms
+    guest: Guest
+    host: Host
+    clock: Clock
+    epoch: Epoch
+    numa: Numa
+    overcommit: Overcommit
+    reclaim: Reclaim
+    tlb: Tlb
+    mmu: Mmu
+    cache: Cache
+    cpu: Cpu
+
+    @model_validator(mode="after")
+    def _members(self) -> Point:
+        for number, _ in enumerate(self.vms.members or []):
+            self.member(number)
+        return self
+
+    def member(self, vm: int) -> tuple[Workload, Vms]:
+        """Workload and VM section of one VM, with what `vms.members` says of it."""
+        if self.vms.members is None:
+            return self.workload, self.vms
+        mine = dict(self.vms.members[vm])
+        workload = mine.pop("workload", {})
+        common = {"memory": self.vms.memory, "vcpus": self.vms.vcpus} | mine
+        unknown = set(common) - {"memory", "vcpus"}
+        if unknown:
+            word = sorted(unknown)[0]
+            raise ConfigError(f"vms.members[{vm}].{word}", mine[word], "there is no such key", ["workload", "memory", "vcpus"])
+        if not isinstance(workload, Mapping):
+            raise ConfigError(f"vms.members[{vm}].workload", workload, "must be a mapping of workload keys")
+        whole = dict(workload) if "name" in workload else {**self.workload.model_dump(), **workload}
+        return checked(Workload, whole, f"vms.members[{vm}].workload"), checked(Vms, common, f"vms.members[{vm}]")
+
+    @property
+    def count(self) -> int:
+        """How many VMs there are."""
+        return self.vms.count if self.vms.members is None else len(self.vms.members)
+
+    @classmethod
+    def build(cls, config: Mapping[str, Any]) -> Point:
+        """Check a composed config.
+
+        Raises
+        ------
+        ConfigError
+            Naming the first key that is wrong, as the command line writes it.
+        """
+        return checked(cls, config, "")
+
+
+def _fields(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Names that could stand where an unknown key was found."""
+    current: Any = model
+    for part in path[:-1]:
+        field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
+        if field is None:
+            return []
+        kinds = [field.annotation, *get_args(field.annotation)]
+        current = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return list(current.model_fields) if current is not None else []
+
+
+def checked(model: type[Any], config: Mapping[str, Any], where: str) -> Any:
+    """Validate a section, turning pydantic's first complaint into one line about one key."""
+    try:
+        return model.model_validate(dict(config))
+    except ValidationError as wrong:
+        problems = wrong.errors()
+        first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+        path = tuple(part for part in first["loc"] if isinstance(part, str) and "[" not in part and part not in _TAGS)
+        key = ".".join(part for part in (where, *path) if part)
+        if first["type"] == "extra_forbidden":
+            hint = suggest(str(path[-1]), _fields(model, path))
+            raise ConfigError(key, first["input"], "there is no such key" + (f"; {hint}" if hint else "")) from None
+        if first["type"] == "missing":
+            raise ConfigError(key, "", "must be set") from None
+        if "ctx" in first and isinstance(first["ctx"].get("error"), ConfigError):
+            raise first["ctx"]["error"] from None
+        choices = first.get("ctx", {}).get("expected", "") if first["type"] == "literal_error" else ""
+        if choices:
+            names = [word.strip(" '") for word in choices.replace(" or ", ",").split(",")]
+            raise ConfigError(key, first["input"], "is none of its values", names) from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(key, first["input"] if not isinstance(first["input"], dict) else "", message) from None
+
+
+#: What pydantic adds to the path of a value that may be of several types.
+_TAGS = {"int", "float", "str", "constrained-int", "constrained-float", "bool", "none"}

@@ -1,0 +1,111 @@
+"""How a policy, found by the name of its file, enters a compiled kernel.
+
+A family is a folder of one-file policies with a few *verbs*: generic functions that each policy
+implements for its own type of state. Plain Python picks the implementation by `functools.singledispatch`;
+a kernel picks it while it is compiled, by numba's type of the state. So a kernel is written once, calls
+``touch(state, …)``, and is compiled once for each policy; neither closures nor rebound globals are
+involved, which numba's disk cache would get wrong.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.resources
+import pkgutil
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from numba.extending import overload
+
+from memvirt.errors import ConfigError
+
+PLUGINS = "memvirt.plugins"  #: entry-point group; each entry names a package laid out like memvirt itself
+
+
+def verb(stub: Callable[..., Any]) -> Any:
+    """Make a generic function that dispatches on the type of its first argument, in Python and in kernels.
+
+    Parameters
+    ----------
+    stub : function
+        Gives the name and the documentation; its body is the default (usually: raise NotImplementedError).
+
+    Returns
+    -------
+    function
+        With `functools.singledispatch`'s ``register``. The first argument of every implementation must
+        be annotated with a NamedTuple type of the policy's own.
+    """
+    generic = functools.singledispatch(stub)
+
+    def choose(state: Any, *args: Any) -> Callable[..., Any] | None:
+        cls = getattr(state, "instance_class", None)
+        chosen = generic.dispatch(cls) if cls is not None else stub
+        return None if chosen is stub else chosen
+
+    overload(generic, strict=False)(choose)
+    return generic
+
+
+def plugin_packages() -> list[str]:
+    """Names of the installed packages that add policies through the `PLUGINS` entry points."""
+    return sorted({entry.value for entry in importlib.metadata.entry_points(group=PLUGINS)})
+
+
+def _rooms(family: str) -> list[str]:
+    return [f"{package}.{family}" for package in ["memvirt", *plugin_packages()]]
+
+
+def names(family: str) -> list[str]:
+    """Names of a family's policies: the files of its folder, memvirt's and each plug-in's.
+
+    Parameters
+    ----------
+    family : str
+        Dotted folder below the package, such as ``tlb.replacement``.
+    """
+    found = set()
+    for room in _rooms(family):
+        try:
+            package = importlib.import_module(room)
+        except ModuleNotFoundError:
+            continue
+        found |= {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
+    return sorted(found)
+
+
+def load(family: str, name: str, key: str | None = None) -> ModuleType:
+    """Import the policy of that name.
+
+    Parameters
+    ----------
+    family, name : str
+        Folder and file.
+    key : str, optional
+        The config key to blame; the family itself if not given.
+
+    Raises
+    ------
+    ConfigError
+        If no such file exists. Only names of files in the family's folders are ever imported.
+    """
+    known = names(family)
+    if name not in known:
+        raise ConfigError(key or family, name, f"there is no such {family.rpartition('.')[2]}", known)
+    for room in _rooms(family):
+        try:
+            module = importlib.import_module(f"{room}.{name}")
+        except ModuleNotFoundError as missing:
+            if missing.name is not None and f"{room}.{name}".startswith(missing.name):
+                continue
+            raise
+        # numba mangles a kernel's symbol from the bare name of its argument types: two policies that
+        # both call their type `State` would silently share one compiled body.
+        for item in vars(module).values():
+            if isinstance(item, type) and issubclass(item, tuple) and item.__module__ == module.__name__:
+                item.__name__ = f"{module.__name__}.{item.__qualname__}".replace(".", "_")
+        return module
+    raise ConfigError(key or family, name, "its file could not be imported", known)

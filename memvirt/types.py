@@ -1,0 +1,343 @@
+"""What crosses from one room to the next: dtypes, shapes and units.
+
+The field's words are used throughout: ``vpn`` is a guest-virtual, ``gfn`` a guest-physical and ``hfn``
+a host-physical frame number, all in units of 4 KiB; ``order`` is log2 of a page's size in 4 KiB pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAGE_BITS = 12  #: log2 of the bytes in a base page
+LINE_BITS = 6  #: log2 of the bytes in a cache line, and of the lines in a base page
+LEVEL_BITS = 9  #: log2 of the entries in one page table
+ENTRIES_PER_LINE_BITS = 3  #: log2 of the 8-byte entries in one cache line
+FIRST_FRAME = 0x100  #: the first frame that a guest or a host hands out
+ORDERS = {"4K": 0, "2M": 9, "1G": 18}  #: page sizes by name
+NONE = 0xFFFFFFFF  #: no page, no frame, no table (in a uint32 array)
+WRITE = 0x80  #: the bit of ``Accesses.line`` that says the access is a write
+LINE_MASK = 0x3F  #: the bits of ``Accesses.line`` that name the line
+CHUNK = 1 << 20  #: accesses that a room looks at in one step
+
+
+class Accesses(NamedTuple):
+    """A stretch of one VM's trace.
+
+    Attributes
+    ----------
+    page : (n,) uint32
+        Row of the page in the VM's `Pages`.
+    line : (n,) uint8
+        64-byte line within the page (0..63), with `WRITE` set for a write.
+    gap : (n,) uint8
+        Instructions from the previous access to this one, this one's own included.
+    """
+
+    page: NDArray[np.uint32]
+    line: NDArray[np.uint8]
+    gap: NDArray[np.uint8]
+
+
+class Pages(NamedTuple):
+    """The base pages that one VM's trace can touch, ascending by (asid, vpn).
+
+    A larger page is thus a contiguous range of rows, and an address space too.
+
+    Attributes
+    ----------
+    vpn : (p,) uint64
+        Guest-virtual page number, 4 KiB.
+    asid : (p,) uint16
+        Address space.
+    """
+
+    vpn: NDArray[np.uint64]
+    asid: NDArray[np.uint16]
+
+
+class GuestEvent(IntEnum):
+    """What a workload does besides accessing memory; effective before access ``at`` of its own trace."""
+
+    SWITCH = 1  #: load the address space `asid`
+    UNMAP = 2  #: unmap the page (`page` is a row of `Pages`)
+    TABLE_WRITE = 3  #: rewrite the page-table entry of `page` without changing what it maps
+
+
+GUEST_EVENT = np.dtype([("at", "<u8"), ("kind", "u1"), ("asid", "<u2"), ("page", "<u4")])
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one VM does, from its first access to its last.
+
+    Attributes
+    ----------
+    pages : Pages
+        Every page that may be touched.
+    accesses : int
+        Their number.
+    events : (e,) GUEST_EVENT
+        Ascending in ``at``.
+    chunks : sequence of Accesses
+        `CHUNK` accesses each, the last one shorter; may be generated as it is asked for.
+    """
+
+    pages: Pages
+    accesses: int
+    events: NDArray[np.void]
+    chunks: Sequence[Accesses]
+
+    def read(self, start: int, stop: int) -> Accesses:
+        """Accesses ``start`` to ``stop``; a view where they lie in one chunk."""
+        first, last = start // CHUNK, max(start, stop - 1) // CHUNK
+        parts = []
+        for number in range(first, last + 1):
+            base = number * CHUNK
+            chunk = self.chunks[number]
+            piece = slice(max(start - base, 0), stop - base)
+            parts.append(Accesses(*(column[piece] for column in chunk)))
+        if len(parts) == 1:
+            return parts[0]
+        return Accesses(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class Event(IntEnum):
+    """What happens to the machine between accesses; effective before access ``at`` of the merged order.
+
+    ``page`` is a global page number (`Space.page_base`), or `NONE`; ``frame`` a global guest frame
+    (`Frames.frame_base`). GUEST_MAP, and HOST_MAP and SWAP_IN that name a page, are faults: the walk of
+    access ``at`` runs into them, in the order of the events, and is then tried again.
+    """
+
+    GUEST_MAP = 1  #: the guest maps `page` (all of its larger page) at `frame`; `count` new guest tables
+    HOST_MAP = 2  #: the host backs the host page at `frame` with `hfn`; `count` new host tables; no I/O
+    SWAP_IN = 3  #: as HOST_MAP, the contents read from swap
+    EVICT = 4  #: the host takes the host page at `frame` away; `count` DROPs follow
+    DROP = 5  #: the translation of `page` is no more; `order` is what its host page has from now on
+    SWITCH = 6  #: `vm` loads address space `asid` on `cpu`
+    PREEMPT = 7  #: physical CPU `cpu` goes over to `vm`
+    TABLE_WRITE = 8  #: the guest rewrites the table entry of `page`
+    GUEST_UNMAP = 9  #: the guest unmaps `page` (all of its larger page); `count` DROPs follow
+
+
+#: ``vm``, ``cpu`` and ``epoch`` are those of the access at ``at``; EVICT and its DROPs name the VM that loses.
+EVENT = np.dtype(
+    [
+        ("at", "<u8"),
+        ("page", "<u4"),
+        ("frame", "<u4"),
+        ("hfn", "<u4"),
+        ("count", "<u4"),
+        ("epoch", "<u4"),
+        ("vm", "<u2"),
+        ("asid", "<u2"),
+        ("cpu", "<u2"),
+        ("kind", "u1"),
+        ("order", "u1"),
+    ],
+    align=True,
+)
+
+#: A stretch of the merged order that one vCPU runs on one physical CPU within one epoch: ``at`` in the
+#: merged order, ``start`` in the VM's own trace. Epoch 0 is the warm-up, which no result counts.
+RUN = np.dtype(
+    [
+        ("at", "<u8"),
+        ("start", "<u8"),
+        ("length", "<u4"),
+        ("epoch", "<u4"),
+        ("vm", "<u2"),
+        ("cpu", "<u2"),
+        ("asid", "<u2"),
+    ],
+    align=True,
+)
+
+
+class Traits(NamedTuple):
+    """What a translation mode tells the TLB, as data, so that the TLB knows no mode.
+
+    Attributes
+    ----------
+    entry_size : {'guest', 'smaller'}
+        An entry spans the guest's page, or the smaller of guest and host page.
+    flush_on_switch : bool
+        Loading an address space flushes the VM's entries on that CPU even where they are tagged.
+    host_unmap : {'page', 'vm'}
+        What an EVICT takes out of the TLBs: the pages that it names, or all of the VM's entries.
+    dimensions : {1, 2}
+        1: the VMs are processes of the host, and the guest's tables map straight to host frames.
+    fused : bool
+        Flushes depend on what walks find, so that TLB and MMU are one kernel.
+    """
+
+    entry_size: str = "smaller"
+    flush_on_switch: bool = False
+    host_unmap: str = "page"
+    dimensions: int = 2
+    fused: bool = False
+
+
+class Counters(NamedTuple):
+    """Counts of one room, of one VM and epoch each.
+
+    Attributes
+    ----------
+    names : tuple of str
+    values : (vms, epochs, names) int64
+        Epoch 0 is the warm-up.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.int64]
+
+
+class Tables(NamedTuple):
+    """A radix page table of one dimension, one row for each lowest-level table that it can have.
+
+    Attributes
+    ----------
+    row : (n,) uint32
+        Row of each mapped thing: a global page (guest dimension) or a global guest frame (host dimension).
+    frames : (rows, levels) uint32
+        Frame of the table at each level, level 0 the one whose entries map 4 KiB; `NONE` where a larger
+        page needs none, or none was ever needed. Guest tables hold global guest frames (hfn in one
+        dimension), host tables hfn. The entry of level ``l`` has index ``(number >> 9 * l) & 511``.
+    """
+
+    row: NDArray[np.uint32]
+    frames: NDArray[np.uint32]
+
+
+class Space(NamedTuple):
+    """The pages of all VMs, numbered globally.
+
+    Attributes
+    ----------
+    page_base : (vms + 1,) int64
+        First global page of each VM; page ``g`` of VM ``v`` is row ``g - page_base[v]`` of its `Pages`.
+    vpn : (pages,) uint64
+    asid : (pages,) uint16
+        The `Pages` of all VMs, one after the other.
+    guest_order, host_order : (pages,) uint8
+        Order of the guest's page, and of the host's page behind it when first mapped (equal in one dimension).
+    """
+
+    page_base: NDArray[np.int64]
+    vpn: NDArray[np.uint64]
+    asid: NDArray[np.uint16]
+    guest_order: NDArray[np.uint8]
+    host_order: NDArray[np.uint8]
+
+
+class Schedule(NamedTuple):
+    """The merged order of all VMs' accesses.
+
+    Attributes
+    ----------
+    runs : (r,) RUN
+        ``runs.at`` starts at 0 and leaves no gap.
+    accesses, epochs, cpus, vms : int
+        Length of the merged order; epochs, the warm-up being epoch 0; physical CPUs in use, numbered
+        in the order of their first run; VMs.
+    """
+
+    runs: NDArray[np.void]
+    accesses: int
+    epochs: int
+    cpus: int
+    vms: int
+
+
+class Frames(NamedTuple):
+    """Where pages and tables are, and how that changes.
+
+    Attributes
+    ----------
+    guest_levels, host_levels, dimensions : int
+        The host has no levels in one dimension.
+    frame_base : (vms + 1,) int64
+        First global guest frame of each VM; the gfn of global frame ``f`` is ``f - frame_base[v]``.
+    guest, host : Tables
+        As they stand at the end of the run: a table never moves and is never freed.
+    frame_of_page : (pages,) uint32
+        Global guest frame of each page before access 0, `NONE` if not mapped.
+    hfn_of_frame : (frames,) uint32
+        Host frame of each guest frame before access 0, `NONE` if not backed.
+    order_of_frame : (frames,) uint8
+        Order of the host page behind each guest frame before access 0.
+    host_frames : int
+        One past the last host frame in use, tables included.
+    changes : (e,) EVENT
+        Every event but PREEMPT.
+    """
+
+    guest_levels: int
+    host_levels: int
+    dimensions: int
+    frame_base: NDArray[np.int64]
+    guest: Tables
+    host: Tables
+    frame_of_page: NDArray[np.uint32]
+    hfn_of_frame: NDArray[np.uint32]
+    order_of_frame: NDArray[np.uint8]
+    host_frames: int
+    changes: NDArray[np.void]
+
+
+class Nodes(NamedTuple):
+    """NUMA.
+
+    Attributes
+    ----------
+    node_of_hfn : (host_frames,) uint8
+        Of each host frame, tables included.
+    node_of_cpu : (cpus,) uint8
+    nodes : int
+    """
+
+    node_of_hfn: NDArray[np.uint8]
+    node_of_cpu: NDArray[np.uint8]
+    nodes: int
+
+
+class Machine(NamedTuple):
+    """What the memory room hands on; each field has a digest of its own, and a later room reads only some.
+
+    Attributes
+    ----------
+    space : Space
+    schedule : Schedule
+    shootdowns : (e,) EVENT
+        The EVICT, DROP, SWITCH and PREEMPT events, for the TLBs; no host frame is named in them.
+    frames : Frames
+    nodes : Nodes
+    counters : Counters
+    """
+
+    space: Space
+    schedule: Schedule
+    shootdowns: NDArray[np.void]
+    frames: Frames
+    nodes: Nodes
+    counters: Counters
+
+
+class Walks(NamedTuple):
+    """What the TLB room hands on.
+
+    Attributes
+    ----------
+    offsets : list of (n,) uint32
+        The accesses that missed every TLB: for each `CHUNK` of the merged order, offsets in it, ascending.
+    counters : Counters
+    """
+
+    offsets: list[NDArray[np.uint32]]
+    counters: Counters
