@@ -1,0 +1,98 @@
+"""The TLB room: which accesses find their translation, and which must walk for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.errors import ConfigError
+from memvirt.memory.merge import merged
+from memvirt.policy import load
+from memvirt.tlb.config import Tlb
+from memvirt.tlb.geometry import Level, lay_out_entries, lay_out_level
+from memvirt.tlb.hierarchy import (
+    COUNTERS,
+    EVICT_TAKES_VM,
+    HOST_SIZE_MATTERS,
+    INVALID,
+    PREEMPT_FLUSHES,
+    SWITCH_FLUSHES,
+    Bank,
+    Hierarchy,
+    translate,
+)
+from memvirt.types import CHUNK, Counters, Schedule, Space, Trace, Traits, Walks
+
+__all__ = ["COUNTERS", "Tlb", "build", "run"]
+
+
+def _bank(config: Tlb, number: int, level: Level, cpus: int) -> Bank:
+    policy = load("tlb.replacement", config.replacement.name, "tlb.replacement")
+    ways = sorted({array.associativity for array in config.arrays.values() if array.level == number})
+    try:
+        state = policy.make(max(1, cpus * level.slots), ways, config.seed + number, **config.replacement.options)
+    except TypeError as wrong:
+        raise ConfigError("tlb.replacement", config.replacement.name, f"its options don't fit: {wrong}") from wrong
+    return Bank(np.full(max(1, cpus * level.slots), INVALID, np.uint32), level, state)
+
+
+def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hierarchy:
+    """Empty TLBs for every physical CPU.
+
+    Raises
+    ------
+    ConfigError
+        For a replacement policy that doesn't exist or doesn't fit the geometry.
+    """
+    rules = np.zeros(5, np.int64)
+    rules[EVICT_TAKES_VM] = traits.host_unmap == "vm"
+    rules[SWITCH_FLUSHES] = traits.flush_on_switch or not config.pcid
+    rules[PREEMPT_FLUSHES] = not config.vpid
+    rules[HOST_SIZE_MATTERS] = traits.entry_size == "smaller"
+    banks = [_bank(config, level, lay_out_level(config, level, space), schedule.cpus) for level in (1, 2)]
+    return Hierarchy(
+        first=banks[0],
+        second=banks[1],
+        entries=lay_out_entries(space, traits.entry_size),
+        last=np.full(schedule.cpus, -1, np.int64),
+        base=space.page_base,
+        rules=rules,
+        counts=np.zeros((schedule.vms, schedule.epochs, len(COUNTERS)), np.int64),
+    )
+
+
+def run(
+    config: Tlb,
+    traits: Traits,
+    traces: list[Trace],
+    space: Space,
+    schedule: Schedule,
+    shootdowns: NDArray[np.void],
+    step: int = CHUNK,
+) -> Walks:
+    """Look every access up.
+
+    Parameters
+    ----------
+    config : Tlb
+    traits : Traits
+        What the translation mode asks of a TLB.
+    traces : list of Trace
+    space, schedule, shootdowns
+        As `Machine` has them.
+    step : int
+        Accesses looked up at a time; offsets in the result are relative to such steps.
+    """
+    tlbs = build(config, traits, space, schedule)
+    events: Any = shootdowns.view(np.recarray)
+    offsets = []
+    next_event = 0
+    walks = np.empty(min(step, max(schedule.accesses, 1)), np.uint32)
+    for first in range(0, schedule.accesses, step):
+        part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
+        runs: Any = part.runs.view(np.recarray)
+        found, next_event = translate(tlbs, part.page, runs, events, next_event, first, walks)
+        offsets.append(walks[:found].copy())
+    return Walks(offsets, Counters(COUNTERS, tlbs.counts))

@@ -1,0 +1,97 @@
+"""Which array, set and tag each page has, worked out once for all pages instead of at each access."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.tlb.config import Array, Tlb
+from memvirt.types import ORDERS, Space
+
+NOWHERE = np.int32(-1)  #: no array of the level holds pages of this size
+
+
+class Level(NamedTuple):
+    """One level of a CPU's TLBs.
+
+    Attributes
+    ----------
+    start : (pages, orders) int32
+        First slot of the page's set, for each entry order (4K, 2M, 1G); `NOWHERE` if none holds it.
+    ways, cycles : (slots,) int32
+        Of the array that a slot belongs to.
+    slots : int
+        Of one CPU.
+    """
+
+    start: NDArray[np.int32]
+    ways: NDArray[np.int32]
+    cycles: NDArray[np.int32]
+    slots: int
+
+
+class Entries(NamedTuple):
+    """The entry that translates each page.
+
+    Attributes
+    ----------
+    guest_order, host_order : (pages,) uint8
+        Changed by DROP events.
+    tag : (pages, orders) uint32
+        First global page of the aligned region of each order: unique, since a page has one order at a time.
+    """
+
+    guest_order: NDArray[np.uint8]
+    host_order: NDArray[np.uint8]
+    tag: NDArray[np.uint32]
+
+
+def set_index(number: NDArray[np.uint64], array: Array, index: str) -> NDArray[np.int64]:
+    """Set of each page number: modulo, or the XOR of its lowest two groups of index bits (Skylake's STLB: 7 and 7)."""
+    sets = array.sets
+    if index == "modulo":
+        return (number % np.uint64(sets)).astype(np.int64)
+    bits = np.uint64(sets.bit_length() - 1)
+    return ((number ^ (number >> bits)) & np.uint64(sets - 1)).astype(np.int64)
+
+
+def hash_bit(number: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Parity of a page number: which of two arrays holds it."""
+    folded = number.copy()
+    for shift in (32, 16, 8, 4, 2, 1):
+        folded ^= folded >> np.uint64(shift)
+    return (folded & np.uint64(1)).astype(np.int64)
+
+
+def lay_out_level(config: Tlb, level: int, space: Space) -> Level:
+    """Place every page of every size in the level's arrays."""
+    arrays = [array for array in config.arrays.values() if array.level == level]
+    offsets = np.concatenate([[0], np.cumsum([array.entries for array in arrays])]).astype(np.int64)
+    start = np.full((space.vpn.size, len(ORDERS)), NOWHERE, np.int32)
+    for column, (size, order) in enumerate(ORDERS.items()):
+        holders = [place for place, array in enumerate(arrays) if size in array.page_sizes]
+        number = space.vpn >> np.uint64(order)
+        chosen = hash_bit(number) if len(holders) == 2 else np.zeros(number.size, np.int64)
+        for which, place in enumerate(holders):
+            mine = chosen == which
+            array = arrays[place]
+            start[mine, column] = offsets[place] + set_index(number[mine], array, config.index) * array.associativity
+    ways = np.concatenate([np.full(array.entries, array.associativity, np.int32) for array in arrays] or [np.zeros(1, np.int32)])
+    cycles = np.concatenate([np.full(array.entries, array.hit_cycles, np.int32) for array in arrays] or [np.zeros(1, np.int32)])
+    return Level(start, ways, cycles, int(offsets[-1]))
+
+
+def lay_out_entries(space: Space, entry_size: str) -> Entries:
+    """Tag every page for every size its entry can have."""
+    pages = np.arange(space.vpn.size, dtype=np.uint32)
+    vm = np.searchsorted(space.page_base, pages, side="right") - 1
+    tag = np.empty((space.vpn.size, len(ORDERS)), np.uint32)
+    for column, order in enumerate(ORDERS.values()):
+        number = space.vpn >> np.uint64(order)
+        new = np.ones(pages.size, bool)
+        new[1:] = (vm[1:] != vm[:-1]) | (space.asid[1:] != space.asid[:-1]) | (number[1:] != number[:-1])
+        tag[:, column] = pages[new][np.cumsum(new) - 1]
+    host = space.host_order if entry_size == "smaller" else space.guest_order
+    return Entries(space.guest_order.copy(), host.copy(), tag)

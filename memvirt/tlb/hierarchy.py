@@ -1,0 +1,252 @@
+"""The one loop over a CPU's TLBs: L1, then L2, then a walk; shootdowns and flushes between accesses.
+
+The L2 is looked up on an L1 miss only; a walk fills L2 and L1; an L1 hit doesn't touch the L2 (as TLB;DR,
+USENIX Security'22, finds of Intel's); invalid ways are filled first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.jit import kernel
+from memvirt.tlb.geometry import Entries, Level
+from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.types import Event
+
+COUNTERS = ("l1_tlb_misses", "l2_tlb_misses", "tlb_cycles", "tlb_flushes", "tlb_shootdowns")
+L1_MISSES, L2_MISSES, CYCLES, FLUSHES, SHOOTDOWNS = np.arange(len(COUNTERS))
+EVICT, DROP, SWITCH = np.int64(Event.EVICT), np.int64(Event.DROP), np.int64(Event.SWITCH)
+INVALID = np.uint32(0xFFFFFFFF)
+SCANNED = 16  #: up to so many ways, a search that stops at the hit is fastest
+
+
+class Bank(NamedTuple):
+    """The entries of one level on all CPUs.
+
+    Attributes
+    ----------
+    tags : (cpus * slots,) uint32
+    level : Level
+    policy : State of the replacement policy
+    """
+
+    tags: NDArray[np.uint32]
+    level: Level
+    policy: Any
+
+
+class Hierarchy(NamedTuple):
+    """All TLBs of the machine.
+
+    Attributes
+    ----------
+    first, second : Bank
+    entries : Entries
+    last : (cpus,) int64
+        Tag of each CPU's last access, -1 after anything that may have changed its place.
+    base : (vms + 1,) int64
+        First tag of each VM.
+    rules : (5,) int64
+        Whether an EVICT takes all of the VM's entries, a switch of address space flushes them, a switch of VM
+        flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass.
+    counts : (vms, epochs, counters) int64
+    """
+
+    first: Bank
+    second: Bank
+    entries: Entries
+    last: NDArray[np.int64]
+    base: NDArray[np.int64]
+    rules: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+EVICT_TAKES_VM, SWITCH_FLUSHES, PREEMPT_FLUSHES, HOST_SIZE_MATTERS, TO_PASS = np.arange(5)
+
+
+@kernel
+def find(tags: NDArray[np.uint32], start: int, ways: int, tag: int) -> int:
+    """Way that holds a tag, -1 if none."""
+    if ways <= SCANNED:
+        for way in range(ways):
+            if tags[start + way] == tag:
+                return way
+        return -1
+    found = -1
+    for way in range(ways):  # no early exit, so that it is compiled to vector instructions
+        found = max(found, way if tags[start + way] == tag else -1)
+    return found
+
+
+@kernel
+def put(bank: Bank, start: int, tag: int) -> None:
+    """Enter a translation into its set."""
+    ways = np.int64(bank.level.ways[start % bank.level.slots])
+    way = find(bank.tags, start, ways, INVALID)
+    if way >= 0:  # the lowest invalid way, whichever the search found
+        for lower in range(way):
+            if bank.tags[start + lower] == INVALID:
+                way = lower
+                break
+    else:
+        way = victim(bank.policy, start, ways)
+    bank.tags[start + way] = tag
+    fill(bank.policy, start, ways, way)
+
+
+@kernel
+def take_out(bank: Bank, offset: int, start: int, tag: int) -> None:
+    """Invalidate one translation on the CPU whose slots begin at ``offset``, if it is there."""
+    if start < 0:
+        return
+    ways = np.int64(bank.level.ways[start])
+    way = find(bank.tags, offset + start, ways, np.uint32(tag))
+    if way >= 0:
+        bank.tags[offset + start + way] = INVALID
+        drop(bank.policy, offset + start, ways, way)
+
+
+@kernel
+def flush(bank: Bank, offset: int, low: int, high: int) -> None:
+    """Invalidate a CPU's translations whose tags are in a range."""
+    slot = 0
+    while slot < bank.level.slots:
+        ways = np.int64(bank.level.ways[slot])
+        for way in range(ways):
+            tag = bank.tags[offset + slot + way]
+            if tag != INVALID and low <= tag < high:
+                bank.tags[offset + slot + way] = INVALID
+                drop(bank.policy, offset + slot, ways, way)
+        slot += ways
+
+
+@kernel
+def obey(tlbs: Hierarchy, event: Any) -> None:
+    """Carry out a shootdown or flush."""
+    kind, cpus = np.int64(event.kind), tlbs.last.size
+    entries = tlbs.entries
+    counts = tlbs.counts[event.vm, event.epoch]
+    first, second = tlbs.first, tlbs.second
+    if kind == DROP:
+        page = np.int64(event.page)
+        if tlbs.rules[TO_PASS] > 0:
+            tlbs.rules[TO_PASS] -= 1
+        else:
+            column = min(entries.guest_order[page], entries.host_order[page]) // 9
+            tag = entries.tag[page, column]
+            for cpu in range(cpus):
+                take_out(first, cpu * first.level.slots, np.int64(first.level.start[page, column]), np.int64(tag))
+                take_out(second, cpu * second.level.slots, np.int64(second.level.start[page, column]), np.int64(tag))
+            counts[SHOOTDOWNS] += 1
+        if tlbs.rules[HOST_SIZE_MATTERS]:
+            entries.host_order[page] = event.order
+        tlbs.last[:] = -1
+        return
+    low, high = np.int64(0), np.int64(INVALID)
+    begin, end = np.int64(event.cpu), np.int64(event.cpu) + 1
+    if kind == EVICT:
+        if not tlbs.rules[EVICT_TAKES_VM]:
+            return
+        tlbs.rules[TO_PASS] = event.count
+        begin, end = np.int64(0), np.int64(cpus)
+    elif not tlbs.rules[SWITCH_FLUSHES if kind == SWITCH else PREEMPT_FLUSHES]:
+        return
+    if kind == EVICT or kind == SWITCH:
+        low, high = tlbs.base[event.vm], tlbs.base[event.vm + 1]
+    for cpu in range(begin, end):
+        flush(first, cpu * first.level.slots, low, high)
+        flush(second, cpu * second.level.slots, low, high)
+        tlbs.last[cpu] = -1
+    counts[FLUSHES] += 1
+
+
+@kernel
+def look_up(
+    tlbs: Hierarchy, pages: NDArray[np.uint32], begin: int, end: int, cpu: int, counts: NDArray[np.int64], walks: Any, found: int
+) -> int:
+    """Look up accesses ``begin`` to ``end`` on one CPU; returns the number of walks written so far."""
+    first, second, entries = tlbs.first, tlbs.second, tlbs.entries
+    tags, ways_of, starts, policy = first.tags, first.level.ways, first.level.start, first.policy
+    guest_order, host_order, tag_of = entries.guest_order, entries.host_order, entries.tag
+    last, misses, cycles = tlbs.last[cpu], 0, 0
+    base, base2 = cpu * first.level.slots, cpu * second.level.slots
+    walked = found
+    for offset in range(begin, end):
+        page = pages[offset]
+        column = min(guest_order[page], host_order[page]) // 9
+        tag = tag_of[page, column]
+        if tag == last:
+            continue
+        last = np.int64(tag)
+        start = np.int64(starts[page, column])
+        if start >= 0:
+            ways = np.int64(ways_of[start])
+            way = find(tags, base + start, ways, tag)
+            if way >= 0:
+                touch(policy, base + start, ways, way)
+                cycles += first.level.cycles[start]
+                continue
+        misses += 1
+        start2 = np.int64(second.level.start[page, column])
+        hit = False
+        if start2 >= 0:
+            ways2 = np.int64(second.level.ways[start2])
+            way = find(second.tags, base2 + start2, ways2, tag)
+            if way >= 0:
+                touch(second.policy, base2 + start2, ways2, way)
+                cycles += second.level.cycles[start2]
+                hit = True
+            else:
+                put(second, base2 + start2, tag)
+        if not hit:
+            walks[found] = offset
+            found += 1
+        if start >= 0:
+            put(first, base + start, tag)
+        else:
+            last = np.int64(-1)
+    tlbs.last[cpu] = last
+    counts[L1_MISSES] += misses
+    counts[L2_MISSES] += found - walked
+    counts[CYCLES] += cycles
+    return found
+
+
+@kernel
+def translate(tlbs: Hierarchy, pages: NDArray[np.uint32], runs: Any, events: Any, next_event: int, first: int, walks: Any) -> Any:
+    """Look up one stretch of the merged order.
+
+    Parameters
+    ----------
+    pages : (n,) uint32
+    runs : (r,) RUN
+        ``at`` relative to the stretch.
+    events : (e,) EVENT
+    next_event : int
+        First that isn't carried out yet.
+    first : int
+        Place of the stretch in the merged order.
+    walks : (n,) uint32
+        Takes the offsets of the accesses that must walk.
+
+    Returns
+    -------
+    found, next_event : int
+    """
+    found = 0
+    for run in runs:
+        at, end = np.int64(run.at), np.int64(run.at) + np.int64(run.length)
+        counts = tlbs.counts[run.vm, run.epoch]
+        while at < end:
+            while next_event < events.size and np.int64(events[next_event].at) <= first + at:
+                obey(tlbs, events[next_event])
+                next_event += 1
+            stop = end
+            if next_event < events.size:
+                stop = min(end, np.int64(events[next_event].at) - first)
+            found = look_up(tlbs, pages, at, stop, np.int64(run.cpu), counts, walks, found)
+            at = stop
+    return found, next_event

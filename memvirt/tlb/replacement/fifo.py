@@ -1,0 +1,47 @@
+"""First in, first out: the entry that was filled longest ago goes; hits don't matter."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.tlb.replacement import drop, fill, touch, victim
+
+
+class State(NamedTuple):
+    """When each slot was filled, in a count of fills."""
+
+    filled: NDArray[np.int64]
+    fills: NDArray[np.int64]
+
+
+def make(slots: int, ways: list[int], seed: int) -> State:
+    """State for ``slots`` slots of arrays with these numbers of ways."""
+    return State(np.zeros(slots, np.int64), np.zeros(1, np.int64))
+
+
+@touch.register
+def _touch(state: State, start: int, ways: int, way: int) -> None:
+    pass
+
+
+@fill.register
+def _fill(state: State, start: int, ways: int, way: int) -> None:
+    state.fills[0] += 1
+    state.filled[start + way] = state.fills[0]
+
+
+@victim.register
+def _victim(state: State, start: int, ways: int) -> int:
+    chosen, oldest = 0, state.filled[start]
+    for way in range(1, ways):
+        if state.filled[start + way] < oldest:
+            chosen, oldest = way, state.filled[start + way]
+    return chosen
+
+
+@drop.register
+def _drop(state: State, start: int, ways: int, way: int) -> None:
+    pass
