@@ -1,0 +1,83 @@
+"""Small LRU caches whose sets keep their tags in order of recency: the data caches and the page-walk caches.
+
+A hit in the first way, which most are, moves nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.jit import kernel
+from memvirt.mmu.config import Cache
+
+NO_TAG = 0xFFFFFFFF
+
+
+class Caches(NamedTuple):
+    """The hierarchy: a row a set, most recent line first; the sets of each CPU (L1D, L2) or node (LLC) together.
+
+    Attributes
+    ----------
+    l1d, l2, llc : (instances * sets, ways) uint32 or uint64
+        Host-physical line numbers.
+    sets : (3,) int64
+    """
+
+    l1d: NDArray[Any]
+    l2: NDArray[Any]
+    llc: NDArray[Any]
+    sets: NDArray[np.int64]
+
+
+def make_caches(config: Cache, cpus: int, nodes: int, host_frames: int) -> Caches:
+    """Empty caches, of line numbers just wide enough."""
+    wide = np.uint32 if host_frames < 1 << 26 else np.uint64
+    if config.name == "none":
+        cpus = nodes = 0
+    arrays = [(config.l1d, cpus), (config.l2, cpus), (config.llc, nodes)]
+    tags = [np.full((count * array.sets, array.ways), np.iinfo(wide).max, wide) for array, count in arrays]
+    return Caches(*tags, np.array([array.sets for array, _ in arrays], np.int64))
+
+
+@kernel
+def reuse(tags: Any, row: int, ways: int, tag: Any) -> bool:
+    """Look a tag up; a hit becomes the most recent."""
+    if tags[row, 0] == tag:
+        return True
+    for way in range(1, ways):
+        if tags[row, way] == tag:
+            for place in range(way, 0, -1):
+                tags[row, place] = tags[row, place - 1]
+            tags[row, 0] = tag
+            return True
+    return False
+
+
+@kernel
+def insert_first(tags: Any, row: int, ways: int, tag: Any) -> None:
+    """Enter a tag as the most recent; the least recent falls out."""
+    for place in range(ways - 1, 0, -1):
+        tags[row, place] = tags[row, place - 1]
+    tags[row, 0] = tag
+
+
+@kernel
+def read_line(caches: Caches, cpu: int, node: int, line: int) -> int:
+    """Read a line, filling every level on the way; returns where it was: 0 L1D, 1 L2, 2 LLC, 3 memory."""
+    tag = caches.l1d.dtype.type(line)
+    row = cpu * caches.sets[0] + line % caches.sets[0]
+    if reuse(caches.l1d, row, caches.l1d.shape[1], tag):
+        return 0
+    insert_first(caches.l1d, row, caches.l1d.shape[1], tag)
+    row = cpu * caches.sets[1] + line % caches.sets[1]
+    if reuse(caches.l2, row, caches.l2.shape[1], tag):
+        return 1
+    insert_first(caches.l2, row, caches.l2.shape[1], tag)
+    row = node * caches.sets[2] + line % caches.sets[2]
+    if reuse(caches.llc, row, caches.llc.shape[1], tag):
+        return 2
+    insert_first(caches.llc, row, caches.llc.shape[1], tag)
+    return 3

@@ -1,0 +1,143 @@
+"""The one walk loop: events, walks and data accesses in the merged order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.jit import kernel
+from memvirt.mmu.caches import read_line
+from memvirt.mmu.mode import on_event, walk
+from memvirt.mmu.port import CPU, DATA_IN_L1D, DATA_REMOTE, NODE, Port, enter
+from memvirt.types import NONE, Event
+
+GUEST_MAP, HOST_MAP, SWAP_IN, EVICT = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.EVICT))
+
+
+@kernel
+def map_pages(port: Port, event: Any) -> None:
+    """Carry out a GUEST_MAP: the page, and all that share the guest's larger page, get their frames."""
+    page = np.int64(event.page)
+    order = port.guest_order[page]
+    region, space = port.vpn[page] >> order, port.space_of_page[page]
+    first = page
+    while first > 0 and port.space_of_page[first - 1] == space and port.vpn[first - 1] >> order == region:
+        first -= 1
+    other = first
+    while other < port.vpn.size and port.space_of_page[other] == space and port.vpn[other] >> order == region:
+        away = port.vpn[other] - port.vpn[page]
+        frame = np.int64(event.frame) + away
+        port.frame_of_page[other] = frame
+        port.page_of_frame[frame] = other
+        if port.dimensions == 1:
+            port.hfn_of_frame[frame] = np.int64(event.hfn) + away
+            port.order_of_frame[frame] = event.order
+        port.hfn_of_page[other] = port.hfn_of_frame[frame]
+        other += 1
+
+
+@kernel
+def back_frames(port: Port, event: Any) -> None:
+    """Carry out a HOST_MAP or SWAP_IN."""
+    for part in range(1 << np.int64(event.order)):
+        frame = np.int64(event.frame) + part
+        port.hfn_of_frame[frame] = np.int64(event.hfn) + part
+        page = port.page_of_frame[frame]
+        if page != NONE and port.frame_of_page[page] == frame:
+            port.hfn_of_page[page] = port.hfn_of_frame[frame]
+
+
+@kernel
+def happen(state: Any, port: Port, event: Any) -> None:
+    """Let the mode take notice of an event, and carry it out."""
+    kind, page = np.int64(event.kind), np.int64(event.page)
+    if kind == HOST_MAP or kind == SWAP_IN:  # its size decides how far the faulting walk gets
+        for part in range(1 << np.int64(event.order)):
+            port.order_of_frame[np.int64(event.frame) + part] = event.order
+    on_event(state, port, event, page)
+    if kind == GUEST_MAP:
+        map_pages(port, event)
+    elif kind == HOST_MAP or kind == SWAP_IN:
+        back_frames(port, event)
+    elif kind == EVICT:
+        for part in range(1 << np.int64(event.order)):
+            port.hfn_of_frame[np.int64(event.frame) + part] = NONE
+
+
+@kernel
+def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8], begin: int, end: int) -> None:
+    """Read and write data through the caches."""
+    caches, hfn_of_page = port.caches, port.hfn_of_page
+    cpu, node = port.now[CPU], port.now[NODE]
+    tags, sets = caches.l1d, caches.sets[0]
+    mask = sets - 1
+    plain = sets & mask == 0
+    base = cpu * sets
+    hits = 0
+    for offset in range(begin, end):
+        line = (np.int64(hfn_of_page[pages[offset]]) << 6) | np.int64(lines[offset] & 63)
+        place = line & mask if plain else line % sets
+        if tags[base + place, 0] == line:
+            hits += 1
+            continue
+        where = read_line(caches, cpu, node, line)
+        port.tally[DATA_IN_L1D + where] += 1
+        if where == 3 and port.node_of_hfn[line >> 6] != node:
+            port.tally[DATA_REMOTE] += 1
+    port.tally[DATA_IN_L1D] += hits
+
+
+@kernel
+def walk_stretch(
+    state: Any,
+    port: Port,
+    counts: NDArray[np.int64],
+    node_of_cpu: NDArray[np.uint8],
+    pages: NDArray[np.uint32],
+    lines: NDArray[np.uint8],
+    runs: Any,
+    events: Any,
+    walks: NDArray[np.uint32],
+    next_event: int,
+    first: int,
+) -> int:
+    """Simulate one stretch of the merged order; returns the first event that lies beyond it.
+
+    Parameters
+    ----------
+    counts : (vms, epochs, `TALLY`) int64
+    pages, lines : (n,)
+    runs : (r,) RUN, ``at`` relative to the stretch
+    events : (e,) EVENT
+    walks : (w,) uint32
+        Offsets of the accesses that missed the TLBs.
+    next_event, first : int
+        First event not carried out; place of the stretch in the merged order.
+    """
+    number = 0
+    for run in runs:
+        enter(port, run, np.int64(node_of_cpu[run.cpu]))
+        at, end = np.int64(run.at), np.int64(run.at) + np.int64(run.length)
+        while at < end:
+            while next_event < events.size and np.int64(events[next_event].at) <= first + at:
+                happen(state, port, events[next_event])
+                next_event += 1
+            stop = end
+            if next_event < events.size:
+                stop = min(end, np.int64(events[next_event].at) - first)
+            while at < stop:
+                missed = np.int64(walks[number]) if number < walks.size else end
+                if port.kind == 2 and at < missed:
+                    access_data(port, pages, lines, at, min(missed, stop))
+                at = min(missed, stop)
+                if at < stop:
+                    walk(state, port, np.int64(pages[at]))
+                    number += 1
+                    if port.kind == 2:
+                        access_data(port, pages, lines, at, at + 1)
+                    at += 1
+        counts[run.vm, run.epoch] += port.tally
+        port.tally[:] = 0
+    return next_event

@@ -1,0 +1,42 @@
+"""Translation modes: one file each, with its traits and two verbs.
+
+A mode's file has ``TRAITS`` (`memvirt.types.Traits`), ``class State(NamedTuple)``, ``make(setup) -> State`` and, for
+options in its YAML file, their names in ``OPTIONS``. The loop calls `on_event` for each event before it changes the
+machine, and `walk` for each access that missed the TLBs, after the faults of that access are served.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from memvirt.mmu.config import Mmu
+from memvirt.mmu.port import Port
+from memvirt.policy import verb
+from memvirt.types import Frames, Schedule, Space
+
+FAMILY = "mmu.mode"
+
+
+class Setup(NamedTuple):
+    """What a mode is made from; ``port`` shows the machine before access 0."""
+
+    config: Mmu
+    space: Space
+    schedule: Schedule
+    frames: Frames
+    port: Port
+
+
+@verb
+def walk(state: Any, port: Port, page: int) -> None:
+    """Walk for a page that the machine has mapped and backed, with any fault of the mode's own on the way."""
+    raise NotImplementedError(type(state))
+
+
+@verb
+def on_event(state: Any, port: Port, event: Any, page: int) -> None:
+    """Take notice of an `Event`: walk as far as a fault lets it, leave to the host, forget what is no more.
+
+    ``page`` is ``event.page``, a global page (or `memvirt.types.NONE`).
+    """
+    raise NotImplementedError(type(state))
