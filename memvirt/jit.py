@@ -34,7 +34,7 @@ def sources_digest(places: Iterable[Path]) -> str:
 
 
 #: What every kernel can contain, besides the rooms' own folders.
-CORE = ("types.py", "policy.py", "jit.py")
+CORE = ("types.py", "policy.py", "jit.py", "random.py")
 ROOMS = ("workload", "memory", "tlb", "mmu")
 
 

@@ -51,7 +51,7 @@ class Host(Section):
 class Clock(Section):
     """Time: what an instruction and a fault without I/O take, and how often VMs take turns in the simulation."""
 
-    ns_per_instruction: TimeNs = Field(0.25, gt=0)
+    ns_per_instruction: TimeNs = Field(0.2, gt=0)
     minor_fault: TimeNs = Field(500.0, ge=0)
     quantum: int = Field(1024, ge=1)
     daemon_speedup: float = Field(1.0, gt=0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
 from memvirt.memory.config import MemoryConfig
-from memvirt.memory.random import scramble
+from memvirt.random import scramble
 from memvirt.types import FIRST_FRAME, ORDERS, Trace
 
 BLOCK = 512  #: frames of a 2 MiB block, and entries of a table

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.memory.random import below
+from memvirt.random import below
 from memvirt.tlb.replacement import drop, fill, touch, victim
 
 

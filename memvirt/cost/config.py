@@ -1,0 +1,33 @@
+"""Config section of the prices."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from memvirt.config import Section
+
+
+class Cpu(Section):
+    """What each count costs, in cycles unless the name says otherwise; a preset of `conf/cpu` with its source.
+
+    ``memory_overlap`` is the share of a data access's latency beyond the L1 that out-of-order execution hides;
+    walks hide nothing.
+    """
+
+    ghz: float = Field(gt=0)
+    cycles_per_instruction: float = Field(ge=0)
+    pwc: float = Field(ge=0)
+    l1d: float = Field(ge=0)
+    l2: float = Field(ge=0)
+    llc: float = Field(ge=0)
+    memory: float = Field(ge=0)
+    memory_remote: float = Field(ge=0)
+    memory_overlap: float = Field(0.0, ge=0, le=1)
+    exit_ept_violation: float = Field(ge=0)
+    exit_shadow_fault_true: float = Field(ge=0)
+    exit_shadow_fault_hidden: float = Field(ge=0)
+    exit_page_table_write: float = Field(ge=0)
+    exit_cr3_write: float = Field(ge=0)
+    exit_invlpg: float = Field(ge=0)
+    minor_fault: float = Field(ge=0)
+    major_fault: float = Field(ge=0)

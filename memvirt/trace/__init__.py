@@ -1,0 +1,1 @@
+"""`python -m memvirt.trace`: import, record and describe traces."""

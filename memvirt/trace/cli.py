@@ -1,0 +1,92 @@
+"""The command line of `python -m memvirt.trace`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from memvirt.errors import MemvirtError
+from memvirt.trace.record import record
+from memvirt.workload.files import FAMILY, Recording, read_file, write_own
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the arguments."""
+    top = argparse.ArgumentParser(prog="python -m memvirt.trace", description=__doc__)
+    verbs = top.add_subparsers(dest="verb", required=True)
+    one = verbs.add_parser("import", help="convert a trace file to memvirt's own form")
+    one.add_argument("file", type=Path)
+    one.add_argument("-o", "--output", type=Path, required=True)
+    one.add_argument("--format", help=f"one of the formats of memvirt/{FAMILY.replace('.', '/')}; by default told from the file's ending")
+    one.add_argument("--limit", type=int, help="keep so many accesses")
+    two = verbs.add_parser("record", help="record a program with Valgrind's Lackey")
+    two.add_argument("-o", "--output", type=Path, required=True)
+    two.add_argument("--limit", type=int, help="stop after so many accesses")
+    two.add_argument("--skip", type=int, default=0, help="leave out so many accesses first")
+    two.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND [ARG...]")
+    three = verbs.add_parser("info", help="describe a trace file")
+    three.add_argument("file", type=Path)
+    return top
+
+
+def describe(recording: Recording) -> str:
+    """Say what a trace holds, in a few lines."""
+    accesses = recording.accesses
+    lines = [
+        f"accesses      {accesses.page.size:,}",
+        f"instructions  {int(accesses.gap.astype(np.int64).sum()):,}",
+        f"pages         {recording.vpn.size:,} of 4 KiB ({recording.vpn.size / 256:.1f} MiB)",
+        f"2M regions    {np.unique(recording.vpn >> np.uint64(9)).size:,}",
+        f"writes        {100 * float((accesses.line >> 7).mean()):.1f} %",
+    ]
+    return "\n".join([*lines, *(f"{key:<13} {value}" for key, value in recording.about.items() if value is not None)])
+
+
+def own_path(path: Path) -> Path:
+    """Where to write: the name as given, which must end in .parquet.
+
+    Raises
+    ------
+    MemvirtError
+        If it doesn't.
+    """
+    if path.suffix != ".parquet":
+        raise MemvirtError(f"{path}: memvirt's own traces are named NAME.parquet")
+    return path
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the arguments say."""
+    for name in ("limit", "skip"):
+        value = getattr(arguments, name, None)
+        if value is not None and value < (1 if name == "limit" else 0):
+            raise MemvirtError(f"--{name}={value}: must be {'positive' if name == 'limit' else '0 or more'}")
+    if arguments.verb == "info":
+        print(describe(read_file(arguments.file)))
+        return
+    output = own_path(arguments.output)
+    if arguments.verb == "import":
+        recording = read_file(arguments.file, arguments.format, arguments.limit)
+    else:
+        command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+        if not command:
+            raise MemvirtError("say what to record: python -m memvirt.trace record -o OUT.parquet -- COMMAND [ARG...]")
+        recording = record(command, arguments.limit, arguments.skip)
+    write_own(recording, output)
+    print(describe(recording))
+    print(f"wrote {output} ({output.stat().st_size:,} bytes)")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 2 for bad input, with one line that says why."""
+    try:
+        run(parser().parse_args(argv))
+    except MemvirtError as wrong:
+        print(f"memvirt.trace: {wrong}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,125 @@
+"""The workload room: what each VM does, one trace a VM."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.errors import ConfigError
+from memvirt.policy import load as load_policy
+from memvirt.types import GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
+from memvirt.workload.config import Workload
+from memvirt.workload.files import file_digest, read_cached
+from memvirt.workload.names import SYNTHETIC, trace_file
+from memvirt.workload.source import Chunks, Source
+from memvirt.workload.synthetic import below, draws
+
+__all__ = ["Workload", "digest", "load"]
+
+ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
+FIRST_VPN = 0x10000  #: where a synthetic workload's pages begin
+
+
+def digest(config: Workload) -> str:
+    """Digest of what a trace depends on besides its config: its file's bytes ('' for a synthetic one)."""
+    path = trace_file(config.name, config.path)
+    return file_digest(path) if path is not None else ""
+
+
+def _recorded(config: Workload) -> Source:
+    path = trace_file(config.name, config.path)
+    assert path is not None
+    recording = read_cached(path, config.format)
+    columns = recording.accesses
+    return Source(recording.vpn, columns.page.size, _Slice(columns))
+
+
+class _Slice:
+    """Reads a trace in memory; a class, since it must pickle."""
+
+    def __init__(self, columns: Accesses) -> None:
+        self.columns = columns
+
+    def __call__(self, first: int, last: int) -> Accesses:
+        return Accesses(*(column[first:last] for column in self.columns))
+
+
+class _Generated:
+    """Reads a synthetic workload; made again from its config where it was sent to."""
+
+    def __init__(self, config: Workload, pages: int, seed: int) -> None:
+        self.config, self.pages, self.seed = config, pages, seed
+        self._prepare()
+
+    def _prepare(self) -> None:
+        module = load_policy(SYNTHETIC, self.config.name, "workload")
+        self._make = module.make(self.pages, self.seed, **{**module.OPTIONS, **self.config.options})
+
+    def __call__(self, first: int, last: int) -> Accesses:
+        page, line = self._make(first, last)
+        return Accesses(page, line, np.full(last - first, self.config.instructions_per_access, np.uint8))
+
+    def __reduce__(self) -> tuple[type[_Generated], tuple[Workload, int, int]]:
+        return _Generated, (self.config, self.pages, self.seed)
+
+
+def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[np.void]:
+    """Switches, unmaps and table writes of a VM, in order."""
+    parts = []
+    if config.processes > 1:
+        at = np.arange(config.switch_every, accesses, config.switch_every)
+        turn = np.zeros(at.size, GUEST_EVENT)
+        turn["at"], turn["kind"] = at, GuestEvent.SWITCH
+        turn["asid"] = at // config.switch_every % config.processes
+        parts.append(turn)
+    for every, each, kind, stream in (
+        (config.remap_every, config.remap_pages, GuestEvent.UNMAP, 101),
+        (config.table_writes_every, 1, GuestEvent.TABLE_WRITE, 102),
+    ):
+        if every:
+            at = np.repeat(np.arange(every, accesses, every), each)
+            change = np.zeros(at.size, GUEST_EVENT)
+            change["at"], change["kind"] = at, kind
+            change["page"] = below(draws(seed, stream, 0, at.size), pages)
+            parts.append(change)
+    events = np.concatenate(parts) if parts else np.zeros(0, GUEST_EVENT)
+    return events[np.argsort(events["at"], kind="stable")]
+
+
+def load(config: Workload, vm: int = 0) -> Trace:
+    """Make the trace of one VM.
+
+    Parameters
+    ----------
+    config : Workload
+    vm : int
+        Its number: a synthetic workload takes another seed for it, a recorded one begins elsewhere.
+
+    Raises
+    ------
+    TraceError
+        If the file behind it can't be read.
+    ConfigError
+        If there are more pages than 32-bit numbers name.
+    """
+    seed = config.seed + vm
+    offset = 0
+    if trace_file(config.name, config.path) is not None:
+        source = _recorded(config)
+        accesses = config.accesses or source.length * config.repeat
+        offset = vm * config.offset % source.length
+    else:
+        pages = -(-config.footprint // 4096)
+        vpn = FIRST_VPN + np.arange(pages, dtype=np.uint64)
+        accesses = (config.accesses or ACCESSES) * config.repeat
+        source = Source(vpn, accesses, _Generated(config, pages, seed))
+    total = source.vpn.size * config.processes
+    if total >= 1 << 31:
+        raise ConfigError("workload.footprint", config.footprint, "more pages than 32-bit numbers name")
+    asid = np.repeat(np.arange(config.processes, dtype=np.uint16), source.vpn.size)
+    return Trace(
+        pages=Pages(np.tile(source.vpn, config.processes), asid),
+        accesses=accesses,
+        events=_events(config, accesses, total, seed),
+        chunks=Chunks(source, accesses, offset, config.processes, config.switch_every),
+    )

@@ -1,0 +1,68 @@
+"""Config section of a workload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from memvirt.config import Size
+
+
+class Workload(BaseModel):
+    """What each VM runs: a synthetic generator, a recorded program, or a trace file, by name.
+
+    Parameters
+    ----------
+    name : str
+        A file of `workload/synthetic` or `workload/recorded`, or ``trace`` for the file at ``path``.
+    accesses : int, optional
+        Of each VM; all of a recorded trace, ``repeat`` times, if not given.
+    footprint : bytes
+        Of a synthetic workload.
+    seed : int
+        VM ``v`` of several uses ``seed + v``.
+    repeat : int
+        How often a recorded trace is gone through.
+    warmup : float
+        Simulated first and not counted: a share below 1, or a number of accesses.
+    offset : int
+        VM ``v`` starts a recorded trace at access ``v * offset`` and wraps around.
+    instructions_per_access : int
+        Of a synthetic workload.
+    processes, switch_every : int
+        Address spaces of each VM, which run the same workload on pages of their own and take turns.
+    remap_every, remap_pages : int
+        Every so many accesses so many pages are unmapped, to be mapped again when touched; 0 for never.
+    table_writes_every : int
+        Every so many accesses the page-table entry of some page is rewritten; 0 for never.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    name: str
+    path: str | None = None
+    format: str | None = None
+    accesses: int | None = Field(None, ge=1)
+    footprint: Size = Field(64 << 20, ge=8192)
+    seed: int = Field(1, ge=0)
+    repeat: int = Field(1, ge=1)
+    warmup: float = Field(0.0, ge=0)
+    offset: int = Field(0, ge=0)
+    instructions_per_access: int = Field(3, ge=1, le=255)
+    processes: int = Field(1, ge=1, le=1024)
+    switch_every: int = Field(20_000, ge=1)
+    remap_every: int = Field(0, ge=0)
+    remap_pages: int = Field(16, ge=1)
+    table_writes_every: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _known(self) -> Workload:
+        from memvirt.workload.names import check
+
+        check(self.name, self.path, self.options)
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the workload's own."""
+        return dict(self.model_extra or {})

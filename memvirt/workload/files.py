@@ -1,0 +1,167 @@
+"""Reading trace files of any format, and the package's own form: one Parquet file.
+
+The own form has the columns ``page`` (row of the page table), ``line`` and ``gap`` of `Accesses`, zstd-compressed in row
+groups of `CHUNK`; its schema metadata holds the page table and what is known of the recording.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from memvirt.errors import ConfigError, TraceError
+from memvirt.policy import load, names
+from memvirt.types import CHUNK, Accesses
+
+FAMILY = "workload.formats"
+VERSION = 1
+SCHEMA = pa.schema([("page", pa.uint32()), ("line", pa.uint8()), ("gap", pa.uint8())])
+
+
+class Recording(NamedTuple):
+    """A trace in memory.
+
+    Attributes
+    ----------
+    vpn : (p,) uint64
+        Pages that are touched, ascending.
+    accesses : Accesses
+    about : dict
+        What is known of the recording: command, tool.
+    """
+
+    vpn: NDArray[np.uint64]
+    accesses: Accesses
+    about: dict[str, Any]
+
+
+def from_addresses(address: NDArray[np.uint64], write: NDArray[np.bool_], gap: NDArray[np.int64], about: dict[str, Any]) -> Recording:
+    """Make a recording of byte addresses; a gap beyond 255 is carried over to the accesses that follow."""
+    vpn, page = np.unique(address >> np.uint64(12), return_inverse=True)
+    line = (address >> np.uint64(6) & np.uint64(63)).astype(np.uint8) | np.where(write, 0x80, 0).astype(np.uint8)
+    small = np.minimum(gap, 255)
+    rest = 0
+    for place in np.flatnonzero(gap > 255):
+        rest, at = int(gap[place]) - 255, int(place) + 1
+        while rest and at < small.size:
+            room = min(rest, 255 - int(small[at]))
+            small[at] += room
+            rest, at = rest - room, at + 1
+    return Recording(vpn, Accesses(page.astype(np.uint32), line, small.astype(np.uint8)), about)
+
+
+def choose_format(path: Path, name: str | None = None) -> str:
+    """Name a file's format, by its ending if it isn't given: ``.parquet``, ``.bin`` (raw), else Lackey's text.
+
+    Raises
+    ------
+    ConfigError
+        If there is no format of the given name.
+    """
+    if name is not None:
+        if name not in names(FAMILY):
+            raise ConfigError("format", name, "no such trace format is built in", names(FAMILY))
+        return name
+    return {".parquet": "parquet", ".bin": "raw"}.get(path.suffix, "lackey")
+
+
+def read_file(path: Path, name: str | None = None, limit: int | None = None) -> Recording:
+    """Read a trace file.
+
+    Raises
+    ------
+    TraceError
+        If it is missing, empty, truncated or malformed, with its name and the place in it.
+    """
+    if not path.exists():
+        raise TraceError(str(path), "", "there is no such file")
+    if path.is_dir():
+        raise TraceError(str(path), "", "is a folder, not a trace file")
+    try:
+        if path.stat().st_size == 0:
+            raise TraceError(str(path), "", "is empty")
+        recording: Recording = load(FAMILY, choose_format(path, name)).read(path, limit)
+    except OSError as wrong:
+        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
+    if recording.accesses.page.size == 0:
+        raise TraceError(str(path), "", "holds no memory access")
+    return recording
+
+
+@lru_cache(maxsize=4)
+def _read_cached(path: Path, name: str | None, stamp: tuple[int, int]) -> Recording:
+    return read_file(path, name)
+
+
+def read_cached(path: Path, name: str | None = None) -> Recording:
+    """As `read_file`, remembering the last few files while they don't change."""
+    if not path.is_file():
+        return read_file(path, name)
+    status = path.stat()
+    return _read_cached(path, name, (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, stamp: tuple[int, int]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Hash of a file's bytes.
+
+    Raises
+    ------
+    TraceError
+        If it can't be read.
+    """
+    if not path.is_file():
+        read_file(path)
+    try:
+        status = path.stat()
+        return _digest(path, (status.st_mtime_ns, status.st_size))
+    except OSError as wrong:
+        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
+
+
+def write_own(recording: Recording, path: Path) -> None:
+    """Write the package's own form, whole or not at all.
+
+    Raises
+    ------
+    TraceError
+        If the place can't be written.
+    """
+    step = np.diff(recording.vpn, prepend=np.uint64(0)).astype("<u8")
+    header = {
+        "version": VERSION,
+        "pages": int(recording.vpn.size),
+        "vpn": base64.b64encode(zlib.compress(step.tobytes(), 9)).decode(),
+        "about": recording.about,
+    }
+    schema = SCHEMA.with_metadata({"memvirt": json.dumps(header)})
+    table = pa.table([pa.array(column) for column in recording.accesses], schema=schema)
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            table, part, compression="zstd", compression_level=19, row_group_size=CHUNK, use_dictionary=["gap", "line"],
+            column_encoding={"page": "DELTA_BINARY_PACKED"},
+        )  # fmt: skip
+        os.replace(part, path)
+    except OSError as wrong:
+        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong

@@ -1,0 +1,51 @@
+"""Which workloads there are: generators, recorded programs, and `trace` for a file of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from memvirt.errors import ConfigError
+from memvirt.policy import load, names
+
+SYNTHETIC = "workload.synthetic"
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def recorded() -> list[str]:
+    """Names of the programs whose traces the package carries."""
+    return sorted(path.stem for path in RECORDED.glob("*.parquet"))
+
+
+def trace_file(name: str, path: str | None) -> Path | None:
+    """The file behind a workload; None for a synthetic one."""
+    if name == "trace":
+        return Path(path or "")
+    return RECORDED / f"{name}.parquet" if name in recorded() else None
+
+
+def check(name: str, path: str | None, options: dict[str, Any]) -> None:
+    """Refuse a workload that can't be.
+
+    Raises
+    ------
+    ConfigError
+        If the name or an option of its own isn't known, or a trace has no path.
+    """
+    if name == "trace" and not path:
+        raise ConfigError("workload.path", path, "workload=trace needs the trace's file: workload.path=FILE")
+    if name != "trace" and path:
+        raise ConfigError("workload.path", path, f"only workload=trace reads a file; workload is {name}")
+    if trace_file(name, path) is not None:
+        known: dict[str, Any] = {}
+    elif name in names(SYNTHETIC):
+        known = load(SYNTHETIC, name, "workload").OPTIONS
+    else:
+        raise ConfigError("workload", name, "there is no such workload", [*names(SYNTHETIC), *recorded(), "trace"])
+    for key, value in options.items():
+        if key not in known:
+            raise ConfigError(f"workload.{key}", value, f"{name} has no such key", known)
+        if isinstance(value, bool) != isinstance(known[key], bool) or not isinstance(value, (int, float, type(known[key]))):
+            raise ConfigError(f"workload.{key}", value, f"must be like {known[key]}")
+        if isinstance(value, (int, float)) and value < 0:
+            raise ConfigError(f"workload.{key}", value, "must not be negative")

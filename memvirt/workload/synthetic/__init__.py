@@ -1,0 +1,47 @@
+"""Synthetic workloads: one file each.
+
+A file has ``OPTIONS``, the defaults of its own keys, and ``make(pages, seed, **options)``, which returns a function
+``(first, last) -> (page, line)`` of uint32 page numbers below ``pages`` and uint8 lines, with `memvirt.types.WRITE`
+for writes. The function must be pure: accesses ``first`` to ``last`` are the same whichever others were asked for.
+`draws` gives such random numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.random import scramble
+
+FAMILY = "workload.synthetic"
+
+
+def draws(seed: int, stream: int, first: int, last: int) -> NDArray[np.uint64]:
+    """Random 64-bit numbers ``first`` to ``last`` of a stream: splitmix64 of a counter, so any part can be made alone.
+
+    Parameters
+    ----------
+    seed, stream : int
+        Tell independent sequences apart.
+    first, last : int
+        Half-open range.
+    """
+    key = scramble(np.array([seed * 0x10001 + stream], np.uint64) + np.uint64(0x632BE59BD9B4E019))
+    counter = np.arange(first, last, dtype=np.uint64)
+    numbers: NDArray[np.uint64] = scramble(counter * np.uint64(0x9E3779B97F4A7C15) + key)
+    return numbers
+
+
+def unit(numbers: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Make numbers in [0, 1) of 64-bit ones."""
+    return (numbers >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def below(numbers: NDArray[np.uint64], limit: int) -> NDArray[np.uint64]:
+    """Make numbers below ``limit`` of 64-bit ones."""
+    return numbers % np.uint64(limit)
+
+
+def with_writes(line: NDArray[np.uint64], numbers: NDArray[np.uint64], share: float) -> NDArray[np.uint8]:
+    """Mark a random share of lines as written."""
+    return (line | np.where(unit(numbers) < share, np.uint64(0x80), np.uint64(0))).astype(np.uint8)
