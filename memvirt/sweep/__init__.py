@@ -1,0 +1,1 @@
+"""`python -m memvirt.sweep`: a grid of designs, each distinct stage computed once."""

@@ -1,0 +1,139 @@
+"""The command line: what Hydra doesn't say well enough is checked before it, what it raises becomes one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from memvirt.errors import ConfigError, MemvirtError, suggest
+from memvirt.sweep.groups import find_groups
+
+#: Top-level keys that say how a sweep runs and not what it computes, so that giving them leaves the default grid as it is.
+RUN_KEYS = ("name", "output", "resume", "fail_on_error", "executor", "hydra")
+#: Flags of Hydra's that take a value.
+WITH_VALUE = ("--config-dir", "--config-name", "--config-path", "-cd", "-cn", "-cp", "--cfg", "-c", "--package", "-p", "--experimental-rerun")
+
+
+def split_flags(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Tell Hydra's flags (with their values) from overrides."""
+    flags, overrides = [], []
+    waiting = False
+    for word in argv:
+        if waiting or word.startswith("-"):
+            flags.append(word)
+            waiting = not waiting and word in WITH_VALUE
+        else:
+            overrides.append(word)
+    return flags, overrides
+
+
+def config_dirs(flags: list[str]) -> list[Path]:
+    """Folders of the user's own options."""
+    found = []
+    for place, word in enumerate(flags):
+        if word in ("--config-dir", "-cd") and place + 1 < len(flags):
+            found.append(Path(flags[place + 1]))
+        elif word.startswith("--config-dir="):
+            found.append(Path(word.partition("=")[2]))
+    return found
+
+
+def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
+    """Rewrite an override of a group given with dots, and check what it chooses.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown group or option, and for additions and deletions.
+    """
+    key, equals, value = override.partition("=")
+    top = re.split(r"[./]", key.lstrip("+~"))[0]
+    if key[:1] in ("+", "~") and top != "hydra":
+        verb = "added" if key[0] == "+" else "taken away"
+        raise ConfigError(key.lstrip("+~"), value, f"keys can't be {verb}; {suggest(top, [*RUN_KEYS, *groups])}")
+    if not equals:
+        raise ConfigError(override, "", "an override is written KEY=VALUE")
+    known = {group.partition("/")[0] for group in groups} | set(RUN_KEYS)
+    if top not in known:
+        raise ConfigError(key, value, f"there is no such key; {suggest(top, known)}")
+    group = key.replace(".", "/")
+    if group not in groups or top == "hydra":
+        return override
+    if value.strip() in ("", "null") and group != "experiment":
+        raise ConfigError(key, value, "must name one of the group's options", groups[group])
+    if re.fullmatch(r"[\w,\s.-]*", value):
+        for option in (word.strip() for word in value.split(",")):
+            if option not in groups[group] and not (group == "experiment" and option == "null"):
+                raise ConfigError(key, option, "there is no such option", groups[group])
+    return f"{group}={value}"
+
+
+def prepare(argv: list[str]) -> list[str]:
+    """Make the arguments that Hydra gets of those that were given."""
+    flags, overrides = split_flags(argv)
+    groups = find_groups(config_dirs(flags))
+    rewritten = [as_hydra_writes(override, groups) for override in overrides]
+    changing = [word for word in rewritten if re.split(r"[./=]", word)[0] not in RUN_KEYS]
+    if not changing and not any(flag in flags for flag in ("--hydra-help", "--version", "--info", "-i")):
+        rewritten.append("experiment=default")
+    return [*flags, *rewritten]
+
+
+def one_line(wrong: BaseException, argv: list[str]) -> str:
+    """Say in one line what Hydra or OmegaConf found wrong."""
+    text = " ".join(str(wrong).split())
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        key = unknown[1]
+        value = next((word.partition("=")[2] for word in argv if word.partition("=")[0] == key), "")
+        from memvirt.sweep.groups import all_keys
+
+        hint = suggest(key, all_keys())
+        return f"{key}={value}: there is no such key" + (f"; {hint}" if hint.startswith("did") else "")
+    missing = re.search(r"Could not find '([^']+)'", text)
+    if missing:
+        return f"{missing[1]}: there is no such option"
+    cause = wrong.__cause__
+    return text if cause is None else f"{text.split(' See https')[0]}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a sweep; 2 for a bad argument or config, 1 for failed rows if asked to, 130 after Ctrl-C."""
+    given = sys.argv[1:] if argv is None else argv
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise, not print
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        arguments = prepare(given)
+        return _call_hydra(arguments)
+    except (MemvirtError, HydraException, OmegaConfBaseException) as wrong:
+        text = str(wrong) if isinstance(wrong, MemvirtError) else one_line(wrong, given)
+        print(f"memvirt.sweep: {text}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _call_hydra(arguments: list[str]) -> int:
+    import hydra
+
+    result: list[int] = []
+
+    def never(config: Any) -> None:
+        raise AssertionError("the sweeper starts no Hydra job")
+
+    application = hydra.main(version_base="1.3", config_path="pkg://memvirt.conf", config_name="config")(never)
+    before = sys.argv
+    sys.argv = ["python -m memvirt.sweep", *arguments]
+    from memvirt.sweep import run
+
+    run.finished = result.append
+    try:
+        application()
+    finally:
+        sys.argv = before
+    return result[-1] if result else 0

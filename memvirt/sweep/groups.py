@@ -1,0 +1,60 @@
+"""Which config groups and options there are: the folders and files of every `conf` in reach."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from memvirt.policy import plugin_packages
+
+
+def conf_folders() -> list[Path]:
+    """The `conf` folder of memvirt and of each plug-in."""
+    found = []
+    for package in ["memvirt", *plugin_packages()]:
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations or []) if spec else []:
+            found.append(Path(place) / "conf")
+    return found
+
+
+def find_groups(more: list[Path]) -> dict[str, list[str]]:
+    """Options of each group, nested groups written with slashes.
+
+    Parameters
+    ----------
+    more : list of Path
+        Folders besides the packages' own.
+    """
+    groups: dict[str, set[str]] = {}
+    for folder in [*conf_folders(), *more]:
+        for path in folder.rglob("*.yaml"):
+            group = path.parent.relative_to(folder).as_posix()
+            if group != ".":
+                groups.setdefault(group, set()).add(path.stem)
+    return {group: sorted(options) for group, options in groups.items()}
+
+
+@cache
+def all_keys() -> list[str]:
+    """Every key of every option, dotted: what a misspelt key is compared with."""
+    from omegaconf import OmegaConf
+
+    keys: set[str] = set()
+
+    def walk(prefix: str, node: Any) -> None:
+        for name, value in node.items():
+            keys.add(f"{prefix}{name}")
+            if isinstance(value, dict):
+                walk(f"{prefix}{name}.", value)
+
+    for folder in conf_folders():
+        for path in folder.rglob("*.yaml"):
+            group = path.parent.relative_to(folder).as_posix()
+            if group != "experiment":
+                node = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+                prefix = "" if group == "." else group.replace("/", ".") + "."
+                walk(prefix, {k: v for k, v in node.items() if k != "defaults"} if isinstance(node, dict) else {})
+    return sorted(keys)
