@@ -23,9 +23,17 @@ def text_digest(*parts: str) -> str:
 
 
 def _feed(digest: Any, value: Any) -> None:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.dtype.names:
+        for name in value.dtype.names:  # one by one: what lies between them may be anything
+            digest.update(f"{name}:".encode())
+            _feed(digest, value[name])
+    elif isinstance(value, np.ndarray):
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(np.ascontiguousarray(value).view(np.uint8).data if value.size else b"")
+    elif isinstance(value, dict):
+        for name in sorted(value):
+            digest.update(f"{name}=".encode())
+            _feed(digest, value[name])
     elif isinstance(value, (list, tuple)):
         digest.update(f"{type(value).__name__}{len(value)}".encode())
         for part in value:
@@ -39,3 +47,15 @@ def content_digest(value: Any) -> str:
     digest = hashlib.blake2b(digest_size=16)
     _feed(digest, value)
     return digest.hexdigest()
+
+
+def freeze(value: Any) -> None:
+    """Make arrays read-only, as Ray's are: numba compiles kernels anew for arrays that may be written to."""
+    if isinstance(value, np.ndarray):
+        value.setflags(write=False)
+    elif isinstance(value, dict):
+        for part in value.values():
+            freeze(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            freeze(part)

@@ -15,13 +15,13 @@ import numpy as np
 from memvirt import memory, mmu, tlb, workload
 from memvirt.cost import price
 from memvirt.cost.config import Cpu
-from memvirt.digest import canonical, content_digest, text_digest
+from memvirt.digest import canonical, content_digest, freeze, text_digest
 from memvirt.jit import code_digest
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.point import Point
 from memvirt.rows import COLUMNS, rows
 from memvirt.tlb.config import Tlb
-from memvirt.types import Event, Traits
+from memvirt.types import Event, Machine, Traits, Walks
 from memvirt.workload.config import Workload
 
 Fields = dict[str, Any]
@@ -62,7 +62,7 @@ CODE = {
     "cost": ("cost",),
     "result": ("cost", "rows.py"),
 }
-__all__ = ["COLUMNS", "LIGHT", "Need", "Stage", "compute", "graph", "key", "simulate"]
+__all__ = ["COLUMNS", "FIELDS", "LIGHT", "ROOMS", "Need", "Stage", "compute", "graph", "key", "simulate"]
 
 EMPTY = "empty"  #: the digest of a field that holds nothing
 
@@ -241,6 +241,15 @@ ROOMS: dict[str, Callable[[Any, list[Fields]], Fields]] = {
     "result": _result_stage,
 }
 LIGHT = ("cost", "result")  #: rooms that take less time than to send their inputs anywhere
+#: What each room's stages hand on.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "workload": ("trace",),
+    "memory": (*Machine._fields, "evictions", "switches"),
+    "tlb": Walks._fields,
+    "mmu": mmu.MmuOut._fields,
+    "cost": ("cycles",),
+    "result": ("rows", "epochs"),
+}
 
 
 def compute(stage: Stage, inputs: list[Fields]) -> tuple[Fields, dict[str, str]]:
@@ -259,11 +268,13 @@ def compute(stage: Stage, inputs: list[Fields]) -> tuple[Fields, dict[str, str]]
     digests : dict of str
         Of each field.
     """
+    freeze(inputs)
     fields = ROOMS[stage.room](stage.config, inputs)
+    freeze(fields)
     if stage.room == "workload":  # a trace is what its config and its file's digest say
         return fields, {"trace": key(stage, [])}
-    if stage.room in LIGHT:  # nothing is shared behind them
-        return fields, {name: text_digest(stage.room, name, repr(id(fields))) for name in fields}
+    if stage.room == "result":  # nothing reads it
+        return fields, {}
     return fields, {name: EMPTY if value is None else content_digest(value) for name, value in fields.items()}
 
 

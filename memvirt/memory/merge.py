@@ -59,4 +59,6 @@ def merged(traces: list[Trace], space: Space, runs: NDArray[np.void], first: int
         piece = traces[vm].read(start, start + length)
         np.add(piece.page, np.uint32(space.page_base[vm]), out=page[at : at + length])
         line[at : at + length] = piece.line
+    page.setflags(write=False)  # as a single trace's are; numba tells the two apart
+    line.setflags(write=False)
     return Merged(page, line, part)

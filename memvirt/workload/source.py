@@ -62,7 +62,10 @@ class Chunks(Sequence[Accesses]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         if self._last is None or self._last[0] != index:
-            self._last = (index, self._make(index * CHUNK, min((index + 1) * CHUNK, self.accesses)))
+            made = self._make(index * CHUNK, min((index + 1) * CHUNK, self.accesses))
+            for column in made:
+                column.setflags(write=False)  # as a recorded trace's are; numba tells the two apart
+            self._last = (index, made)
         return self._last[1]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def queries(path: Path) -> None:
 def source(path: Path) -> None:
     """A C file of many functions for the compiler."""
     rng = random.Random(9)
-    parts = ["#include <stdio.h>", "struct item { int key; double weight; struct item *next; };"]
+    parts = ["struct item { int key; double weight; struct item *next; };"]
     for number in range(3000):
         a, b = rng.randrange(1, 99), rng.randrange(1, 99)
         parts.append(

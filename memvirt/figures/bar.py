@@ -1,0 +1,35 @@
+"""Bars over a column of names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+
+from memvirt.figures.style import HATCHES, label, numeric, one_legend, ordered, panels, spans_decades, spread_note
+
+
+def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) -> Any:
+    """Mean of ``y`` for each ``x``, a bar a value of ``hue``, a panel a value of ``col``."""
+    numeric(frame, y, "--y")
+    figure, pairs = panels(frame, col)
+    values = ordered(frame[hue]) if hue else []
+    for axes, value in pairs:
+        part = frame if col is None else frame[frame[col] == value]
+        options: dict[str, Any] = {"hue": hue, "hue_order": values} if hue else {}
+        sns.barplot(
+            part, x=x, y=y, ax=axes, order=ordered(frame[x]), errorbar=("pi", 100), capsize=0.2,
+            err_kws={"linewidth": 1}, edgecolor="black", linewidth=0.6, palette="colorblind" if hue else None, **options,
+        )  # fmt: skip
+        bars = [container for container in axes.containers if hasattr(container, "patches")]
+        for number, container in enumerate(bars):
+            for patch in container.patches:
+                patch.set_hatch(HATCHES[number % len(HATCHES)])
+        if spans_decades(frame[y]):
+            axes.set_yscale("log")
+        axes.set(xlabel=label(x), ylabel=label(y))
+        axes.grid(visible=False, axis="x")
+    one_legend(figure, pairs, label(hue) if hue else "")
+    figure.supxlabel(spread_note(frame, [name for name in (x, hue, col) if name]), fontsize="small", color="0.35")
+    return figure

@@ -1,0 +1,33 @@
+"""Lines over a numeric column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+
+from memvirt.figures.style import DASHES, MARKERS, label, numeric, one_legend, ordered, panels, spans_decades, spread_note
+
+
+def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) -> Any:
+    """Mean of ``y`` at each ``x``, a line a value of ``hue``, a panel a value of ``col``."""
+    numeric(frame, y, "--y")
+    numeric(frame, x, "--x")
+    figure, pairs = panels(frame, col)
+    values = ordered(frame[hue]) if hue else []
+    many = {"style": hue, "hue_order": values, "style_order": values, "markers": MARKERS[: len(values)], "dashes": DASHES[: len(values)]}
+    if len(values) > min(len(DASHES), len(MARKERS)):
+        many = {"hue_order": values, "palette": "viridis", "marker": "o"}
+    for axes, value in pairs:
+        part = frame if col is None else frame[frame[col] == value]
+        options = {"hue": hue, **many} if hue else {"marker": "o"}
+        sns.lineplot(part, x=x, y=y, ax=axes, errorbar=("pi", 100), err_style="bars", legend="full" if hue else False, **options)
+        if spans_decades(frame[y]):
+            axes.set_yscale("log")
+        axes.set(xlabel=label(x), ylabel=label(y))
+        if frame[x].nunique() <= 6:
+            axes.set_xticks(ordered(frame[x]))
+    one_legend(figure, pairs, label(hue) if hue else "")
+    figure.supxlabel(spread_note(frame, [name for name in (x, hue, col) if name]), fontsize="small", color="0.35")
+    return figure

@@ -1,0 +1,123 @@
+"""The figures that a sweep draws of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+
+from memvirt.cost import PARTS
+from memvirt.errors import MemvirtError
+from memvirt.figures.style import DASHES, HATCHES, MARKERS, label, ordered, spans_decades, use
+
+#: Axes that are worth a colour of their own, the first first.
+COLOURED = ("mmu", "reclaim", "reclaim.replacement", "tlb.replacement", "tlb", "workload", "numa")
+PART_NAMES = {
+    "base_cycles": "instructions",
+    "tlb_cycles": "L2 TLB hits",
+    "walk_cycles": "page walks",
+    "data_cycles": "data beyond L1D",
+    "exit_cycles": "VM exits",
+    "fault_cycles": "page faults",
+    "stall_cycles": "waiting for swap",
+}
+
+
+def roles(frame: pd.DataFrame, axes: list[str]) -> dict[str, str | None]:
+    """Give each varied key its place in a picture: x, hue, style, col, row; what is left over is averaged."""
+    free = [axis for axis in axes if frame[axis].nunique() > 1]
+    numbers = [axis for axis in free if pd.api.types.is_numeric_dtype(frame[axis])]
+    x = max(numbers, key=lambda axis: frame[axis].nunique(), default=None)
+    rest = [axis for axis in free if axis != x]
+    rest.sort(key=lambda axis: COLOURED.index(axis) if axis in COLOURED else len(COLOURED))
+    if x is None and rest:
+        x = rest.pop(0)
+    names: list[str | None] = [*rest, None, None, None, None]
+    return dict(zip(("x", "hue", "style", "col", "row"), [x, *names], strict=False))
+
+
+def slowdowns(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
+    """Mean slowdown of the VMs over the numeric axis, the other axes as colours, dashes and panels."""
+    x, hue, style, col, row = (role[name] for name in ("x", "hue", "style", "col", "row"))
+    assert x is not None
+    options: dict[str, Any] = {"hue": hue, "hue_order": ordered(frame[hue])} if hue else {}
+    if pd.api.types.is_numeric_dtype(frame[x]):
+        if style:
+            count = frame[style].nunique()
+            options |= {"style": style, "style_order": ordered(frame[style]), "markers": MARKERS[:count]}
+            options |= {"dashes": DASHES[:count]} if count <= len(DASHES) else {"dashes": False}
+        else:
+            options |= {"marker": "o"}
+        grid = sns.relplot(
+            frame, x=x, y="slowdown", col=col, row=row, kind="line", height=2.9, aspect=1.35, errorbar=None,
+            facet_kws={"margin_titles": True}, **options,
+        )  # fmt: skip
+        if frame[x].nunique() <= 6:
+            grid.set(xticks=ordered(frame[x]))
+    else:
+        grid = sns.catplot(
+            frame, x=x, y="slowdown", col=style, row=col, kind="bar", height=2.9, aspect=1.35, errorbar=None,
+            edgecolor="black", linewidth=0.6, margin_titles=True, **options,
+        )  # fmt: skip
+    if spans_decades(frame["slowdown"]):
+        grid.set(yscale="log")
+    grid.set_axis_labels(label(x), "mean slowdown of the VMs\n(× native, alone, no faults)")
+    for axes in grid.axes.flat:
+        axes.axhline(1, color="0.4", linewidth=0.8, linestyle=":")
+    return grid.figure
+
+
+def cycle_parts(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
+    """What an access's cycles are spent on: stacked bars by colour axis, a panel for each x."""
+    bars = role["hue"] or role["x"]
+    panel = role["x"] if role["hue"] else None
+    assert bars is not None
+    values = ordered(frame[panel]) if panel else [None]
+    values = values[:6]
+    figure, grid = plt.subplots(1, len(values), figsize=(1.2 + 2.9 * len(values), 3.5), squeeze=False, layout="constrained")
+    colours = sns.color_palette("colorblind", len(PARTS))
+    for axes, value in zip(grid[0], values, strict=True):
+        part = frame if panel is None else frame[frame[panel] == value]
+        names = [str(each) for each in ordered(frame[bars])]
+        bottom = [0.0] * len(names)
+        for number, column in enumerate(PARTS):
+            heights = []
+            for each in ordered(frame[bars]):
+                chosen = part[part[bars] == each]
+                total = chosen["accesses"].sum()
+                heights.append(float(chosen[column].sum() / total) if total else 0.0)
+            axes.bar(
+                names, heights, 0.7, bottom=bottom, label=PART_NAMES[column], color=colours[number],
+                hatch=HATCHES[number], edgecolor="black", linewidth=0.5,
+            )  # fmt: skip
+            bottom = [low + high for low, high in zip(bottom, heights, strict=True)]
+        if panel:
+            axes.set_title(f"{panel} = {value}")
+        axes.set_xlabel(label(bars))
+        axes.grid(visible=False, axis="x")
+        if len(names) > 4:
+            axes.tick_params(axis="x", rotation=40)
+    grid[0][0].set_ylabel("cycles per access")
+    handles, texts = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles[::-1], texts[::-1], loc="outside right upper", title="spent on")
+    return figure
+
+
+def overview(frame: pd.DataFrame, axes: list[str]) -> list[tuple[str, Any]]:
+    """Figures of a sweep by name.
+
+    Raises
+    ------
+    MemvirtError
+        If no row went well or nothing was varied.
+    """
+    good = frame[frame["status"] == "ok"]
+    if good.empty:
+        raise MemvirtError("no row went well")
+    role = roles(good, axes)
+    if role["x"] is None:
+        raise MemvirtError("nothing varies among the rows that went well")
+    use()
+    return [("slowdown", slowdowns(good, role)), ("cycles", cycle_parts(good, role))]

@@ -1,0 +1,66 @@
+"""What a sweep says while it runs and when it is done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from memvirt.sweep.engine import Engine
+
+EVERY = 10.0  #: seconds between lines where there is no terminal
+
+
+class Watch:
+    """A progress bar on a terminal, a plain line now and then elsewhere; on standard error."""
+
+    def __init__(self, points: int, kept: int) -> None:
+        self.points, self.done, self.failed = points, kept, 0
+        self.console = Console(stderr=True)
+        self.begin = self.last = time.monotonic()
+        self.bar: Progress | None = None
+        if self.console.is_terminal:
+            columns = [
+                TextColumn("points"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[doing]}"),
+                TimeElapsedColumn(), TimeRemainingColumn(),
+            ]  # fmt: skip
+            self.bar = Progress(*columns, console=self.console, transient=True)
+            self.task = self.bar.add_task("", total=points, completed=kept, doing="")
+            self.bar.start()
+
+    def one_more(self, ok: bool) -> None:
+        """Count a point that is over."""
+        self.done += 1
+        self.failed += not ok
+
+    def __call__(self, engine: Engine) -> None:
+        """Show where the sweep is."""
+        rooms = [engine.nodes[name].stage.room for name in engine.running]
+        doing = ", ".join(f"{rooms.count(room)} {room}" for room in dict.fromkeys(rooms))
+        failed = f", {self.failed} failed" if self.failed else ""
+        if self.bar is not None:
+            self.bar.update(self.task, completed=self.done, doing=f"[{doing}{failed}]")
+        elif time.monotonic() - self.last >= EVERY:
+            self.last = time.monotonic()
+            said = f"{self.last - self.begin:.0f} s: {self.done} of {self.points} points{failed}; running {doing or 'nothing'}"
+            print(said, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.stop()
+
+
+def stage_report(tallies: dict[str, Any]) -> str:
+    """Room by room: stages asked for and distinct, the CPU time they took, and what sharing them saved."""
+    lines = [f"{'room':<10}{'asked for':>11}{'distinct':>11}{'CPU-s':>11}{'CPU-s saved':>14}"]
+    for room, tally in tallies.items():
+        lines.append(f"{room:<10}{tally.asked:>11,}{tally.distinct:>11,}{tally.seconds:>11.1f}{tally.saved:>14.1f}")
+    spent, saved = sum(t.seconds for t in tallies.values()), sum(t.saved for t in tallies.values())
+    asked, distinct = sum(t.asked for t in tallies.values()), sum(t.distinct for t in tallies.values())
+    lines.append(f"{'all':<10}{asked:>11,}{distinct:>11,}{spent:>11.1f}{saved:>14.1f}")
+    return "\n".join(lines)
