@@ -138,6 +138,7 @@ def walk_stretch(
                     if port.kind == 2:
                         access_data(port, pages, lines, at, at + 1)
                     at += 1
-        counts[run.vm, run.epoch] += port.tally
-        port.tally[:] = 0
+        for name in range(port.tally.size):
+            counts[run.vm, run.epoch, name] += port.tally[name]
+            port.tally[name] = 0
     return next_event

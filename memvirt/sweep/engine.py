@@ -48,6 +48,7 @@ class Tally:
     asked: int = 0
     distinct: int = 0
     seconds: float = 0.0
+    compiling: float = 0.0
     saved: float = 0.0
 
 
@@ -191,6 +192,7 @@ class Engine:
         node.outcome, node.inputs = outcome, []
         tally = self.tallies[node.stage.room]
         tally.seconds += outcome.seconds
+        tally.compiling += outcome.compiling
         waiting, node.waiting = node.waiting, []
         tally.saved += outcome.seconds * (len(waiting) - 1)
         for number, place in waiting:

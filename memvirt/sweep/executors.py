@@ -7,10 +7,13 @@ fields that it reads.
 from __future__ import annotations
 
 import os
+import re
 import time
 import traceback
 from collections.abc import Hashable
 from typing import Any, NamedTuple, Protocol
+
+from numba.core import event
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.stages import FIELDS, Stage, compute
@@ -26,8 +29,8 @@ class Outcome(NamedTuple):
     fields : dict of str
         Handle of each field.
     digests : dict of str
-    seconds : float
-        CPU time that it took.
+    seconds, compiling : float
+        CPU time that it took, and besides that the time in which kernels were compiled.
     status : {'ok', 'error', 'crashed'}
     error : str
         Why it failed, in one line.
@@ -38,6 +41,7 @@ class Outcome(NamedTuple):
     fields: dict[str, Handle] = {}
     digests: dict[str, str] = {}
     seconds: float = 0.0
+    compiling: float = 0.0
     status: str = "ok"
     error: str = ""
     details: str = ""
@@ -45,18 +49,30 @@ class Outcome(NamedTuple):
 
 def attempt(stage: Stage, inputs: list[dict[str, Any]]) -> Outcome:
     """Run a stage in this process; its failure is an outcome too."""
+    compiling = [0.0]
+
+    def compiled(seconds: float) -> None:
+        compiling[0] += seconds
+
     begin = time.process_time()
+    with event.install_timer("numba:compile", compiled):
+        outcome = _attempt(stage, inputs)
+    seconds = time.process_time() - begin
+    return outcome._replace(seconds=max(seconds - compiling[0], 0.0), compiling=compiling[0])
+
+
+def _attempt(stage: Stage, inputs: list[dict[str, Any]]) -> Outcome:
     try:
         fields, digests = compute(stage, inputs)
     except MemvirtError as wrong:
-        return Outcome(seconds=time.process_time() - begin, status="error", error=str(wrong))
+        return Outcome(status="error", error=str(wrong))
     except MemoryError:
-        return Outcome(seconds=time.process_time() - begin, status="error", error=f"out of memory in {stage.room}")
+        return Outcome(status="error", error=f"out of memory in {stage.room}")
     except Exception as wrong:
-        text = " ".join(str(wrong).split())
-        line = f"{stage.room} failed, which is a defect of memvirt or of a plug-in: {type(wrong).__name__}: {text}"
-        return Outcome(seconds=time.process_time() - begin, status="error", error=line, details=traceback.format_exc())
-    return Outcome(fields, digests, time.process_time() - begin)
+        text = " ".join(re.sub(r"\x1b\[\d+m", "", str(wrong)).split())
+        line = f"{stage.room} failed, which is a defect of memvirt or of a plug-in: {type(wrong).__name__}: {text:.200}"
+        return Outcome(status="error", error=line, details=traceback.format_exc())
+    return Outcome(fields, digests)
 
 
 class Executor(Protocol):

@@ -56,11 +56,15 @@ class Watch:
 
 
 def stage_report(tallies: dict[str, Any]) -> str:
-    """Room by room: stages asked for and distinct, the CPU time they took, and what sharing them saved."""
-    lines = [f"{'room':<10}{'asked for':>11}{'distinct':>11}{'CPU-s':>11}{'CPU-s saved':>14}"]
-    for room, tally in tallies.items():
-        lines.append(f"{room:<10}{tally.asked:>11,}{tally.distinct:>11,}{tally.seconds:>11.1f}{tally.saved:>14.1f}")
-    spent, saved = sum(t.seconds for t in tallies.values()), sum(t.saved for t in tallies.values())
-    asked, distinct = sum(t.asked for t in tallies.values()), sum(t.distinct for t in tallies.values())
-    lines.append(f"{'all':<10}{asked:>11,}{distinct:>11,}{spent:>11.1f}{saved:>14.1f}")
+    """Room by room: stages asked for and distinct, the CPU time they took, what sharing saved, and compilation."""
+    lines = [f"{'room':<10}{'asked for':>11}{'distinct':>10}{'CPU-s':>9}{'CPU-s saved':>13}{'compiling, s':>14}"]
+
+    def line(room: str, *values: float) -> None:
+        asked, distinct, seconds, saved, compiling = values
+        lines.append(f"{room:<10}{asked:>11,.0f}{distinct:>10,.0f}{seconds:>9.1f}{saved:>13.1f}{compiling:>14.1f}")
+
+    columns = [(t.asked, t.distinct, t.seconds, t.saved, t.compiling) for t in tallies.values()]
+    for room, values in zip(tallies, columns, strict=True):
+        line(room, *values)
+    line("all", *map(sum, zip(*columns, strict=True)))
     return "\n".join(lines)

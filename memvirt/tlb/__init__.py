@@ -51,12 +51,14 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
     rules[SWITCH_FLUSHES] = traits.flush_on_switch or not config.pcid
     rules[PREEMPT_FLUSHES] = not config.vpid
     rules[HOST_SIZE_MATTERS] = traits.entry_size == "smaller"
-    banks = [_bank(config, level, lay_out_level(config, level, space), schedule.cpus) for level in (1, 2)]
+    entries = lay_out_entries(space, traits.entry_size)
+    banks = [_bank(config, level, lay_out_level(config, level, space, entries), schedule.cpus) for level in (1, 2)]
     return Hierarchy(
         first=banks[0],
         second=banks[1],
-        entries=lay_out_entries(space, traits.entry_size),
+        entries=entries,
         last=np.full(schedule.cpus, -1, np.int64),
+        last_cycles=np.zeros(schedule.cpus, np.int64),
         base=space.page_base,
         rules=rules,
         counts=np.zeros((schedule.vms, schedule.epochs, len(COUNTERS)), np.int64),

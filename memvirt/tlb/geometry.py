@@ -20,6 +20,8 @@ class Level(NamedTuple):
     ----------
     start : (pages, orders) int32
         First slot of the page's set, for each entry order (4K, 2M, 1G); `NOWHERE` if none holds it.
+    start_now : (pages,) int32
+        As ``start``, for the order that the page's entry has now.
     ways, cycles : (slots,) int32
         Of the array that a slot belongs to.
     slots : int
@@ -27,6 +29,7 @@ class Level(NamedTuple):
     """
 
     start: NDArray[np.int32]
+    start_now: NDArray[np.int32]
     ways: NDArray[np.int32]
     cycles: NDArray[np.int32]
     slots: int
@@ -41,11 +44,19 @@ class Entries(NamedTuple):
         Changed by DROP events.
     tag : (pages, orders) uint32
         First global page of the aligned region of each order: unique, since a page has one order at a time.
+    tag_now : (pages,) uint32
+        As ``tag``, for the order that the page's entry has now.
     """
 
     guest_order: NDArray[np.uint8]
     host_order: NDArray[np.uint8]
     tag: NDArray[np.uint32]
+    tag_now: NDArray[np.uint32]
+
+
+def columns(guest_order: NDArray[np.uint8], host_order: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Column of each page's entry in what is kept for each order."""
+    return np.minimum(guest_order, host_order).astype(np.intp) // 9
 
 
 def set_index(number: NDArray[np.uint64], array: Array, index: str) -> NDArray[np.int64]:
@@ -65,7 +76,7 @@ def hash_bit(number: NDArray[np.uint64]) -> NDArray[np.int64]:
     return (folded & np.uint64(1)).astype(np.int64)
 
 
-def lay_out_level(config: Tlb, level: int, space: Space) -> Level:
+def lay_out_level(config: Tlb, level: int, space: Space, entries: Entries) -> Level:
     """Place every page of every size in the level's arrays."""
     arrays = [array for array in config.arrays.values() if array.level == level]
     offsets = np.concatenate([[0], np.cumsum([array.entries for array in arrays])]).astype(np.int64)
@@ -80,7 +91,8 @@ def lay_out_level(config: Tlb, level: int, space: Space) -> Level:
             start[mine, column] = offsets[place] + set_index(number[mine], array, config.index) * array.associativity
     ways = np.concatenate([np.full(array.entries, array.associativity, np.int32) for array in arrays] or [np.zeros(1, np.int32)])
     cycles = np.concatenate([np.full(array.entries, array.hit_cycles, np.int32) for array in arrays] or [np.zeros(1, np.int32)])
-    return Level(start, ways, cycles, int(offsets[-1]))
+    now = start[np.arange(start.shape[0]), columns(entries.guest_order, entries.host_order)]
+    return Level(start, now, ways, cycles, int(offsets[-1]))
 
 
 def lay_out_entries(space: Space, entry_size: str) -> Entries:
@@ -94,4 +106,5 @@ def lay_out_entries(space: Space, entry_size: str) -> Entries:
         new[1:] = (vm[1:] != vm[:-1]) | (space.asid[1:] != space.asid[:-1]) | (number[1:] != number[:-1])
         tag[:, column] = pages[new][np.cumsum(new) - 1]
     host = space.host_order if entry_size == "smaller" else space.guest_order
-    return Entries(space.guest_order.copy(), host.copy(), tag)
+    now = tag[pages, columns(space.guest_order, host)]
+    return Entries(space.guest_order.copy(), host.copy(), tag, now)

@@ -47,6 +47,8 @@ class Hierarchy(NamedTuple):
     entries : Entries
     last : (cpus,) int64
         Tag of each CPU's last access, -1 after anything that may have changed its place.
+    last_cycles : (cpus,) int64
+        What a hit on it costs.
     base : (vms + 1,) int64
         First tag of each VM.
     rules : (5,) int64
@@ -59,6 +61,7 @@ class Hierarchy(NamedTuple):
     second: Bank
     entries: Entries
     last: NDArray[np.int64]
+    last_cycles: NDArray[np.int64]
     base: NDArray[np.int64]
     rules: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -70,6 +73,11 @@ EVICT_TAKES_VM, SWITCH_FLUSHES, PREEMPT_FLUSHES, HOST_SIZE_MATTERS, TO_PASS = np
 @kernel
 def find(tags: NDArray[np.uint32], start: int, ways: int, tag: int) -> int:
     """Way that holds a tag, -1 if none."""
+    if ways == 4:  # most L1 arrays: looked at without a branch
+        found = -1
+        for way in range(4):
+            found = way if tags[start + way] == tag else found
+        return found
     if ways <= SCANNED:
         for way in range(ways):
             if tags[start + way] == tag:
@@ -143,6 +151,10 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             counts[SHOOTDOWNS] += 1
         if tlbs.rules[HOST_SIZE_MATTERS]:
             entries.host_order[page] = event.order
+            column = min(entries.guest_order[page], entries.host_order[page]) // 9
+            entries.tag_now[page] = entries.tag[page, column]
+            first.level.start_now[page] = first.level.start[page, column]
+            second.level.start_now[page] = second.level.start[page, column]
         tlbs.last[:] = -1
         return
     low, high = np.int64(0), np.int64(INVALID)
@@ -168,29 +180,29 @@ def look_up(
     tlbs: Hierarchy, pages: NDArray[np.uint32], begin: int, end: int, cpu: int, counts: NDArray[np.int64], walks: Any, found: int
 ) -> int:
     """Look up accesses ``begin`` to ``end`` on one CPU; returns the number of walks written so far."""
-    first, second, entries = tlbs.first, tlbs.second, tlbs.entries
-    tags, ways_of, starts, policy = first.tags, first.level.ways, first.level.start, first.policy
-    guest_order, host_order, tag_of = entries.guest_order, entries.host_order, entries.tag
-    last, misses, cycles = tlbs.last[cpu], 0, 0
+    first, second, tag_now = tlbs.first, tlbs.second, tlbs.entries.tag_now
+    tags, policy, starts, ways_of, cycles_of = first.tags, first.policy, first.level.start_now, first.level.ways, first.level.cycles
+    last, misses, cycles, hit_cycles = tlbs.last[cpu], 0, 0, np.int64(tlbs.last_cycles[cpu])
     base, base2 = cpu * first.level.slots, cpu * second.level.slots
     walked = found
     for offset in range(begin, end):
         page = pages[offset]
-        column = min(guest_order[page], host_order[page]) // 9
-        tag = tag_of[page, column]
+        tag = tag_now[page]
         if tag == last:
+            cycles += hit_cycles
             continue
         last = np.int64(tag)
-        start = np.int64(starts[page, column])
+        start = np.int64(starts[page])
         if start >= 0:
             ways = np.int64(ways_of[start])
+            hit_cycles = np.int64(cycles_of[start])
             way = find(tags, base + start, ways, tag)
             if way >= 0:
                 touch(policy, base + start, ways, way)
-                cycles += first.level.cycles[start]
+                cycles += hit_cycles
                 continue
         misses += 1
-        start2 = np.int64(second.level.start[page, column])
+        start2 = np.int64(second.level.start_now[page])
         hit = False
         if start2 >= 0:
             ways2 = np.int64(second.level.ways[start2])
@@ -208,6 +220,7 @@ def look_up(
             put(first, base + start, tag)
         else:
             last = np.int64(-1)
+    tlbs.last_cycles[cpu] = hit_cycles
     tlbs.last[cpu] = last
     counts[L1_MISSES] += misses
     counts[L2_MISSES] += found - walked

@@ -52,6 +52,8 @@ class State(NamedTuple):
         Number of the table at each level.
     hfn : (tables + 1,) uint32
         Its host frame, `NONE` until needed; the last is the next frame to hand out.
+    path : (levels,) uint32
+        Host frames of the tables on the way of the walk that is going on.
     """
 
     pwc: Pwc
@@ -59,6 +61,7 @@ class State(NamedTuple):
     present: NDArray[np.uint8]
     table: NDArray[np.uint32]
     hfn: NDArray[np.uint32]
+    path: NDArray[np.uint32]
 
 
 def tables_needed(setup: Setup) -> tuple[NDArray[np.uint32], int]:
@@ -82,6 +85,7 @@ def make(setup: Setup) -> State:
         np.zeros(setup.space.vpn.size, np.uint8),
         table,
         hfn,
+        np.zeros(table.shape[1], np.uint32),
     )
     mapped = np.flatnonzero(setup.port.hfn_of_page != NONE)
     fill_all(state, setup.port, mapped[np.argsort(setup.port.frame_of_page[mapped], kind="stable")])
@@ -131,10 +135,10 @@ def missing_tables(state: State, port: Port, page: int) -> int:
 def walk_shadow(state: State, port: Port, page: int, missing: int, faulted: int) -> None:
     """Walk the shadow tables, down to the entry or to where a table is missing."""
     begun = begin_walk(port)
-    frames = state.hfn[state.table[port.guest_row[page]]]
-    walk_tables(
-        state.pwc, port, GUEST, port.space_of_page[page], port.vpn[page], frames, lowest_level(state, page), missing, CACHED
-    )
+    for level in range(state.path.size):
+        state.path[level] = state.hfn[state.table[port.guest_row[page], level]]
+    lowest = lowest_level(state, page)
+    walk_tables(state.pwc, port, GUEST, port.space_of_page[page], port.vpn[page], state.path, lowest, missing, CACHED)
     end_walk(port, begun, faulted)
 
 

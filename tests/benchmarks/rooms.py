@@ -1,0 +1,56 @@
+"""Time of each room of one nested point, after compilation: python tests/benchmarks/rooms.py [--override KEY=VALUE ...]
+
+The geometry is that of `experiment=nested_reference`; each room's time is the best of several, in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from memvirt.point import Point
+from memvirt.stages import compute, graph
+from memvirt.sweep.plan import NOT_OF_A_POINT
+
+
+def build(overrides: list[str]) -> Point:
+    """Compose a point."""
+    with initialize_config_module("memvirt.conf", version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
+    return Point.build({key: value for key, value in config.items() if key not in NOT_OF_A_POINT})
+
+
+def measure(point: Point, times: int) -> tuple[dict[str, float], int]:
+    """Best CPU seconds of each room of the point's own chain, and its accesses."""
+    stages = graph(point)
+    chain = [place for place in range(point.count + 4)]
+    done = {}
+    seconds: dict[str, float] = {}
+    for place in chain:
+        stage = stages[place]
+        inputs = [{name: done[need.stage][name] for name in need.fields} for need in stage.needs]
+        best = float("inf")
+        for _ in range(times + 1):
+            begin = time.process_time()
+            fields = compute(stage, inputs)[0]
+            best = min(best, time.process_time() - begin)
+        done[place] = fields
+        seconds[stage.room] = seconds.get(stage.room, 0.0) + best
+    return seconds, done[point.count]["schedule"].accesses
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workload", nargs="+", default=["sqlite", "gcc", "cpython"])
+    parser.add_argument("--override", nargs="*", default=[])
+    parser.add_argument("--times", type=int, default=3)
+    given = parser.parse_args()
+    print(f"{'workload':<16}{'accesses':>10}" + "".join(f"{room:>10}" for room in ("workload", "memory", "tlb", "mmu", "cost")) + f"{'tlb..cost':>12}")
+    for name in given.workload:
+        seconds, accesses = measure(build(["experiment=nested_reference", f"workload={name}", *given.override]), given.times)
+        rest = seconds["tlb"] + seconds["mmu"] + seconds["cost"]
+        rates = [accesses / max(seconds[room], 1e-9) / 1e6 for room in ("workload", "memory", "tlb", "mmu", "cost")]
+        print(f"{name:<16}{accesses:>10,}" + "".join(f"{rate:>10.0f}" for rate in rates) + f"{accesses / rest / 1e6:>12.1f}  million references/s")
