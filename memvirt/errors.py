@@ -45,7 +45,8 @@ class ConfigError(MemvirtError):
     def __init__(self, key: str, value: object, why: str, choices: Iterable[str] = ()) -> None:
         self.key, self.value, self.why, self.choices = key, value, why, tuple(choices)
         hint = suggest(str(value), self.choices) if self.choices else ""
-        super().__init__(f"{key}={value}: {why}" + (f"; {hint}" if hint else ""))
+        written = {None: "null", True: "true", False: "false"}.get(value, value) if isinstance(value, bool | None) else value
+        super().__init__(f"{key}={written}: {why}" + (f"; {hint}" if hint else ""))
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[object, ...]]:
         return type(self), (self.key, self.value, self.why, self.choices)

@@ -108,5 +108,5 @@ def checked(model: type[Any], config: Mapping[str, Any], where: str) -> Any:
         raise ConfigError(key, first["input"] if not isinstance(first["input"], dict) else "", message) from None
 
 
-#: What pydantic adds to the path of a value that may be of several types.
-_TAGS = {"int", "float", "str", "constrained-int", "constrained-float", "bool", "none"}
+#: What stands in pydantic's paths but not in a key: tags of a value's types, and the TLB's folded arrays.
+_TAGS = {"arrays", "int", "float", "str", "constrained-int", "constrained-float", "bool", "none"}

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from memvirt.config import Choice, PageSize, Section, Size, TimeNs
+from memvirt.config import Choice, Section, Size, TimeNs
+from memvirt.errors import ConfigError
 
-AnyPageSize = PageSize | Literal["thp"]
+AnyPageSize = Literal["4K", "2M", "1G", "thp"]
 
 
 class Vms(Section):
@@ -66,7 +67,7 @@ class Epoch(Section):
     @model_validator(mode="after")
     def _one(self) -> Epoch:
         if self.accesses is not None and self.time is not None:
-            raise ValueError("set epoch.accesses or epoch.time, not both")
+            raise ConfigError("epoch.time", self.time, "set epoch.accesses or epoch.time, not both")
         return self
 
 
@@ -91,7 +92,7 @@ class Overcommit(Section):
     @model_validator(mode="after")
     def _one(self) -> Overcommit:
         if self.ratio is not None and self.host_memory is not None:
-            raise ValueError("set overcommit.ratio or overcommit.host_memory, not both")
+            raise ConfigError("overcommit.host_memory", self.host_memory, "set overcommit.ratio or overcommit.host_memory, not both")
         return self
 
 

@@ -52,18 +52,23 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
     key, equals, value = override.partition("=")
     top = re.split(r"[./]", key.lstrip("+~"))[0]
     if key[:1] in ("+", "~") and top != "hydra":
-        verb = "added" if key[0] == "+" else "taken away"
-        raise ConfigError(key.lstrip("+~"), value, f"keys can't be {verb}; {suggest(top, [*RUN_KEYS, *groups])}")
+        if key[0] == "~":
+            raise MemvirtError(f"{override}: keys can't be taken away; choose another option or value for it")
+        if top in {group.partition("/")[0] for group in groups} | set(RUN_KEYS):
+            raise MemvirtError(f"{override}: keys can't be added; write it without the +")
+        raise MemvirtError(f"{override}: keys can't be added; {suggest(top, [*RUN_KEYS, *groups])}")
     if not equals:
-        raise ConfigError(override, "", "an override is written KEY=VALUE")
+        raise MemvirtError(f"{override}: an override is written KEY=VALUE")
     known = {group.partition("/")[0] for group in groups} | set(RUN_KEYS)
     if top not in known:
         raise ConfigError(key, value, f"there is no such key; {suggest(top, known)}")
     group = key.replace(".", "/")
     if group not in groups or top == "hydra":
         return override
-    if value.strip() in ("", "null") and group != "experiment":
+    if value.strip() in ("", "null") and not (group == "experiment" and value.strip()):
         raise ConfigError(key, value, "must name one of the group's options", groups[group])
+    if value.strip()[:1] in "{[":
+        raise ConfigError(key, value, "must name one of the group's options, or several with commas between", groups[group])
     if re.fullmatch(r"[\w,\s.-]*", value):
         for option in (word.strip() for word in value.split(",")):
             if option not in groups[group] and not (group == "experiment" and option == "null"):
@@ -73,7 +78,7 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
 
 def prepare(argv: list[str]) -> list[str]:
     """Make the arguments that Hydra gets of those that were given."""
-    flags, overrides = split_flags(argv)
+    flags, overrides = split_flags([word for word in argv if word not in ("-m", "--multirun")])  # it is always one
     groups = find_groups(config_dirs(flags))
     rewritten = [as_hydra_writes(override, groups) for override in overrides]
     changing = [word for word in rewritten if re.split(r"[./=]", word)[0] not in RUN_KEYS]
@@ -96,8 +101,7 @@ def one_line(wrong: BaseException, argv: list[str]) -> str:
     missing = re.search(r"Could not find '([^']+)'", text)
     if missing:
         return f"{missing[1]}: there is no such option"
-    cause = wrong.__cause__
-    return text if cause is None else f"{text.split(' See https')[0]}"
+    return text.partition(" See https")[0]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -249,7 +249,11 @@ def identify(config: Tree) -> str:
         If it can't be computed.
     """
     point = Point.build(config)
-    contents = [workload.digest(point.member(vm)[0]) for vm in range(point.count)]
+    contents = []
+    for vm in range(point.count):
+        work = point.member(vm)[0]
+        workload.check(work)
+        contents.append(workload.digest(work))
     return text_digest(canonical(point.model_dump()), canonical(contents))[:16]
 
 

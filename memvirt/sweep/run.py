@@ -159,7 +159,8 @@ def _run(plan: Plan, store: Store, folder: Path, name: str) -> int:
         print("nothing to compute: every point is in the journal")
     if failed:
         first = next(row for row in rows if row["status"] != "ok")
-        print(f"first failure: {', '.join(f'{k}={first[k]}' for k in (a.key for a in plan.axes))}: {first['error']}")
+        where = ", ".join(f"{axis.key}={first[axis.key]}" for axis in plan.axes)
+        print(f"first failure{' at ' if where else ''}{where}: {first['error']}")
     print(f"wrote {folder}/results.parquet, results.csv, epochs.parquet, provenance.json{''.join(f', {p}' for p in pictures)}")
     seconds = time.monotonic() - started
     print(f"{len(plan.points)} points, {len(rows)} rows, {failed} failed, {seconds:.1f} s")

@@ -14,7 +14,7 @@ from memvirt.workload.names import SYNTHETIC, trace_file
 from memvirt.workload.source import Chunks, Source
 from memvirt.workload.synthetic import below, draws
 
-__all__ = ["Workload", "digest", "load"]
+__all__ = ["Workload", "check", "digest", "load"]
 
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
 FIRST_VPN = 0x10000  #: where a synthetic workload's pages begin
@@ -24,6 +24,19 @@ def digest(config: Workload) -> str:
     """Digest of what a trace depends on besides its config: its file's bytes ('' for a synthetic one)."""
     path = trace_file(config.name, config.path)
     return file_digest(path) if path is not None else ""
+
+
+def check(config: Workload) -> None:
+    """Read the file behind a workload, so that a bad one is known before anything is computed.
+
+    Raises
+    ------
+    TraceError
+        If it is missing, truncated or malformed.
+    """
+    path = trace_file(config.name, config.path)
+    if path is not None:
+        read_cached(path, config.format)
 
 
 def _recorded(config: Workload) -> Source:
