@@ -46,7 +46,8 @@ class ConfigError(MemvirtError):
         self.key, self.value, self.why, self.choices = key, value, why, tuple(choices)
         hint = suggest(str(value), self.choices) if self.choices else ""
         written = {None: "null", True: "true", False: "false"}.get(value, value) if isinstance(value, bool | None) else value
-        super().__init__(f"{key}={written}: {why}" + (f"; {hint}" if hint else ""))
+        what = key if value == "" else f"{key}={written}"
+        super().__init__(f"{what}: {why}" + (f"; {hint}" if hint else ""))
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[object, ...]]:
         return type(self), (self.key, self.value, self.why, self.choices)

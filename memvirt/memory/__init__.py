@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.jit import kernel
 from memvirt.memory.config import MemoryConfig
+from memvirt.memory.frames import back
 from memvirt.memory.guest import OK, guest_map
 from memvirt.memory.layout import FrameLayout, PageLayout, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.setup import SHARE, build
-from memvirt.memory.state import COUNTERS, DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, NOTHING, Now, World
+from memvirt.memory.state import COUNTERS, DONE, FOR_DATA, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, NOTHING, Now, World
 from memvirt.types import (
     EVENT,
     ORDERS,
@@ -56,6 +57,9 @@ def _map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
             status = guest_map(world, now, base + page)
             if status != OK:
                 return status  # type: ignore[no-any-return]
+        frame = np.int64(world.pages[base + page].frame)  # one of many host pages, if the guest's is larger
+        if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
+            return HOST_FULL
     return OK
 
 
@@ -178,8 +182,6 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     pages: PageLayout = lay_out_pages(config, traces)
     frames: FrameLayout = lay_out_frames(config, pages)
     world = build(config, traces, pages, frames)
-    if config.host.prefault and not config.guest.prefault and config.dimensions == 2:
-        raise ConfigError("host.prefault", True, "needs guest.prefault=true: the host backs what the guest has mapped")
     if config.guest.prefault:
         _prefault(world, traces)
     frame_of_page = world.pages.frame.astype(np.uint32)

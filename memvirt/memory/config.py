@@ -45,7 +45,6 @@ class Host(Section):
 
     page_size: AnyPageSize = "4K"
     levels: Literal[0, 4, 5] = 4
-    prefault: bool = False
     fragmentation: float = Field(0.0, ge=0, le=1)
 
 

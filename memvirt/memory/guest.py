@@ -95,8 +95,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
     event = world.clock[0].events
     log_event(world, now, GUEST_MAP, page, np.int64(mapped.frame), hfn, new, ZERO, vm)
     count(world, vm, now.epoch, MINOR_FAULTS, ONE)
-    prepared = world.clock[0].quiet and not world.rules[0].host_prefault
-    if world.rules[0].dimensions == 2 and not prepared and not back_new(world, now, page, new):
+    if world.rules[0].dimensions == 2 and not back_new(world, now, page, new):
         return HOST_FULL
     if not world.clock[0].quiet:
         world.events[event].order = world.frames[mapped.frame].order

@@ -189,7 +189,6 @@ def _rules(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> Any:
     rule.slice_ns, rule.epoch_ns = config.numa.slice, config.epoch.time or 0.0
     rule.quantum, rule.epoch_accesses, rule.share = config.clock.quantum, config.epoch.accesses or 0, SHARE
     rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
-    rule.host_prefault = config.host.prefault or not virtual
     rule.host_levels = config.host.levels if virtual else 0
     rule.tracked = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
     largest = min(frames.unit, int(pages.vpn.size)) + 2

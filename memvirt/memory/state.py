@@ -173,7 +173,6 @@ RULES = np.dtype(
         ("tracked", "<i8"),
         ("charge_tables", "<i8"),
         ("keep_mapped", "<i8"),
-        ("host_prefault", "<i8"),
         ("host_levels", "<i8"),
         ("margin", "<i8"),
         ("block", "<i8"),

@@ -17,7 +17,7 @@ from memvirt.workload.synthetic import below, draws
 __all__ = ["Workload", "check", "digest", "load"]
 
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
-FIRST_VPN = 0x10000  #: where a synthetic workload's pages begin
+FIRST_VPN = 0x40000  #: where a synthetic workload's pages begin: at 1 GiB, so that it has no more large pages than it must
 
 
 def digest(config: Workload) -> str:
