@@ -56,20 +56,24 @@ def code_digest(rooms: tuple[str, ...] = ROOMS) -> str:
     return sources_digest(places)
 
 
-def _cache_directory() -> str:
+#: Whose code can enter a room's kernels, itself included; any room's those of others.
+USES = {"memory": ("memory",), "tlb": ("tlb",), "mmu": ("memory", "mmu", "tlb")}
+
+
+@cache
+def _cache_directory(rooms: tuple[str, ...]) -> str:
     chosen = os.environ.get("MEMVIRT_CACHE_DIR")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     base = Path(chosen) if chosen else home / "memvirt"
-    place = base / "numba" / f"{numba.__version__}-{code_digest()}"
+    place = base / "numba" / f"{numba.__version__}-{code_digest(rooms)}"
     try:
         place.mkdir(parents=True, exist_ok=True)
+        if not os.access(place, os.W_OK):
+            raise PermissionError
     except OSError:
         place = Path(tempfile.gettempdir()) / f"memvirt-{os.getuid()}" / place.name
         place.mkdir(parents=True, exist_ok=True)
     return str(place)
-
-
-numba.config.CACHE_DIR = _cache_directory()  # type: ignore[attr-defined]
 
 
 def kernel(function: F) -> F:
@@ -78,4 +82,7 @@ def kernel(function: F) -> F:
     Kernels allocate nothing, so numba needn't count references to arrays (half of a walk's time otherwise), and they
     are inlined, since the state that they hand each other is many words long (half of what is then left).
     """
+    package, _, rest = function.__module__.partition(".")
+    rooms = USES.get(rest.partition(".")[0], ROOMS) if package == "memvirt" else ROOMS
+    numba.config.CACHE_DIR = _cache_directory(rooms)  # type: ignore[attr-defined]  # read while decorating
     return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)  # type: ignore[no-any-return]

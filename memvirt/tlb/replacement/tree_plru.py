@@ -1,6 +1,6 @@
 """Tree-PLRU: a binary tree of bits over the ways, each pointing away from the half that was used last.
 
-Needs a power of two of ways.
+With ways that are no power of two the lower half of a node is the larger by one.
 """
 
 from __future__ import annotations
@@ -10,39 +10,28 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.errors import ConfigError
 from memvirt.tlb.replacement import drop, fill, touch, victim
 
 
 class State(NamedTuple):
-    """Bit ``start + n`` is node ``n`` of the set's tree, node 1 its root: 1 says that the victim is in the upper half."""
+    """Bit ``start + m`` is the node whose upper half begins at way ``m``: 1 says that the victim is there."""
 
     upper: NDArray[np.uint8]
 
 
 def make(slots: int, ways: list[int], seed: int) -> State:
-    """State for ``slots`` slots of arrays with these numbers of ways.
-
-    Raises
-    ------
-    ConfigError
-        If one is no power of two: no binary tree fits.
-    """
-    for count in ways:
-        if count & (count - 1):
-            raise ConfigError("tlb.replacement", "tree_plru", f"needs a power of two of ways, not {count}")
+    """State for ``slots`` slots of arrays with these numbers of ways."""
     return State(np.zeros(slots, np.uint8))
 
 
 @touch.register
 def _touch(state: State, start: int, ways: int, way: int) -> None:
-    node, half = 1, ways // 2
-    while half:
-        high = way >= half
-        state.upper[start + node] = not high
-        node = 2 * node + high
-        way -= half if high else 0
-        half //= 2
+    low, high = 0, ways
+    while high - low > 1:
+        middle = (low + high + 1) // 2
+        above = way >= middle
+        state.upper[start + middle] = not above
+        low, high = (middle, high) if above else (low, middle)
 
 
 @fill.register
@@ -52,13 +41,12 @@ def _fill(state: State, start: int, ways: int, way: int) -> None:
 
 @victim.register
 def _victim(state: State, start: int, ways: int) -> int:
-    node, way, half = 1, 0, ways // 2
-    while half:
-        high = state.upper[start + node]
-        way += half if high else 0
-        node = 2 * node + high
-        half //= 2
-    return way
+    low, high = 0, ways
+    while high - low > 1:
+        middle = (low + high + 1) // 2
+        above = state.upper[start + middle] == 1
+        low, high = (middle, high) if above else (low, middle)
+    return low
 
 
 @drop.register
