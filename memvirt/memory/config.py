@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from memvirt.config import Choice, Section, Size, TimeNs
 from memvirt.errors import ConfigError
+from memvirt.policy import names
 
 AnyPageSize = Literal["4K", "2M", "1G", "thp"]
 
@@ -79,6 +80,16 @@ class Numa(Section):
     scheduler: Choice
     page_tables: str = "as_data"
     slice: TimeNs = Field(3e6, gt=0)
+
+    @model_validator(mode="after")
+    def _known(self) -> Numa:
+        choices = ["as_data", *names("memory.placement")]
+        if self.page_tables not in choices:
+            raise ConfigError("numa.page_tables", self.page_tables, "is none of its values", choices)
+        for family, choice in (("placement", self.placement), ("scheduler", self.scheduler)):
+            if choice.name not in names(f"memory.{family}"):
+                raise ConfigError(f"numa.{family}", choice.name, "there is no such policy", names(f"memory.{family}"))
+        return self
 
 
 class Overcommit(Section):
