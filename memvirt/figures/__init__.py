@@ -58,7 +58,7 @@ def draw(frame: pd.DataFrame, kind: str | None, x: str, y: str, hue: str | None 
     return load("figures", kind, "--kind").draw(good, x, y, hue, col)
 
 
-def save(figure, path: Path) -> Path:  # type: ignore[no-untyped-def]
+def save(figure, path: Path, close: bool = True) -> Path:  # type: ignore[no-untyped-def]
     """Write a figure; the ending of its name is its format.
 
     Raises
@@ -71,7 +71,8 @@ def save(figure, path: Path) -> Path:  # type: ignore[no-untyped-def]
     if path.suffix not in FORMATS:
         raise ConfigError("-o", path, "must end in the name of a picture format", FORMATS)
     write_whole(path, lambda part: figure.savefig(part, format=path.suffix[1:], dpi=160, bbox_inches="tight"))
-    plt.close(figure)
+    if close:
+        plt.close(figure)
     return path
 
 
@@ -81,14 +82,5 @@ def draw_sweep(frame: pd.DataFrame, axes: list[str], directory: Path) -> list[Pa
 
     paths = []
     for name, figure in overview(frame, axes):
-        paths += [save_copy(figure, directory / f"{name}{suffix}") for suffix in (".pdf", ".png")][1:]
-        import matplotlib.pyplot as plt
-
-        plt.close(figure)
+        paths += [save(figure, directory / f"{name}{suffix}", close=suffix == ".pdf") for suffix in (".png", ".pdf")]
     return paths
-
-
-def save_copy(figure, path: Path) -> Path:  # type: ignore[no-untyped-def]
-    """As `save`, the figure staying open."""
-    write_whole(path, lambda part: figure.savefig(part, format=path.suffix[1:], dpi=160, bbox_inches="tight"))
-    return path

@@ -95,7 +95,7 @@ def make(setup: Setup) -> State:
 @kernel
 def lowest_level(state: State, page: int) -> int:
     """Level of a page's shadow entry."""
-    return min(state.entries.guest_order[page], state.entries.host_order[page]) // 9
+    return np.int64(min(state.entries.guest_order[page], state.entries.host_order[page])) // 9
 
 
 @kernel

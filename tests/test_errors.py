@@ -1,0 +1,95 @@
+"""Bad input: one line, exit 2, the key, the reason, the nearest name; never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import command
+
+CASES = {
+    "mmuu=native": "did you mean mmu?",
+    "mmu=nativ": "did you mean native?",
+    "mmu=native,nestd": "did you mean nested?",
+    "tlb.l1_4k.entires=3": "did you mean tlb.l1_4k.entries?",
+    "tlb.l1_4k.ways=5": "must divide the array's 64 entries",
+    "overcommit.ratio=abc": "overcommit.ratio=abc: ",
+    "overcommit.ratio=1,-2": "overcommit.ratio=-2: ",
+    "reclaim=balloon": "choose from none, swap",
+    "reclaim.replacement=lruu": "did you mean lru?",
+    "host.page_size=8K": "choose from 1G, 2M, 4K, thp",
+    "workload.seed=1,1": "stands twice in the grid",
+    "workload=trace": "workload.path=FILE",
+    "workload=trace workload.path=none.txt": "none.txt: there is no such file",
+    "workload=trace workload.path=bad.txt": "bad.txt, line 2: ",
+    "workload=trace workload.path=odd.bin": "odd.bin, byte 8: ",
+    "workload=trace workload.path=bad.txt workload.format=lakey": "did you mean lackey?",
+    "executor.address=10.0.0.1": "not built yet",
+    "executor.workers=0": "executor.workers=0: ",
+    "output=/proc/nowhere executor=serial": "can't be written",
+    "name=a/b": "name=a/b: ",
+    "resume=perhaps": "resume=perhaps: must be true or false",
+    "+extra=1": "keys can't be added",
+    "~tlb": "keys can't be taken away",
+    "tlb=": "must name one of the group's options",
+    "mmu={a:1}": "must name one of the group's options",
+    "tlb.l2.ways=[1": "[1",
+    "nonsense": "KEY=VALUE",
+    "experiment=defaul": "did you mean default?",
+    "name=a,b": "can't be swept",
+    "vms.count=0": "vms.count=0: ",
+    "numa.placement=nearest": "choose from first_touch, interleave",
+    "mmu.pwc.guest.pde.ways=5": "must divide the 32 entries",
+}
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_sweep(words: str, tmp_path: Path) -> None:
+    """Through the command line."""
+    (tmp_path / "bad.txt").write_text(" L 04222cac,4\n L zz\n")
+    (tmp_path / "odd.bin").write_bytes(b"12345678123")
+    done = command("memvirt.sweep", *words.split(), cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert CASES[words] in done.stderr
+    assert not list(tmp_path.glob("outputs/*/results.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("memvirt.trace info none.parquet", "no such file"),
+        ("memvirt.trace import bad.txt -o a.parquet", "bad.txt, line 2"),
+        ("memvirt.trace import bad.txt -o a.bin", "NAME.parquet"),
+        ("memvirt.trace import bad.txt -o a.parquet --format lakey", "did you mean lackey?"),
+        ("memvirt.trace import good.txt -o a.parquet --limit 0", "--limit=0"),
+        ("memvirt.trace import good.txt -o /proc/a.parquet", "/proc/a.parquet"),
+        ("memvirt.trace record -o a.parquet", "what to record"),
+        ("memvirt.figures none --x a --y b", "no such result table"),
+        ("memvirt.figures good.csv --x aa --y b", "--x=aa"),
+        ("memvirt.figures good.csv --x name --y b --kind lin", "did you mean line?"),
+        ("memvirt.figures good.csv --x name --y b --kind line", "not a column of numbers"),
+        ("memvirt.figures good.csv --x b --y b -o a.doc", "picture format"),
+        ("memvirt.figures good.csv --x b --y b --kind heat", "needs --hue"),
+    ],
+)
+def test_other_commands(words: str, said: str, tmp_path: Path) -> None:
+    """Of traces and figures."""
+    (tmp_path / "bad.txt").write_text(" L 04222cac,4\n L zz\n")
+    (tmp_path / "good.txt").write_text(" L 04222cac,4\n")
+    (tmp_path / "good.csv").write_text("name,b,status\nx,1,ok\ny,2,ok\n")
+    module, *arguments = words.split()
+    done = command(module, *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert said in done.stderr
+
+
+def test_help_and_config(tmp_path: Path) -> None:
+    """Hydra's own flags."""
+    assert "overcommit" in command("memvirt.sweep", "--help", cwd=tmp_path).stdout
+    shown = command("memvirt.sweep", "-m", "mmu=native", "--cfg", "job", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "name: native" in shown.stdout

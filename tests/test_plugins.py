@@ -1,0 +1,167 @@
+"""One Python file and one YAML file add a policy: shown with a TLB policy, a page-replacement policy and a mode of a plug-in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.support import command, sweep
+
+MRU = '''
+"""Most recently used goes first."""
+from typing import NamedTuple
+import numpy as np
+from numpy.typing import NDArray
+from memvirt.tlb.replacement import drop, fill, touch, victim
+
+class State(NamedTuple):
+    """The way used last of each set."""
+    latest: NDArray[np.int64]
+
+def make(slots, ways, seed):
+    return State(np.zeros(slots, np.int64))
+
+@touch.register
+def _touch(state: State, start, ways, way):
+    state.latest[start] = way
+
+@fill.register
+def _fill(state: State, start, ways, way):
+    state.latest[start] = way
+
+@victim.register
+def _victim(state: State, start, ways):
+    return state.latest[start]
+
+@drop.register
+def _drop(state: State, start, ways, way):
+    pass
+'''
+
+LIFO = '''
+"""Last in, first out."""
+from typing import NamedTuple
+import numpy as np
+from memvirt.memory.lists import Chain, make_chain, push_front, unlink
+from memvirt.memory.replacement import insert, remove, touch, victim
+
+class State(NamedTuple):
+    """Pages, the newest first."""
+    stack: Chain
+
+def make(size, seed):
+    return State(make_chain(size))
+
+@insert.register
+def _insert(state: State, item):
+    push_front(state.stack, item)
+
+@touch.register
+def _touch(state: State, item):
+    pass
+
+@victim.register
+def _victim(state: State):
+    return np.int64(state.stack.next[state.stack.next.size - 1])
+
+@remove.register
+def _remove(state: State, item):
+    unlink(state.stack, item)
+'''
+
+MODE = '''
+"""A machine whose walks read each table twice."""
+from typing import NamedTuple
+import numpy as np
+from memvirt.mmu.mode import on_event, walk
+from memvirt.mmu.port import begin_walk, end_walk
+from memvirt.mmu.pwc import Pwc, make_pwc
+from memvirt.mmu.radix import walk_guest
+from memvirt.types import Traits
+
+TRAITS = Traits(dimensions=1)
+ZERO = np.int64(0)
+
+class State(NamedTuple):
+    """Page-walk caches."""
+    pwc: Pwc
+
+def make(setup):
+    return State(make_pwc(setup.config.pwc, setup.schedule.cpus))
+
+@walk.register
+def _walk(state: State, port, page):
+    begun = begin_walk(port)
+    walk_guest(state.pwc, port, page, ZERO)
+    walk_guest(state.pwc, port, page, ZERO)
+    end_walk(port, begun, ZERO)
+
+@on_event.register
+def _on_event(state: State, port, event, page):
+    pass
+'''
+
+FILES = {
+    "tlb/replacement/mru.py": MRU,
+    "conf/tlb/replacement/mru.yaml": "name: mru\n",
+    "memory/replacement/lifo.py": LIFO,
+    "conf/reclaim/replacement/lifo.yaml": "name: lifo\n",
+    "mmu/mode/twice.py": MODE,
+    "conf/mmu/twice.yaml": "name: twice\npwc: {enabled: false}\n",
+}
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> dict[str, str]:
+    """An installed package, laid out as memvirt is, with an entry point; returns the environment that finds it."""
+    root = tmp_path / "site"
+    for name, text in FILES.items():
+        path = root / "extra" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for folder in [root / "extra", *(path for path in (root / "extra").rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").touch()
+    info = root / "extra-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[memvirt.plugins]\nextra = extra\n")
+    return {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.mark.parametrize("executor", ["serial", "ray"])
+def test_plugin(executor: str, plugin: dict[str, str], tmp_path: Path) -> None:
+    """Each is found by its name beside memvirt's own, and computes something else."""
+    words = ["workload=zipf", "workload.accesses=20000", "workload.footprint=16MiB", "overcommit.ratio=2.5", "mmu.pwc.enabled=false"]
+    words += ["mmu=native,twice", "tlb.replacement=lru,mru", "reclaim.replacement=lru,lifo", f"executor={executor}", "name=plug"]
+    sweep(*words, cwd=tmp_path, **plugin)
+    frame = pd.read_parquet(tmp_path / "outputs/plug/results.parquet").set_index(["mmu", "tlb.replacement", "reclaim.replacement"])
+    assert (frame["status"] == "ok").all(), frame["error"].tolist()
+    twice, native = frame.loc["twice", "lru", "lru"], frame.loc["native", "lru", "lru"]
+    # native counts the walks that ran into a fault too
+    assert twice["refs_per_walk"] == f"8:{twice['walks']}"
+    assert twice["walks"] == native["l2_tlb_misses"] == native["walks"] - native["faulting_walks"]
+    mru, lifo = frame.loc["native", "mru", "lru"], frame.loc["native", "lru", "lifo"]
+    assert mru["l1_tlb_misses"] != native["l1_tlb_misses"]
+    assert mru["major_faults"] == native["major_faults"]
+    assert lifo["major_faults"] != native["major_faults"]
+
+
+def test_an_edited_plugin_is_compiled_again(plugin: dict[str, str], tmp_path: Path) -> None:
+    """No stale answer from a cache: numba's, or the sweep's own journal."""
+    words = ["workload=zipf", "workload.accesses=5000", "tlb.replacement=mru", "executor=serial", "name=edit", "resume=true"]
+    sweep(*words, cwd=tmp_path, **plugin)
+    first = pd.read_parquet(tmp_path / "outputs/edit/results.parquet")["l1_tlb_misses"][0]
+    source = tmp_path / "site/extra/tlb/replacement/mru.py"
+    source.write_text(MRU.replace("return state.latest[start]", "return (state.latest[start] + 1) % ways"))
+    sweep(*words, cwd=tmp_path, **plugin)
+    assert pd.read_parquet(tmp_path / "outputs/edit/results.parquet")["l1_tlb_misses"][0] != first
+
+
+def test_without_it(tmp_path: Path) -> None:
+    """A plug-in that isn't installed isn't there."""
+    done = command("memvirt.sweep", "mmu=twice", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no such option" in done.stderr

@@ -1,0 +1,293 @@
+"""The sweep: stitching, sharing, executors, resuming, and what its table says."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.types import RunMode
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from memvirt.stages import graph, key, simulate
+from memvirt.sweep.engine import Engine, Failure
+from memvirt.sweep.executors import Serial
+from memvirt.sweep.groups import find_groups
+from memvirt.sweep.plan import NOT_OF_A_POINT, Composer, Plan, make_plan
+from tests.support import command, composed, point, sweep
+
+SMALL = ("workload=zipf", "workload.accesses=6000", "workload.footprint=2MiB", "vms.count=2")
+GRID = ("mmu=native,nested", "tlb=skylake,zen4", "numa=uma,two_socket", "overcommit.ratio=1,1.6", "reclaim.replacement=lru,fifo")
+
+
+def planned(*overrides: str, params: dict[str, Any] | None = None) -> Plan:
+    """A plan, without the command line around it."""
+    search: ConfigSearchPath = create_config_search_path("pkg://memvirt.conf")
+    loader = ConfigLoaderImpl(config_search_path=search)
+    master = loader.load_configuration("config", [], RunMode.RUN)
+    slashed = [word.replace("reclaim.replacement=", "reclaim/replacement=") for word in overrides]
+    return make_plan(Composer(loader, master), slashed, params or {}, find_groups([]))
+
+
+def table(folder: Path) -> pd.DataFrame:
+    """A sweep's rows, sorted."""
+    return pd.read_parquet(folder / "results.parquet").sort_values(["point_id", "vm"]).reset_index(drop=True)
+
+
+CHOICES = {
+    "mmu": ["native", "shadow", "nested"],
+    "tlb": ["skylake", "zen4", "icelake"],
+    "tlb/replacement": ["lru", "fifo", "random"],
+    "numa": ["uma", "two_socket"],
+    "reclaim": ["none", "swap"],
+    "reclaim/replacement": ["lru", "clock"],
+    "cache": ["none", "pte", "full"],
+    "guest.page_size": ["4K", "2M"],
+    "overcommit.ratio": ["1", "1.5", "null"],
+    "workload": ["zipf", "uniform", "sqlite"],
+    "vms": ["identical", "four"],
+    "clock.ns_per_instruction": ["0.3ns", "1"],
+}
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(st.sampled_from(list(CHOICES)), st.integers(1, 3), min_size=1, max_size=5))
+def test_stitched_is_composed(chosen: dict[str, int]) -> None:
+    """Every point of a grid has the config that Hydra would compose for it."""
+    axes = {name: CHOICES[name][:count] for name, count in chosen.items()}
+    plan = planned(*(f"{name}={','.join(values)}" for name, values in axes.items()))
+    for planned_point in plan.points[:: max(1, len(plan.points) // 6)]:
+        overrides = [f"{name}={values[0]}" for name, values in axes.items() if len(values) == 1]
+        for name, value in planned_point.varied.items():
+            written = name.replace(".", "/") if name.replace(".", "/") in axes else name
+            overrides.append(f"{written}={'null' if value is None else value}")
+        assert planned_point.config == composed(*overrides)
+    assert plan.composed <= sum(map(len, axes.values())) + 2 or plan.composed >= len(plan.points)
+
+
+def test_options_that_reach_out_are_composed(tmp_path: Path) -> None:
+    """An option that changes another group can't be stitched, and isn't."""
+    (tmp_path / "conf/cpu").mkdir(parents=True)
+    (tmp_path / "conf/cpu/wide.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - /cpu/skylake@cpu\n  - _self_\ncache: {llc: {size: 32MiB}}\n"
+    )
+    words = ["--config-dir", "conf", "cpu=skylake,wide", "tlb=skylake,zen4", *SMALL, "executor=serial", "name=wide"]
+    sweep(*words, cwd=tmp_path)
+    provenance = json.loads((tmp_path / "outputs/wide/provenance.json").read_text())
+    sizes = {(p["varied"]["cpu"], p["varied"]["tlb"]): p["config"]["cache"]["llc"]["size"] for p in provenance["points"]}
+    assert sizes == {(cpu, tlb): "32MiB" if cpu == "wide" else "16MiB" for cpu in ("skylake", "wide") for tlb in ("skylake", "zen4")}
+
+
+def engine_rows(plan: Plan) -> tuple[dict[str, Any], Engine]:
+    """Results of a plan by point, through the engine."""
+    from memvirt.point import Point
+
+    found: dict[int, Any] = {}
+    engine = Engine(Serial(), found.__setitem__, lambda engine: None)
+    engine.run({number: Point.build(p.config) for number, p in enumerate(plan.points)})
+    return {plan.points[number].point_id: result for number, result in found.items()}, engine
+
+
+def test_factored_is_unfactored() -> None:
+    """A grid gives, value for value, what its points give when each is run alone; each room ran once for each input."""
+    from memvirt.point import Point
+
+    plan = planned(*SMALL, *GRID)
+    found, engine = engine_rows(plan)
+    distinct: dict[str, set[str]] = {}
+    for planned_point in plan.points:
+        alone, epochs = simulate(Point.build(planned_point.config))
+        assert found[planned_point.point_id] == {"rows": alone, "epochs": epochs}
+    tallies = engine.tallies
+    assert tallies["workload"].distinct == 2
+    # The rows that differ by NUMA share their TLB stages: pressure and no pressure, lru and fifo, two modes, two TLBs, and
+    # the baselines of two VMs.
+    assert tallies["memory"].distinct == 2 * 2 * (1 + 2) + 2
+    assert tallies["tlb"].distinct <= 2 * (2 * (1 + 2) + 2)
+    assert tallies["tlb"].asked == 32 * 3
+    assert not distinct
+    assert all(node.outcome is None or not node.outcome.fields for node in engine.nodes.values() if node.stage.room == "memory")
+
+
+def test_numa_does_not_run_the_tlb_again() -> None:
+    """Another NUMA option, the same TLB stages."""
+    one = engine_rows(planned(*SMALL, "mmu=nested", "numa=uma"))[1].tallies["tlb"].distinct
+    two = engine_rows(planned(*SMALL, "mmu=nested", "numa=uma,two_socket,four_socket"))[1].tallies["tlb"].distinct
+    assert one == two
+
+
+def test_prices_run_nothing_again() -> None:
+    """Another CPU's prices, the same simulation."""
+    one = engine_rows(planned(*SMALL, "mmu=nested"))[1].tallies
+    two = engine_rows(planned(*SMALL, "mmu=nested", "cpu=skylake,zen4"))[1].tallies
+    assert [one[room].distinct for room in ("memory", "tlb", "mmu")] == [two[room].distinct for room in ("memory", "tlb", "mmu")]
+
+
+def test_keys_hold_what_matters_only() -> None:
+    """Native ignores the host's page size; without pressure, the way to reclaim doesn't matter."""
+    def memory_key(*overrides: str) -> str:
+        stages = graph(point(*SMALL, *overrides))
+        return key(stages[2], [{"trace": "a"}, {"trace": "b"}])
+
+    assert memory_key("mmu=native") == memory_key("mmu=native", "host.page_size=2M", "host.levels=5")
+    assert memory_key("mmu=nested") != memory_key("mmu=nested", "host.page_size=2M")
+    assert memory_key("mmu=nested") == memory_key("mmu=nested", "reclaim/replacement=clock", "overcommit.ratio=1")
+    assert memory_key("mmu=nested", "overcommit.ratio=2") != memory_key("mmu=nested", "overcommit.ratio=2", "reclaim/replacement=clock")
+
+
+def test_a_failing_point_is_a_row() -> None:
+    """The others finish; the reason is told."""
+    found, _ = engine_rows(planned(*SMALL, "reclaim=none,swap", "overcommit.ratio=1,1.5"))
+    failures = [result for result in found.values() if isinstance(result, Failure)]
+    assert len(found) == 4
+    assert [failure.status for failure in failures] == ["error"]
+    assert "the host is full" in failures[0].error
+
+
+def test_serial_is_ray_and_resume_computes_nothing(tmp_path: Path) -> None:
+    """The same tables to the last bit, listeners on loopback only, and nothing left to do afterwards."""
+    sweep(*SMALL, *GRID, "executor=serial", "name=serial", cwd=tmp_path)
+    words = [sys.executable, "-m", "memvirt.sweep", *SMALL, *GRID, "executor=ray", "name=ray"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    seen = 0
+    while process.poll() is None:
+        for address in foreign_listeners(process.pid):
+            process.kill()
+            raise AssertionError(f"Ray listens on {address}")
+        seen += bool(descendants(process.pid))
+        time.sleep(0.3)
+    assert process.returncode == 0, process.stdout.read() if process.stdout else ""
+    assert seen > 3
+    serial, ray = table(tmp_path / "outputs/serial"), table(tmp_path / "outputs/ray")
+    pd.testing.assert_frame_equal(serial, ray, check_exact=True)
+    again = sweep(*SMALL, *GRID, "executor=ray", "name=ray", "resume=true", cwd=tmp_path)
+    assert "nothing to compute" in again.stdout
+    pd.testing.assert_frame_equal(ray, table(tmp_path / "outputs/ray"), check_exact=True)
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes below one, Linux's way."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(path.parent.name)
+            found += [child, *descendants(child)]
+    return found
+
+
+def foreign_listeners(pid: int) -> list[str]:
+    """Addresses beyond loopback on which a process or one below it listens for TCP."""
+    sockets = set()
+    for each in [pid, *descendants(pid)]:
+        try:
+            links = [str(link.readlink()) for link in Path(f"/proc/{each}/fd").iterdir()]
+        except OSError:
+            continue
+        sockets |= {link[8:-1] for link in links if link.startswith("socket:[")}
+    found = []
+    for kind in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
+            fields = line.split()
+            local, state, inode = fields[1].rpartition(":")[0], fields[3], fields[9]
+            loopback = local == "0100007F" or local in ("0" * 24 + "01000000", "0" * 16 + "FFFF00000100007F")
+            if state == "0A" and inode in sockets and not loopback:
+                found.append(fields[1])
+    return found
+
+
+def test_stop_and_resume(tmp_path: Path) -> None:
+    """Ctrl-C in the middle: exit 130, the command that resumes, nothing computed lost, the same table in the end."""
+    words = [*SMALL, "mmu=native,shadow,nested", "tlb=skylake,zen4,haswell,zen2", "overcommit.ratio=1,1.2,1.4,1.6,1.8,2", "executor=serial"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "memvirt.sweep", *words, "name=stopped"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    journal = tmp_path / "outputs/stopped/journal.jsonl"
+    while process.poll() is None and not (journal.exists() and journal.read_text().count("\n") >= 3):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    kept = journal.read_text().count("\n")
+    assert kept < 72
+    assert not (tmp_path / "outputs/stopped/results.parquet").exists()
+    line = next(line for line in said.splitlines() if line.startswith("python -m memvirt.sweep"))
+    with journal.open("a") as file:
+        file.write('{"point_id": "cut sho')  # as after a crash
+    done = command("memvirt.sweep", *shlex.split(line)[3:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"{kept} of them from an earlier run" in done.stderr
+    sweep(*words, "name=whole", cwd=tmp_path)
+    pd.testing.assert_frame_equal(table(tmp_path / "outputs/stopped"), table(tmp_path / "outputs/whole"), check_exact=True)
+
+
+def test_provenance_runs_again(tmp_path: Path) -> None:
+    """The command that it names gives the same rows."""
+    sweep(*SMALL, "mmu=native,nested", "executor=serial", cwd=tmp_path)
+    (folder,) = (tmp_path / "outputs").iterdir()
+    first = table(folder)
+    said = json.loads((folder / "provenance.json").read_text())
+    (folder / "results.parquet").unlink()
+    done = command("memvirt.sweep", *shlex.split(said["command"])[3:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    pd.testing.assert_frame_equal(first, table(folder), check_exact=True)
+    assert {p["point_id"] for p in said["points"]} == set(first["point_id"])
+
+
+def test_tables(tmp_path: Path) -> None:
+    """The contract's columns, the varied keys, an explicit schema, epochs that add up; failed rows counted."""
+    from memvirt.rows import COLUMNS
+
+    words = [*SMALL, "reclaim=none,swap", "overcommit.ratio=1,1.5", "executor=serial", "name=t", "epoch.accesses=1000"]
+    done = sweep(*words, cwd=tmp_path)
+    assert "4 points, 8 rows, 2 failed" in done.stdout.splitlines()[-1]
+    frame = table(tmp_path / "outputs/t")
+    assert {"reclaim", "overcommit.ratio", "point_id", "replicate", "vm", "status", "error"} | set(COLUMNS) == set(frame.columns)
+    assert frame["overcommit.ratio"].dtype == float
+    assert frame["walks"].dtype == "float64" or frame["walks"].dtype == "int64"
+    bad = frame[frame["status"] == "error"]
+    assert len(bad) == 2
+    assert bad["error"].str.contains("host is full").all()
+    assert bad["walks"].isna().all()
+    epochs = pd.read_parquet(tmp_path / "outputs/t/epochs.parquet")
+    summed = epochs.groupby(["point_id", "vm"])[["accesses", "walks", "major_faults"]].sum()
+    whole = frame[frame["status"] == "ok"].set_index(["point_id", "vm"])[["accesses", "walks", "major_faults"]]
+    assert (summed.sort_index() == whole.sort_index()).all().all()
+    assert epochs["epoch"].max() == 5
+    csv = pd.read_csv(tmp_path / "outputs/t/results.csv")
+    assert len(csv) == 8
+    assert list(csv.columns) == list(pd.read_parquet(tmp_path / "outputs/t/results.parquet").columns)
+    failing = command("memvirt.sweep", *words, "fail_on_error=true", cwd=tmp_path)
+    assert failing.returncode == 1
+    assert (tmp_path / "outputs/t/figures/slowdown.png").stat().st_size > 10_000
+
+
+def test_two_writers(tmp_path: Path) -> None:
+    """One folder, one sweep at a time."""
+    from memvirt.errors import MemvirtError
+    from memvirt.sweep.store import Store
+
+    store = Store(tmp_path / "x", "code")
+    with pytest.raises(MemvirtError, match="another sweep"):
+        Store(tmp_path / "x", "code")
+    store.close()
+    Store(tmp_path / "x", "code").close()
+
+
+def test_nothing_of_a_point_is_lost() -> None:
+    """What isn't part of a point says how it is run, and no more."""
+    assert set(NOT_OF_A_POINT) == {"name", "output", "resume", "fail_on_error", "executor", "hydra", "experiment"}
