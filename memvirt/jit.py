@@ -85,4 +85,5 @@ def kernel(function: F) -> F:
     package, _, rest = function.__module__.partition(".")
     rooms = USES.get(rest.partition(".")[0], ROOMS) if package == "memvirt" else ROOMS
     numba.config.CACHE_DIR = _cache_directory(rooms)  # type: ignore[attr-defined]  # read while decorating
-    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)  # type: ignore[no-any-return]
+    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+    return njit(**options)(function)  # type: ignore[no-any-return]

@@ -69,7 +69,8 @@ class Point(Section):
         ConfigError
             Naming the first key that is wrong, as the command line writes it.
         """
-        return checked(cls, config, "")
+        point: Point = checked(cls, config, "")
+        return point
 
 
 def _fields(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

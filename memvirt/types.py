@@ -101,7 +101,7 @@ class Trace:
             base = number * CHUNK
             chunk = self.chunks[number]
             piece = slice(max(start - base, 0), stop - base)
-            parts.append(Accesses(*(column[piece] for column in chunk)))
+            parts.append(Accesses(chunk.page[piece], chunk.line[piece], chunk.gap[piece]))
         if len(parts) == 1:
             return parts[0]
         return Accesses(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

@@ -63,7 +63,7 @@ def test_page_replacement(name: str) -> None:
                 out = int(victim(state))
                 assert out in resident
                 assert int(victim(state)) in resident  # asking is no removal
-                remove(state, out if name != "random" else out)
+                remove(state, out)
                 resident.discard(out)
             insert(state, page)
             resident.add(page)
@@ -91,7 +91,9 @@ def test_tlb_replacement(name: str) -> None:
         from memvirt import memory
 
         machine = memory.run(memory_config(overrides=["guest.prefault=true"]), [run])
-        found = tlb.run(tlb.Tlb.model_validate(config), Traits(dimensions=1), [run], machine.space, machine.schedule, machine.shootdowns)
+        found = tlb.run(
+            tlb.Tlb.model_validate(config), Traits(dimensions=1), [run], machine.space, machine.schedule, machine.shootdowns
+        )
         counts = dict(zip(found.counters.names, found.counters.values.sum(axis=(0, 1)).tolist(), strict=True))
         if len(set(pages)) == 4:
             assert counts["l1_tlb_misses"] == 4

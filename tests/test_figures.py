@@ -68,7 +68,21 @@ def test_labels_have_units() -> None:
 def test_command(tmp_path: Path) -> None:
     """`python -m memvirt.figures`."""
     results().to_csv(tmp_path / "r.csv", index=False)
-    done = command("memvirt.figures", "r.csv", "--x", "overcommit.ratio", "--y", "slowdown", "--hue", "mmu", "--col", "tlb", "-o", "f.pdf", cwd=tmp_path)
+    done = command(
+        "memvirt.figures",
+        "r.csv",
+        "--x",
+        "overcommit.ratio",
+        "--y",
+        "slowdown",
+        "--hue",
+        "mmu",
+        "--col",
+        "tlb",
+        "-o",
+        "f.pdf",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert "wrote f.pdf" in done.stdout
     assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")

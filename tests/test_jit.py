@@ -17,10 +17,39 @@ print(json.dumps(rows(*json.loads(sys.argv[1]))))
 COMMON = ["workload=zipf", "workload.accesses=1500", "workload.footprint=512KiB", "vms.count=2"]
 DESIGNS = [
     ["mmu=nested", "overcommit.ratio=1.5", "reclaim/replacement=lru", "tlb=zen4"],
-    ["mmu=shadow", "overcommit.ratio=1.5", "reclaim/replacement=clock", "tlb/replacement=tree_plru", "workload.processes=2", "workload.switch_every=200"],
-    ["mmu=native", "overcommit.ratio=1.7", "reclaim/replacement=fifo", "numa=two_socket", "numa/placement=interleave", "workload.remap_every=300"],
-    ["mmu=nested", "guest.page_size=thp", "host.page_size=2M", "tlb/replacement=bit_plru", "cache=pte", "workload=gups", "vms.vcpus=2"],
-    ["mmu=nested", "overcommit.ratio=1.4", "reclaim/replacement=random", "tlb/replacement=random", "tlb.vpid=false", "numa.cpus_per_node=1"],
+    [
+        "mmu=shadow",
+        "overcommit.ratio=1.5",
+        "reclaim/replacement=clock",
+        "tlb/replacement=tree_plru",
+        "workload.processes=2",
+        "workload.switch_every=200",
+    ],
+    [
+        "mmu=native",
+        "overcommit.ratio=1.7",
+        "reclaim/replacement=fifo",
+        "numa=two_socket",
+        "numa/placement=interleave",
+        "workload.remap_every=300",
+    ],
+    [
+        "mmu=nested",
+        "guest.page_size=thp",
+        "host.page_size=2M",
+        "tlb/replacement=bit_plru",
+        "cache=pte",
+        "workload=gups",
+        "vms.vcpus=2",
+    ],
+    [
+        "mmu=nested",
+        "overcommit.ratio=1.4",
+        "reclaim/replacement=random",
+        "tlb/replacement=random",
+        "tlb.vpid=false",
+        "numa.cpus_per_node=1",
+    ],
 ]
 
 

@@ -129,7 +129,13 @@ NO_PWC = ("mmu.pwc.enabled=false", "guest.prefault=true", "workload=uniform", "w
 def test_walk_references(guest: str, host: str, levels: tuple[int, int]) -> None:
     """(Lg + 1)(Lh + 1) - 1 references a nested walk, Lg a native or shadow one."""
     depth = {"4K": 0, "2M": 1, "1G": 2}
-    overrides = [*NO_PWC, f"guest.page_size={guest}", f"host.page_size={host}", f"guest.levels={levels[0]}", f"host.levels={levels[1]}"]
+    overrides = [
+        *NO_PWC,
+        f"guest.page_size={guest}",
+        f"host.page_size={host}",
+        f"guest.levels={levels[0]}",
+        f"host.levels={levels[1]}",
+    ]
     high, low = levels[0] - depth[guest], levels[1] - depth[host]
     wanted = (high + 1) * (low + 1) - 1
     got = row("mmu=nested", *overrides, "tlb=skylake", "tlb.l1_1g.entries=4", "workload.footprint=64MiB")
@@ -181,7 +187,14 @@ def test_slowdown_of_the_baseline_is_one() -> None:
 def test_hits_and_misses_add_up() -> None:
     """Of every cache and TLB, under pressure, on every mode."""
     for mode in ("native", "nested", "shadow"):
-        for got in rows(f"mmu={mode}", "vms.count=2", "workload=zipf", "workload.accesses=20000", "workload.footprint=16MiB", "overcommit.ratio=1.4"):
+        for got in rows(
+            f"mmu={mode}",
+            "vms.count=2",
+            "workload=zipf",
+            "workload.accesses=20000",
+            "workload.footprint=16MiB",
+            "overcommit.ratio=1.4",
+        ):
             refs = got["walk_refs_guest"] + got["walk_refs_host"]
             assert refs == sum(got[f"walk_refs_in_{where}"] for where in ("l1d", "l2", "llc", "memory"))
             assert got["l1d_cache_hits"] + got["l1d_cache_misses"] == got["accesses"] + refs

@@ -30,7 +30,10 @@ def test_a_vm_that_waits_falls_behind() -> None:
 def test_swap_takes_as_long_as_the_device_says() -> None:
     """Each read waits for the device's latency and the page's transfer."""
     pages = list(range(10)) * 3
-    machine = memory.run(memory_config(overrides=["overcommit.host_memory=20KiB", "reclaim.read_latency=100us", "reclaim.bandwidth=4MiB"]), [trace(pages)])
+    machine = memory.run(
+        memory_config(overrides=["overcommit.host_memory=20KiB", "reclaim.read_latency=100us", "reclaim.bandwidth=4MiB"]),
+        [trace(pages)],
+    )
     major = total(machine, "major_faults")[0]
     assert major == 20
     transfer = 4096 / (4 << 20) * 1e9

@@ -134,7 +134,13 @@ def plugin(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("executor", ["serial", "ray"])
 def test_plugin(executor: str, plugin: dict[str, str], tmp_path: Path) -> None:
     """Each is found by its name beside memvirt's own, and computes something else."""
-    words = ["workload=zipf", "workload.accesses=20000", "workload.footprint=16MiB", "overcommit.ratio=2.5", "mmu.pwc.enabled=false"]
+    words = [
+        "workload=zipf",
+        "workload.accesses=20000",
+        "workload.footprint=16MiB",
+        "overcommit.ratio=2.5",
+        "mmu.pwc.enabled=false",
+    ]
     words += ["mmu=native,twice", "tlb.replacement=lru,mru", "reclaim.replacement=lru,lifo", f"executor={executor}", "name=plug"]
     sweep(*words, cwd=tmp_path, **plugin)
     frame = pd.read_parquet(tmp_path / "outputs/plug/results.parquet").set_index(["mmu", "tlb.replacement", "reclaim.replacement"])

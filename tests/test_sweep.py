@@ -86,7 +86,9 @@ def test_options_that_reach_out_are_composed(tmp_path: Path) -> None:
     sweep(*words, cwd=tmp_path)
     provenance = json.loads((tmp_path / "outputs/wide/provenance.json").read_text())
     sizes = {(p["varied"]["cpu"], p["varied"]["tlb"]): p["config"]["cache"]["llc"]["size"] for p in provenance["points"]}
-    assert sizes == {(cpu, tlb): "32MiB" if cpu == "wide" else "16MiB" for cpu in ("skylake", "wide") for tlb in ("skylake", "zen4")}
+    assert sizes == {
+        (cpu, tlb): "32MiB" if cpu == "wide" else "16MiB" for cpu in ("skylake", "wide") for tlb in ("skylake", "zen4")
+    }
 
 
 def engine_rows(plan: Plan) -> tuple[dict[str, Any], Engine]:
@@ -136,6 +138,7 @@ def test_prices_run_nothing_again() -> None:
 
 def test_keys_hold_what_matters_only() -> None:
     """Native ignores the host's page size; without pressure, the way to reclaim doesn't matter."""
+
     def memory_key(*overrides: str) -> str:
         stages = graph(point(*SMALL, *overrides))
         return key(stages[2], [{"trace": "a"}, {"trace": "b"}])
@@ -143,7 +146,9 @@ def test_keys_hold_what_matters_only() -> None:
     assert memory_key("mmu=native") == memory_key("mmu=native", "host.page_size=2M", "host.levels=5")
     assert memory_key("mmu=nested") != memory_key("mmu=nested", "host.page_size=2M")
     assert memory_key("mmu=nested") == memory_key("mmu=nested", "reclaim/replacement=clock", "overcommit.ratio=1")
-    assert memory_key("mmu=nested", "overcommit.ratio=2") != memory_key("mmu=nested", "overcommit.ratio=2", "reclaim/replacement=clock")
+    assert memory_key("mmu=nested", "overcommit.ratio=2") != memory_key(
+        "mmu=nested", "overcommit.ratio=2", "reclaim/replacement=clock"
+    )
 
 
 def test_a_failing_point_is_a_row() -> None:
@@ -212,7 +217,13 @@ def foreign_listeners(pid: int) -> list[str]:
 
 def test_stop_and_resume(tmp_path: Path) -> None:
     """Ctrl-C in the middle: exit 130, the command that resumes, nothing computed lost, the same table in the end."""
-    words = [*SMALL, "mmu=native,shadow,nested", "tlb=skylake,zen4,haswell,zen2", "overcommit.ratio=1,1.2,1.4,1.6,1.8,2", "executor=serial"]
+    words = [
+        *SMALL,
+        "mmu=native,shadow,nested",
+        "tlb=skylake,zen4,haswell,zen2",
+        "overcommit.ratio=1,1.2,1.4,1.6,1.8,2",
+        "executor=serial",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "memvirt.sweep", *words, "name=stopped"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )

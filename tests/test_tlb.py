@@ -94,7 +94,13 @@ def test_host_unmap_of_all_entries_costs_walks() -> None:
 
 def test_address_spaces() -> None:
     """With PCIDs entries outlive a switch; without, and under shadow paging, they don't."""
-    common = ["workload=uniform", "workload.accesses=20000", "workload.footprint=128KiB", "workload.processes=2", "workload.switch_every=1000"]
+    common = [
+        "workload=uniform",
+        "workload.accesses=20000",
+        "workload.footprint=128KiB",
+        "workload.processes=2",
+        "workload.switch_every=1000",
+    ]
     tagged = row("mmu=native", *common, "guest.prefault=true")
     flushed = row("mmu=native", *common, "guest.prefault=true", "tlb.pcid=false")
     shadow = row("mmu=shadow", *common, "guest.prefault=true")
@@ -125,7 +131,14 @@ def test_unmapped_pages_leave_the_tlb() -> None:
 
 def test_entry_is_the_smaller_page() -> None:
     """Nested: 2M pages over a 4K host need 4K entries, 2M over 2M one."""
-    common = ["mmu=nested", "workload=uniform", "workload.accesses=20000", "workload.footprint=16MiB", "guest.prefault=true", "guest.page_size=2M"]
+    common = [
+        "mmu=nested",
+        "workload=uniform",
+        "workload.accesses=20000",
+        "workload.footprint=16MiB",
+        "guest.prefault=true",
+        "guest.page_size=2M",
+    ]
     assert row(*common, "host.page_size=4K")["l2_tlb_misses"] > 3000
     assert row(*common, "host.page_size=2M")["l2_tlb_misses"] == 8
 
@@ -147,6 +160,8 @@ def test_xor_index() -> None:
     for index in ("modulo", "xor"):
         config = Tlb.model_validate(composed("tlb=skylake", f"tlb.index={index}", "tlb.l1_4k.entries=4")["tlb"])
         machine = memory.run(common, [trace(pages)])
-        misses[index] = counts(tlb.run(config, Traits(dimensions=1), [trace(pages)], machine.space, machine.schedule, machine.shootdowns))
+        misses[index] = counts(
+            tlb.run(config, Traits(dimensions=1), [trace(pages)], machine.space, machine.schedule, machine.shootdowns)
+        )
     assert misses["modulo"]["l2_tlb_misses"] == len(pages)
     assert misses["xor"]["l2_tlb_misses"] == 24

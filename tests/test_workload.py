@@ -44,7 +44,13 @@ def test_lackey(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [(" L 04222,4\nI  0433,3\n S zz,4\n", 3), ("hello\n", 1), (" L 04222cac\n", 1), (LACKEY + " X 04222cac,4\n", 12), (LACKEY[:-6], 11)],
+    [
+        (" L 04222,4\nI  0433,3\n S zz,4\n", 3),
+        ("hello\n", 1),
+        (" L 04222cac\n", 1),
+        (LACKEY + " X 04222cac,4\n", 12),
+        (LACKEY[:-6], 11),
+    ],
 )
 def test_malformed_lackey(text: str, line: int, tmp_path: Path) -> None:
     """The file and the line are named, also of a last line that was cut short."""
@@ -65,7 +71,9 @@ def test_raw_and_own_form(tmp_path: Path) -> None:
     assert main(["info", str(tmp_path / "b.parquet")]) == 0
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.bin", b"123"), ("b.parquet", b"PAR1 and no more"), ("c.txt", b""), ("d.bin", b"")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.bin", b"123"), ("b.parquet", b"PAR1 and no more"), ("c.txt", b""), ("d.bin", b"")]
+)
 def test_broken_files(name: str, content: bytes, tmp_path: Path) -> None:
     """Truncated or empty: an error that names the file."""
     (tmp_path / name).write_bytes(content)
@@ -130,7 +138,9 @@ def test_reading_across_chunks() -> None:
 
 def test_own_events() -> None:
     """Processes take turns; pages are unmapped and entries rewritten as often as the config says."""
-    config = Workload(name="uniform", accesses=10_000, processes=2, switch_every=1000, remap_every=3000, remap_pages=4, table_writes_every=500)
+    config = Workload(
+        name="uniform", accesses=10_000, processes=2, switch_every=1000, remap_every=3000, remap_pages=4, table_writes_every=500
+    )
     made = workload.load(config)
     kinds = made.events["kind"].tolist()
     assert kinds.count(GuestEvent.SWITCH) == 9
@@ -142,7 +152,16 @@ def test_own_events() -> None:
     assert (made.read(1000, 2000).page >= half).all()
 
 
-@pytest.mark.parametrize("config", [{"name": "zipff"}, {"name": "zipf", "alpha": -1}, {"name": "zipf", "alhpa": 1}, {"name": "trace"}, {"name": "gcc", "path": "x"}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"name": "zipff"},
+        {"name": "zipf", "alpha": -1},
+        {"name": "zipf", "alhpa": 1},
+        {"name": "trace"},
+        {"name": "gcc", "path": "x"},
+    ],
+)
 def test_refused(config: dict[str, object]) -> None:
     """Unknown names and keys, values out of range."""
     with pytest.raises((ConfigError, ValueError)):

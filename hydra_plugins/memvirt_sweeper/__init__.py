@@ -26,6 +26,7 @@ class MemvirtSweeper(Sweeper):
         """Plan and run the grid that the overrides span."""
         from memvirt.sweep.run import run_sweep  # late: Hydra imports plug-ins at every start
 
+        assert self.config is not None
         return run_sweep(self.loader, self.config, arguments, self.params)
 
 

@@ -16,7 +16,13 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
     numeric(frame, x, "--x")
     figure, pairs = panels(frame, col)
     values = ordered(frame[hue]) if hue else []
-    many = {"style": hue, "hue_order": values, "style_order": values, "markers": MARKERS[: len(values)], "dashes": DASHES[: len(values)]}
+    many = {
+        "style": hue,
+        "hue_order": values,
+        "style_order": values,
+        "markers": MARKERS[: len(values)],
+        "dashes": DASHES[: len(values)],
+    }
     if len(values) > min(len(DASHES), len(MARKERS)):
         many = {"hue_order": values, "palette": "viridis", "marker": "o"}
     for axes, value in pairs:

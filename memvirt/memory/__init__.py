@@ -198,9 +198,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     node_of_cpu[world.cpus.label[first_used]] = world.cpus.node[first_used]
     return Machine(
         space=_space(pages, config, world),
-        schedule=Schedule(
-            runs, int(world.clock[0].merged), epochs, node_of_cpu.size, len(traces)
-        ),
+        schedule=Schedule(runs, int(world.clock[0].merged), epochs, node_of_cpu.size, len(traces)),
         shootdowns=shootdowns,
         frames=Frames(
             guest_levels=config.guest.levels,
@@ -208,7 +206,10 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
             dimensions=config.dimensions,
             frame_base=frames.base,
             guest=Tables(pages.row, guest_frames[pages.table]),
-            host=Tables(np.arange(int(frames.base[-1]), dtype=np.uint32) >> np.uint32(9), world.host_tables.hfn.astype(np.uint32)[world.host_rows]),
+            host=Tables(
+                np.arange(int(frames.base[-1]), dtype=np.uint32) >> np.uint32(9),
+                world.host_tables.hfn.astype(np.uint32)[world.host_rows],
+            ),
             frame_of_page=frame_of_page,
             hfn_of_frame=hfn_of_frame,
             order_of_frame=order_of_frame,

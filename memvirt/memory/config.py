@@ -102,7 +102,9 @@ class Overcommit(Section):
     @model_validator(mode="after")
     def _one(self) -> Overcommit:
         if self.ratio is not None and self.host_memory is not None:
-            raise ConfigError("overcommit.host_memory", self.host_memory, "set overcommit.ratio or overcommit.host_memory, not both")
+            raise ConfigError(
+                "overcommit.host_memory", self.host_memory, "set overcommit.ratio or overcommit.host_memory, not both"
+            )
         return self
 
 

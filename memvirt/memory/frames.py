@@ -10,7 +10,18 @@ from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_fra
 from memvirt.memory.placement import choose_node
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import insert, remove
-from memvirt.memory.state import HOST_MINOR_FAULTS, MAJOR_FAULTS, NOTHING, ONE, SMALL, SWAP_IN_PAGES, SWAP_OUT_PAGES, ZERO, Now, World
+from memvirt.memory.state import (
+    HOST_MINOR_FAULTS,
+    MAJOR_FAULTS,
+    NOTHING,
+    ONE,
+    SMALL,
+    SWAP_IN_PAGES,
+    SWAP_OUT_PAGES,
+    ZERO,
+    Now,
+    World,
+)
 from memvirt.types import Event
 
 HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))

@@ -112,7 +112,9 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
         return
     order = np.int64(mapped.order)
     head = np.int64(mapped.frame) - (np.int64(mapped.vpn) & ((1 << order) - 1))
-    log_event(world, now, GUEST_UNMAP, page, np.int64(mapped.frame), ZERO, np.int64(mapped.end) - np.int64(mapped.first), order, now.vm)
+    log_event(
+        world, now, GUEST_UNMAP, page, np.int64(mapped.frame), ZERO, np.int64(mapped.end) - np.int64(mapped.first), order, now.vm
+    )
     for number in range(mapped.first, mapped.end):
         other = world.pages[number]
         log_event(world, now, DROP, number, ZERO, ZERO, ZERO, np.int64(world.frames[other.frame].order), now.vm)

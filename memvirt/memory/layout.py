@@ -115,7 +115,9 @@ def lay_out_pages(config: MemoryConfig, traces: list[Trace]) -> PageLayout:
     levels = config.guest.levels
     if raw.size and int(raw.max()) >> (9 * levels):
         reach = 12 + 9 * levels
-        raise ConfigError("guest.levels", levels, f"the trace touches addresses beyond the {reach} bits that {levels} levels translate")
+        raise ConfigError(
+            "guest.levels", levels, f"the trace touches addresses beyond the {reach} bits that {levels} levels translate"
+        )
     vpn = raw.astype(np.int64)
     order = np.zeros(vpn.size, np.uint8)
     size = config.guest.page_size

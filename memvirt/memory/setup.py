@@ -51,8 +51,8 @@ def records(size: int, dtype: np.dtype[Any]) -> Any:
     return np.zeros(size, dtype).view(np.recarray)
 
 
-def _bumps(vms: int, block: int) -> NDArray[np.void]:
-    bumps = records(2 * vms + 1, BUMP)
+def _bumps(vms: int, block: int) -> Any:
+    bumps: Any = records(2 * vms + 1, BUMP)
     bumps.next[::2] = FIRST_FRAME
     bumps.end[::2] = bumps.block[::2] = block
     bumps.end[-1] = bumps.block[-1] = 512
@@ -121,7 +121,7 @@ def dealt(accesses: int, vcpu: int, vcpus: int) -> int:
     return rounds * SHARE + min(max(rest - vcpu * SHARE, 0), SHARE)
 
 
-def own_events(trace: Trace, vcpu: int, vcpus: int) -> NDArray[np.void]:
+def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
     """The trace's events that fall to a vCPU, ``at`` its own count of accesses.
 
     A vCPU that takes up a share finds its own address space loaded, so each share starts with a switch

@@ -132,9 +132,7 @@ ACTOR = np.dtype(
 
 #: A physical CPU: its clock and the end of the current slice (ns), the actor that runs (-1: none yet), its node,
 #: and its number in the order of first use (-1: unused).
-CPU = np.dtype(
-    [("clock", "<f8"), ("slice_end", "<f8"), ("current", "<i8"), ("node", "<i8"), ("label", "<i8")], align=True
-)
+CPU = np.dtype([("clock", "<f8"), ("slice_end", "<f8"), ("current", "<i8"), ("node", "<i8"), ("label", "<i8")], align=True)
 
 #: A NUMA node: data frames never used, first free small frame and large block.
 NODE = np.dtype([("capacity", "<i8"), ("free_small", "<i4"), ("free_large", "<i4")], align=True)

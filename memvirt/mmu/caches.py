@@ -38,8 +38,8 @@ def make_caches(config: Cache, cpus: int, nodes: int, host_frames: int) -> Cache
     if config.name == "none":
         cpus = nodes = 0
     arrays = [(config.l1d, cpus), (config.l2, cpus), (config.llc, nodes)]
-    tags = [np.full((count * array.sets, array.ways), np.iinfo(wide).max, wide) for array, count in arrays]
-    return Caches(*tags, np.array([array.sets for array, _ in arrays], np.int64))
+    l1d, l2, llc = (np.full((count * array.sets, array.ways), np.iinfo(wide).max, wide) for array, count in arrays)
+    return Caches(l1d, l2, llc, np.array([array.sets for array, _ in arrays], np.int64))
 
 
 @kernel

@@ -14,7 +14,19 @@ from memvirt.sweep.groups import find_groups
 #: Top-level keys that say how a sweep runs and not what it computes, so that giving them leaves the default grid as it is.
 RUN_KEYS = ("name", "output", "resume", "fail_on_error", "executor", "hydra")
 #: Flags of Hydra's that take a value.
-WITH_VALUE = ("--config-dir", "--config-name", "--config-path", "-cd", "-cn", "-cp", "--cfg", "-c", "--package", "-p", "--experimental-rerun")
+WITH_VALUE = (
+    "--config-dir",
+    "--config-name",
+    "--config-path",
+    "-cd",
+    "-cn",
+    "-cp",
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+    "--experimental-rerun",
+)
 
 
 def split_flags(argv: list[str]) -> tuple[list[str], list[str]]:

@@ -6,6 +6,7 @@ fields that it reads.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -38,8 +39,8 @@ class Outcome(NamedTuple):
         The traceback of an error that wasn't foreseen.
     """
 
-    fields: dict[str, Handle] = {}
-    digests: dict[str, str] = {}
+    fields: dict[str, Handle] = {}  # noqa: RUF012 - never written to
+    digests: dict[str, str] = {}  # noqa: RUF012
     seconds: float = 0.0
     compiling: float = 0.0
     status: str = "ok"
@@ -152,7 +153,7 @@ class Ray:
             num_cpus=self.workers,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
         )
         self._remote = ray.remote(_in_worker)
         self._running: dict[Any, tuple[Hashable, Stage, list[Any], int]] = {}

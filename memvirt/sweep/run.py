@@ -116,7 +116,12 @@ def run_sweep(loader: Any, master: DictConfig, arguments: list[str], params: dic
     plan = make_plan(compose, [word for word in arguments if not word.startswith("hydra.")], params, groups)
     settings = plan.settings
     check_settings(settings)
-    own = [word for word in arguments if word.split("=")[0].split("/")[0].split(".")[0] not in ("name", "output", "resume", "executor", "fail_on_error", "experiment", "hydra")]
+    own = [
+        word
+        for word in arguments
+        if word.split("=")[0].split("/")[0].split(".")[0]
+        not in ("name", "output", "resume", "executor", "fail_on_error", "experiment", "hydra")
+    ]
     experiment = next((word.partition("=")[2] for word in arguments if word.startswith("experiment=")), None)
     name = folder_name(settings, plan, experiment if experiment != "null" else None, plain=not own)
     folder = Path(str(settings["output"])) / name
@@ -171,6 +176,7 @@ def _compute(
     todo: list[PlannedPoint], store: Store, settings: dict[str, Any], points: int, kept: int, tallies: dict[str, Any]
 ) -> bool:
     """Compute the points that are missing; True if it was stopped."""
+
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.result import Row, epoch_schema, result_schema, to_table, write_table, write_whole
@@ -100,7 +100,7 @@ class Store:
         write_table(table, self.folder / "results.csv")
         write_table(table, self.folder / "results.parquet")
         text = json.dumps(provenance, indent=1)
-        write_whole(self.folder / "provenance.json", lambda part: part.write_text(text + "\n") and None)
+        write_whole(self.folder / "provenance.json", lambda part: part.write_text(text + "\n"))
         return rows
 
     @staticmethod

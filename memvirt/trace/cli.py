@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("import", help="convert a trace file to memvirt's own form")
     one.add_argument("file", type=Path)
     one.add_argument("-o", "--output", type=Path, required=True)
-    one.add_argument("--format", help=f"one of the formats of memvirt/{FAMILY.replace('.', '/')}; by default told from the file's ending")
+    one.add_argument(
+        "--format", help=f"one of the formats of memvirt/{FAMILY.replace('.', '/')}; by default told from the file's ending"
+    )
     one.add_argument("--limit", type=int, help="keep so many accesses")
     two = verbs.add_parser("record", help="record a program with Valgrind's Lackey")
     two.add_argument("-o", "--output", type=Path, required=True)

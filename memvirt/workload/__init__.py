@@ -54,7 +54,7 @@ class _Slice:
         self.columns = columns
 
     def __call__(self, first: int, last: int) -> Accesses:
-        return Accesses(*(column[first:last] for column in self.columns))
+        return Accesses(self.columns.page[first:last], self.columns.line[first:last], self.columns.gap[first:last])
 
 
 class _Generated:

@@ -46,7 +46,9 @@ class Recording(NamedTuple):
     about: dict[str, Any]
 
 
-def from_addresses(address: NDArray[np.uint64], write: NDArray[np.bool_], gap: NDArray[np.int64], about: dict[str, Any]) -> Recording:
+def from_addresses(
+    address: NDArray[np.uint64], write: NDArray[np.bool_], gap: NDArray[np.int64], about: dict[str, Any]
+) -> Recording:
     """Make a recording of byte addresses; a gap beyond 255 is carried over to the accesses that follow."""
     vpn, page = np.unique(address >> np.uint64(12), return_inverse=True)
     line = (address >> np.uint64(6) & np.uint64(63)).astype(np.uint8) | np.where(write, 0x80, 0).astype(np.uint8)

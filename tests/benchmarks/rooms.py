@@ -48,9 +48,17 @@ if __name__ == "__main__":
     parser.add_argument("--override", nargs="*", default=[])
     parser.add_argument("--times", type=int, default=3)
     given = parser.parse_args()
-    print(f"{'workload':<16}{'accesses':>10}" + "".join(f"{room:>10}" for room in ("workload", "memory", "tlb", "mmu", "cost")) + f"{'tlb..cost':>12}")
+    print(
+        f"{'workload':<16}{'accesses':>10}"
+        + "".join(f"{room:>10}" for room in ("workload", "memory", "tlb", "mmu", "cost"))
+        + f"{'tlb..cost':>12}"
+    )
     for name in given.workload:
         seconds, accesses = measure(build(["experiment=nested_reference", f"workload={name}", *given.override]), given.times)
         rest = seconds["tlb"] + seconds["mmu"] + seconds["cost"]
         rates = [accesses / max(seconds[room], 1e-9) / 1e6 for room in ("workload", "memory", "tlb", "mmu", "cost")]
-        print(f"{name:<16}{accesses:>10,}" + "".join(f"{rate:>10.0f}" for rate in rates) + f"{accesses / rest / 1e6:>12.1f}  million references/s")
+        print(
+            f"{name:<16}{accesses:>10,}"
+            + "".join(f"{rate:>10.0f}" for rate in rates)
+            + f"{accesses / rest / 1e6:>12.1f}  million references/s"
+        )

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.random import below
 from memvirt.memory.replacement import insert, remove, touch, victim
+from memvirt.random import below
 
 
 class State(NamedTuple):

@@ -6,16 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memvirt.mmu.mode import Port, Setup, on_event, walk
-from memvirt.mmu.port import begin_walk, end_walk
+from memvirt.mmu.mode import Setup, on_event, walk
+from memvirt.mmu.port import Port, begin_walk, end_walk
 from memvirt.mmu.pwc import Pwc, drop_spaces, make_pwc
 from memvirt.mmu.radix import walk_guest
 from memvirt.types import NONE, Event, Traits
 
 TRAITS = Traits(dimensions=1)
-GUEST_MAP, HOST_MAP, SWAP_IN, DROP = map(
-    np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.DROP)
-)
+GUEST_MAP, HOST_MAP, SWAP_IN, DROP = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.DROP))
 FAULTED, SERVED, NONE_MISSING = np.int64(1), np.int64(0), np.int64(0)
 
 

@@ -11,16 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memvirt.mmu.mode import Port, Setup, on_event, walk
-from memvirt.mmu.port import EPT_VIOLATION, begin_walk, end_walk, exit_to_host
+from memvirt.mmu.mode import Setup, on_event, walk
+from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import Pwc, drop_spaces, make_pwc
 from memvirt.mmu.radix import walk_both
 from memvirt.types import NONE, Event, Traits
 
 TRAITS = Traits(host_unmap="vm")
-GUEST_MAP, HOST_MAP, SWAP_IN, EVICT, DROP = map(
-    np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP)
-)
+GUEST_MAP, HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
 
 

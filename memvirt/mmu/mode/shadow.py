@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.jit import kernel
 from memvirt.memory.layout import radix_tables
-from memvirt.mmu.mode import Port, Setup, on_event, walk
+from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     CR3_WRITE,
     GUEST,
@@ -22,13 +23,13 @@ from memvirt.mmu.port import (
     PAGE_TABLE_WRITE,
     SHADOW_FAULT_HIDDEN,
     SHADOW_FAULT_TRUE,
+    Port,
     begin_walk,
     end_walk,
     exit_to_host,
 )
 from memvirt.mmu.pwc import Pwc, drop_spaces, make_pwc
 from memvirt.mmu.radix import CACHED, NONE_MISSING, walk_tables
-from memvirt.jit import kernel
 from memvirt.tlb.geometry import Entries, lay_out_entries
 from memvirt.types import NONE, Event, Traits
 
@@ -66,7 +67,7 @@ class State(NamedTuple):
 
 def tables_needed(setup: Setup) -> tuple[NDArray[np.uint32], int]:
     """Number the tables that shadow the guest's: of the same shape, one tree for each address space."""
-    rows, first = np.unique(setup.frames.guest.row, return_index=True)
+    _, first = np.unique(setup.frames.guest.row, return_index=True)
     vpn = setup.space.vpn[first].astype(np.int64)
     groups = [setup.port.space_of_page[first]]
     table, count = radix_tables(groups, vpn >> 9, setup.frames.guest_levels)

@@ -21,7 +21,12 @@ BLOCK = 1 << 24
 
 @kernel
 def parse(
-    text: NDArray[np.uint8], size: int, address: NDArray[np.uint64], write: NDArray[np.bool_], gap: NDArray[np.int64], state: NDArray[np.int64]
+    text: NDArray[np.uint8],
+    size: int,
+    address: NDArray[np.uint64],
+    write: NDArray[np.bool_],
+    gap: NDArray[np.int64],
+    state: NDArray[np.int64],
 ) -> tuple[int, int, int]:
     """Parse whole lines.
 
@@ -92,7 +97,9 @@ def parse(
     return at, found, 0
 
 
-def read_stream(stream: BinaryIO, name: str, limit: int | None = None, skip: int = 0) -> tuple[NDArray[np.uint64], NDArray[np.bool_], NDArray[np.int64]]:
+def read_stream(
+    stream: BinaryIO, name: str, limit: int | None = None, skip: int = 0
+) -> tuple[NDArray[np.uint64], NDArray[np.bool_], NDArray[np.int64]]:
     """Parse a stream block by block, so that its text is never held as a whole.
 
     Parameters

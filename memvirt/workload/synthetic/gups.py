@@ -1,6 +1,7 @@
-"""GUPS as vMitosis runs it (ASPLOS'21): of a table of N 8-byte entries, each update touches T[e] and T[N - e], e random in 1 … N - 1.
+"""GUPS as vMitosis runs it (ASPLOS'21): random updates, each to two entries of a table.
 
-Both touches read and write their entry, and count as one write each.
+Of N 8-byte entries an update touches T[e] and T[N - e] for a random e in 1 … N - 1. Both touches read and write their
+entry, and count as one write each.
 """
 
 from __future__ import annotations
