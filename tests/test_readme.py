@@ -1,0 +1,71 @@
+"""The README is true: its links lead somewhere, its commands run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from memvirt.policy import names
+from memvirt.workload.names import recorded
+from tests.support import command
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+LATER = [line for block in BLOCKS[2:] for line in block.strip().splitlines()]
+
+
+def test_links() -> None:
+    """Of the README and of what it links to."""
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), (path, target)
+
+
+def test_policies_are_listed() -> None:
+    """Every policy that there is stands in the table."""
+    for family in (
+        "mmu.mode",
+        "tlb.replacement",
+        "memory.reclaim",
+        "memory.replacement",
+        "memory.placement",
+        "memory.scheduler",
+        "workload.synthetic",
+    ):
+        for name in names(family):
+            assert f"`{name}`" in TEXT, (family, name)
+    for name in recorded():
+        assert f"`{name}`" in TEXT
+
+
+def test_keys_and_columns_are_explained() -> None:
+    """Each config group and each column, by its first word, stands in docs/config.md."""
+    from memvirt.rows import COLUMNS
+    from memvirt.sweep.groups import find_groups
+
+    text = (ROOT / "docs/config.md").read_text()
+    for group in find_groups([]):
+        if group != "experiment":
+            assert f"`{group.replace('/', '.')}" in text or f".{group.split('/')[-1]}`" in text, group
+    for column in COLUMNS:
+        assert column in text or column.rpartition("_")[0] in text or column.split("_")[0] in text, column
+
+
+def test_commands(tmp_path: Path) -> None:
+    """Those below the two that install, one after the other, on shorter traces."""
+    assert len(LATER) == 7
+    for line in LATER:
+        words = shlex.split(line)
+        assert words[:2] == ["python", "-m"]
+        if "record" in words and shutil.which("valgrind") is None:
+            pytest.skip("recording needs Valgrind")
+        more = ["workload.accesses=20000", "executor=serial"] if words[2] == "memvirt.sweep" else []
+        done = command(words[2], *words[3:], *more, cwd=tmp_path)
+        assert done.returncode == 0, (line, done.stderr)
+    assert (tmp_path / "mine.pdf").exists()
+    assert (tmp_path / "outputs/ls/results.csv").exists()
