@@ -50,9 +50,13 @@ class Point(Section):
         if unknown:
             word = sorted(unknown)[0]
             raise ConfigError(f"vms.members[{vm}].{word}", mine[word], "there is no such key", ["workload", "memory", "vcpus"])
-        if not isinstance(workload, Mapping):
-            raise ConfigError(f"vms.members[{vm}].workload", workload, "must be a mapping of workload keys")
-        whole = dict(workload) if "name" in workload else {**self.workload.model_dump(), **workload}
+        changed = {"name": workload} if isinstance(workload, str) else workload
+        if not isinstance(changed, Mapping):
+            raise ConfigError(f"vms.members[{vm}].workload", workload, "must be a workload's name, or a mapping of its keys")
+        whole = {**self.workload.model_dump(), **changed}
+        if whole["name"] != self.workload.name:  # another program has no use for this one's own keys
+            own = {"path", "format", *self.workload.options} - set(changed)
+            whole = {key: value for key, value in whole.items() if key not in own}
         return checked(Workload, whole, f"vms.members[{vm}].workload"), checked(Vms, common, f"vms.members[{vm}]")
 
     @property

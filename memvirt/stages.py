@@ -133,7 +133,7 @@ def _chain(point: Point, vms: list[int], first: int, baseline: bool) -> list[Sta
         ),
         Stage(
             "mmu",
-            {"mmu": walker, "cache": point.cache.model_dump()},
+            {"mmu": walker, "cache": point.cache.model_dump(), "pcid": point.tlb.pcid, "vpid": point.tlb.vpid},
             (*traces, Need(first, ("space", "schedule", "frames", "nodes")), Need(first + 1, ("offsets",))),
         ),
         Stage(
@@ -209,6 +209,8 @@ def _mmu_stage(config: Any, inputs: list[Fields]) -> Fields:
         machine["frames"],
         machine["nodes"],
         walks["offsets"],
+        config["pcid"],
+        config["vpid"],
     )
     return out._asdict()  # type: ignore[no-any-return]
 

@@ -275,7 +275,7 @@ class Frames(NamedTuple):
     host_frames : int
         One past the last host frame in use, tables included.
     changes : (e,) EVENT
-        Every event but PREEMPT.
+        Every event.
     """
 
     guest_levels: int

@@ -108,3 +108,18 @@ def test_remote_tables_cost_more() -> None:
     assert got["remote_accesses"] / got["accesses"] == pytest.approx(0.5, abs=0.02)
     assert got["walk_refs_in_memory_remote"] > 0
     assert got["slowdown"] > 1
+
+
+@pytest.mark.parametrize("mode", ["native", "nested", "shadow"])
+def test_untagged_page_walk_caches_are_flushed(mode: str) -> None:
+    """Without PCIDs (shadow has none) the first walk after each switch of address space starts at the root."""
+    common = [f"mmu={mode}", "workload=uniform", "workload.footprint=8MiB", "workload.accesses=20000", "workload.processes=2",
+              "workload.switch_every=500", "guest.prefault=true", "cache=none", "guest.page_size=4K"]  # fmt: skip
+    tagged, flushed = row(*common), row(*common, "tlb.pcid=false")
+    whole = 4 if mode != "nested" else 12  # of the host's entries, which stay, the lowest alone is read for each table
+    long = {int(part.split(":")[0]): int(part.split(":")[1]) for part in str(flushed["refs_per_walk"]).split()}
+    assert sum(times for length, times in long.items() if length >= whole - 4 * (mode == "nested")) >= 39
+    if mode == "shadow":
+        assert tagged["refs_per_walk"] == flushed["refs_per_walk"]
+    else:
+        assert tagged["walk_refs_guest"] < flushed["walk_refs_guest"]

@@ -214,7 +214,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
             hfn_of_frame=hfn_of_frame,
             order_of_frame=order_of_frame,
             host_frames=used,
-            changes=events[events["kind"] != Event.PREEMPT],
+            changes=events,
         ),
         nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, config.numa.nodes),
         counters=Counters(COUNTERS, world.counts[:, :epochs].copy()),

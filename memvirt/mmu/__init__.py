@@ -121,6 +121,8 @@ def run(
     frames: Frames,
     nodes: Nodes,
     offsets: list[NDArray[np.uint32]],
+    pcid: bool = True,
+    vpid: bool = True,
     step: int = CHUNK,
 ) -> MmuOut:
     """Walk the tables for every access that missed the TLBs.
@@ -134,11 +136,13 @@ def run(
         As `Machine` has them.
     offsets : list of (n,) uint32
         As `Walks` has them.
+    pcid, vpid : bool
+        Whether page-walk caches are tagged by address space and by VM, or flushed on a switch.
     step : int
         Accesses simulated at a time, as in the TLB room.
     """
     port = make_port(cache, space, schedule, frames, nodes)
-    state = load("mmu.mode", mmu.name, "mmu").make(Setup(mmu, space, schedule, frames, port))
+    state = load("mmu.mode", mmu.name, "mmu").make(Setup(mmu, space, schedule, frames, port, pcid, vpid))
     counts = np.zeros((schedule.vms, schedule.epochs, len(TALLY)), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event = 0

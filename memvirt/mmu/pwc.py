@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,9 @@ from memvirt.jit import kernel
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.config import Pwc as PwcConfig
 from memvirt.mmu.port import PWC_HITS, Port
+from memvirt.types import Event
 
+FIRST_ROW, SWITCH, PREEMPT = np.int64(0), np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
 EMPTY = -1
 SPACE_BITS = 45  #: a key is the address space above, the number of the entry below
 
@@ -29,6 +31,8 @@ class Pwc(NamedTuple):
         Rows of one CPU.
     dmt : int
         1 for the rule of that name.
+    flushes : (2,) int64
+        Whether a switch of address space, and one of VM, drops entries, which then have no tag for it.
     """
 
     tags: NDArray[np.int64]
@@ -37,10 +41,12 @@ class Pwc(NamedTuple):
     ways: NDArray[np.int64]
     cpu_rows: int
     dmt: int
+    flushes: NDArray[np.int64]
 
 
-def make_pwc(config: PwcConfig, cpus: int) -> Pwc:
-    """Empty page-walk caches; none at all if they are not enabled."""
+def make_pwc(config: PwcConfig, cpus: int, on_switch: bool, on_preempt: bool) -> Pwc:
+    """Empty page-walk caches, none at all if they are not enabled, and on which switches they are flushed."""
+    flushes = np.array([on_switch, on_preempt], np.int64)
     row, sets, ways = (np.zeros((2, 6), np.int64) for _ in range(3))
     rows, widest = 0, 1
     for dimension, sizes in enumerate((config.guest, config.host)):
@@ -51,7 +57,8 @@ def make_pwc(config: PwcConfig, cpus: int) -> Pwc:
                 sets[dimension, level] = array.entries // wide
                 rows += array.entries // wide
                 widest = max(widest, wide)
-    return Pwc(np.full((cpus * max(rows, 1), widest), EMPTY, np.int64), row, sets, ways, max(rows, 1), int(config.rule == "dmt"))
+    tags = np.full((cpus * max(rows, 1), widest), EMPTY, np.int64)
+    return Pwc(tags, row, sets, ways, max(rows, 1), int(config.rule == "dmt"), flushes)
 
 
 @kernel
@@ -102,10 +109,31 @@ def keep_entry(pwc: Pwc, cpu: int, dimension: int, space: int, number: int, leve
 
 
 @kernel
-def drop_spaces(pwc: Pwc, low: int, high: int) -> None:
-    """Drop the entries of a range of address spaces on all CPUs (INVLPG drops those of its PCID)."""
-    for row in range(pwc.tags.shape[0]):
+def drop_rows(pwc: Pwc, begin: int, end: int, low: int, high: int) -> None:
+    """Drop the entries of a range of address spaces in some rows."""
+    for row in range(begin, end):
         for way in range(pwc.tags.shape[1]):
             tag = pwc.tags[row, way]
             if tag >= 0 and low <= tag >> SPACE_BITS < high:
                 pwc.tags[row, way] = EMPTY
+
+
+@kernel
+def drop_spaces(pwc: Pwc, low: int, high: int) -> None:
+    """Drop the entries of a range of address spaces on all CPUs (INVLPG drops those of its PCID)."""
+    drop_rows(pwc, FIRST_ROW, pwc.tags.shape[0], low, high)
+
+
+@kernel
+def flush_on_switch(pwc: Pwc, port: Port, event: Any) -> None:
+    """Drop what has no tag to outlive a SWITCH or PREEMPT: the VM's address spaces, or all, on that CPU.
+
+    Guest-physical translations outlive both (Intel SDM vol. 3, section 30.4.3).
+    """
+    begin = np.int64(event.cpu) * pwc.cpu_rows
+    if np.int64(event.kind) == SWITCH:
+        if pwc.flushes[0]:
+            drop_rows(pwc, begin, begin + pwc.cpu_rows, port.space_base[event.vm], port.space_base[event.vm + 1])
+    elif np.int64(event.kind) == PREEMPT:
+        if pwc.flushes[1]:
+            drop_rows(pwc, begin, begin + pwc.cpu_rows, port.space_base[0], port.space_base[-1])

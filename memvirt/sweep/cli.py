@@ -108,6 +108,8 @@ def one_line(wrong: BaseException, argv: list[str]) -> str:
         value = next((word.partition("=")[2] for word in argv if word.partition("=")[0] == key), "")
         from memvirt.sweep.groups import all_keys
 
+        if key in all_keys():
+            return f"{key}={value}: there is no such key in the option that is chosen for {key.partition('.')[0]}"
         hint = suggest(key, all_keys())
         return f"{key}={value}: there is no such key" + (f"; {hint}" if hint.startswith("did") else "")
     missing = re.search(r"Could not find '([^']+)'", text)
@@ -148,6 +150,7 @@ def _call_hydra(arguments: list[str]) -> int:
     from memvirt.sweep import run
 
     run.finished = result.append
+    run.flags[:] = split_flags(arguments)[0]
     try:
         application()
     finally:

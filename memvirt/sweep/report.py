@@ -61,7 +61,7 @@ def stage_report(tallies: dict[str, Any]) -> str:
 
     def line(room: str, *values: float) -> None:
         asked, distinct, seconds, saved, compiling = values
-        lines.append(f"{room:<10}{asked:>11,.0f}{distinct:>10,.0f}{seconds:>9.1f}{saved:>13.1f}{compiling:>14.1f}")
+        lines.append(f"{room:<10}{asked:>11,.0f}{distinct:>10,.0f}{seconds:>9.2f}{saved:>13.2f}{compiling:>14.2f}")
 
     columns = [(t.asked, t.distinct, t.seconds, t.saved, t.compiling) for t in tallies.values()]
     for room, values in zip(tallies, columns, strict=True):

@@ -18,13 +18,15 @@ FAMILY = "mmu.mode"
 
 
 class Setup(NamedTuple):
-    """What a mode is made from; ``port`` shows the machine before access 0."""
+    """What a mode is made from; ``port`` shows the machine before access 0, ``pcid`` and ``vpid`` say what is tagged."""
 
     config: Mmu
     space: Space
     schedule: Schedule
     frames: Frames
     port: Port
+    pcid: bool = True
+    vpid: bool = True
 
 
 @verb

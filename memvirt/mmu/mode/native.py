@@ -8,12 +8,13 @@ import numpy as np
 
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import Port, begin_walk, end_walk
-from memvirt.mmu.pwc import Pwc, drop_spaces, make_pwc
+from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, make_pwc
 from memvirt.mmu.radix import walk_guest
 from memvirt.types import NONE, Event, Traits
 
 TRAITS = Traits(dimensions=1)
 GUEST_MAP, HOST_MAP, SWAP_IN, DROP = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.DROP))
+SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
 FAULTED, SERVED, NONE_MISSING = np.int64(1), np.int64(0), np.int64(0)
 
 
@@ -25,7 +26,7 @@ class State(NamedTuple):
 
 def make(setup: Setup) -> State:
     """State at the start."""
-    return State(make_pwc(setup.config.pwc, setup.schedule.cpus))
+    return State(make_pwc(setup.config.pwc, setup.schedule.cpus, not setup.pcid, not setup.vpid))
 
 
 @walk.register
@@ -42,6 +43,8 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         begun = begin_walk(port)
         walk_guest(state.pwc, port, page, np.int64(event.count) if kind == GUEST_MAP else NONE_MISSING)
         end_walk(port, begun, FAULTED)
+    elif kind == SWITCH or kind == PREEMPT:
+        flush_on_switch(state.pwc, port, event)
     elif kind == DROP:
         space = port.space_of_page[page]
         drop_spaces(state.pwc, space, space + 1)

@@ -13,12 +13,13 @@ import numpy as np
 
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
-from memvirt.mmu.pwc import Pwc, drop_spaces, make_pwc
+from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, make_pwc
 from memvirt.mmu.radix import walk_both
 from memvirt.types import NONE, Event, Traits
 
 TRAITS = Traits(host_unmap="vm")
 GUEST_MAP, HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))
+SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
 
 
@@ -30,7 +31,7 @@ class State(NamedTuple):
 
 def make(setup: Setup) -> State:
     """State at the start."""
-    return State(make_pwc(setup.config.pwc, setup.schedule.cpus))
+    return State(make_pwc(setup.config.pwc, setup.schedule.cpus, not setup.pcid, not setup.vpid))
 
 
 @walk.register
@@ -57,6 +58,8 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         drop_spaces(state.pwc, port.space_base[event.vm], port.space_base[event.vm + 1])
         host_space = port.space_base[-1] + event.vm
         drop_spaces(state.pwc, host_space, host_space + 1)
+    elif kind == SWITCH or kind == PREEMPT:
+        flush_on_switch(state.pwc, port, event)
     elif kind == DROP:
         space = port.space_of_page[page]
         drop_spaces(state.pwc, space, space + 1)

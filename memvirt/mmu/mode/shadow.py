@@ -28,7 +28,7 @@ from memvirt.mmu.port import (
     end_walk,
     exit_to_host,
 )
-from memvirt.mmu.pwc import Pwc, drop_spaces, make_pwc
+from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, make_pwc
 from memvirt.mmu.radix import CACHED, NONE_MISSING, walk_tables
 from memvirt.tlb.geometry import Entries, lay_out_entries
 from memvirt.types import NONE, Event, Traits
@@ -37,6 +37,7 @@ TRAITS = Traits(flush_on_switch=True)
 GUEST_MAP, DROP, SWITCH, TABLE_WRITE, GUEST_UNMAP = map(
     np.int64, (Event.GUEST_MAP, Event.DROP, Event.SWITCH, Event.TABLE_WRITE, Event.GUEST_UNMAP)
 )
+PREEMPT = np.int64(Event.PREEMPT)
 FAULTED, SERVED, ONCE = np.int64(1), np.int64(0), np.int64(1)
 
 
@@ -81,7 +82,7 @@ def make(setup: Setup) -> State:
     hfn = np.full(count + 1, NONE, np.uint32)
     hfn[-1] = setup.frames.host_frames
     state = State(
-        make_pwc(setup.config.pwc, setup.schedule.cpus),
+        make_pwc(setup.config.pwc, setup.schedule.cpus, True, not setup.vpid),
         entries,
         np.zeros(setup.space.vpn.size, np.uint8),
         table,
@@ -164,7 +165,10 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         state.entries.host_order[page] = event.order
         drop_spaces(state.pwc, port.space_of_page[page], port.space_of_page[page] + 1)
     elif kind == SWITCH:
+        flush_on_switch(state.pwc, port, event)
         exit_to_host(port, CR3_WRITE, ONCE)
+    elif kind == PREEMPT:
+        flush_on_switch(state.pwc, port, event)
     elif kind == TABLE_WRITE:
         exit_to_host(port, PAGE_TABLE_WRITE, ONCE)
     elif kind == GUEST_UNMAP:
