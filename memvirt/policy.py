@@ -50,15 +50,17 @@ def verb(stub: Callable[..., Any]) -> Any:
     return generic
 
 
-def plugin_packages() -> list[str]:
+@functools.cache
+def plugin_packages() -> tuple[str, ...]:
     """Names of the installed packages that add policies through the `PLUGINS` entry points."""
-    return sorted({entry.value for entry in importlib.metadata.entry_points(group=PLUGINS)})
+    return tuple(sorted({entry.value for entry in importlib.metadata.entry_points(group=PLUGINS)}))
 
 
 def _rooms(family: str) -> list[str]:
     return [f"{package}.{family}" for package in ["memvirt", *plugin_packages()]]
 
 
+@functools.cache
 def names(family: str) -> list[str]:
     """Names of a family's policies: the files of its folder, memvirt's and each plug-in's.
 
@@ -77,6 +79,7 @@ def names(family: str) -> list[str]:
     return sorted(found)
 
 
+@functools.cache
 def load(family: str, name: str, key: str | None = None) -> ModuleType:
     """Import the policy of that name.
 
