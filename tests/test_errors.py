@@ -39,6 +39,10 @@ CASES = {
     "experiment=defaul": "did you mean default?",
     "name=a,b": "can't be swept",
     "vms.count=0": "vms.count=0: ",
+    "overcommit.ratio=interval(1,2)": "use range(FROM,TO,STEP) or commas",
+    "tlb=skylake,zen4 tlb.l1_4k.entries=32": "no such key in the option that is chosen for tlb",
+    "clock.daemon_speedup=10": "no background work is built yet",
+    "vms.members=[{workload:gccc}]": "did you mean gcc?",
     "numa.placement=nearest": "choose from first_touch, interleave",
     "mmu.pwc.guest.pde.ways=5": "must divide the 32 entries",
 }

@@ -31,5 +31,5 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
         axes.set(xlabel=label(x), ylabel=label(y))
         axes.grid(visible=False, axis="x")
     one_legend(figure, pairs, label(hue) if hue else "")
-    figure.supxlabel(spread_note(frame, [name for name in (x, hue, col) if name]), fontsize="small", color="0.35")
+    figure.supxlabel(spread_note(frame, [name for name in (x, hue, col) if name], "whiskers"), fontsize="small", color="0.35")
     return figure

@@ -28,12 +28,12 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
     for axes, value in pairs:
         part = frame if col is None else frame[frame[col] == value]
         options = {"hue": hue, **many} if hue else {"marker": "o"}
-        sns.lineplot(part, x=x, y=y, ax=axes, errorbar=("pi", 100), err_style="bars", legend="full" if hue else False, **options)
+        sns.lineplot(part, x=x, y=y, ax=axes, errorbar=("pi", 100), err_style="band", legend="full" if hue else False, **options)
         if spans_decades(frame[y]):
             axes.set_yscale("log")
         axes.set(xlabel=label(x), ylabel=label(y))
         if frame[x].nunique() <= 6:
             axes.set_xticks(ordered(frame[x]))
     one_legend(figure, pairs, label(hue) if hue else "")
-    figure.supxlabel(spread_note(frame, [name for name in (x, hue, col) if name]), fontsize="small", color="0.35")
+    figure.supxlabel(spread_note(frame, [name for name in (x, hue, col) if name], "bands"), fontsize="small", color="0.35")
     return figure

@@ -104,7 +104,7 @@ def one_legend(figure: Any, pairs: list[tuple[Any, Any]], title: str) -> None:
         figure.legend(handles, names, title=title, loc="outside right upper")
 
 
-def spread_note(frame: pd.DataFrame, keys: list[str]) -> str:
+def spread_note(frame: pd.DataFrame, keys: list[str], marks: str) -> str:
     """Say what a mark stands for where it is more than one row."""
     most = int(frame.groupby(keys, observed=True, dropna=False).size().max())
-    return "" if most == 1 else f"marks: mean of up to {most} rows; bars: least to most"
+    return "" if most == 1 else f"mean of up to {most} rows; {marks}: least to most"

@@ -117,8 +117,12 @@ def _has_interpolation(value: Any) -> bool:
 
 def _axis(override: Override, is_group: bool) -> Axis:
     key = override.get_key_element()
-    texts = list(override.sweep_string_iterator())
     column = key.replace("/", ".")
+    if override.is_interval_sweep():
+        raise ConfigError(
+            column, override.get_value_string(), "an interval has no list of values; use range(FROM,TO,STEP) or commas"
+        )
+    texts = list(override.sweep_string_iterator())
     values = []
     for text in texts:
         parsed = OverridesParser.create().parse_override(f"{key}={text}")
@@ -131,7 +135,9 @@ def _axis(override: Override, is_group: bool) -> Axis:
     return Axis(column, tuple(values), tuple(f"{key}={text}" for text in texts), is_group)
 
 
-def parse(arguments: list[str], params: Tree, groups: dict[str, list[str]]) -> tuple[list[str], list[Axis]]:
+def parse(
+    arguments: list[str], params: Tree, groups: dict[str, list[str]], loader: ConfigLoaderImpl
+) -> tuple[list[str], list[Axis]]:
     """Tell fixed overrides from axes; an experiment's own grid comes first and gives way key by key.
 
     Parameters
@@ -142,13 +148,15 @@ def parse(arguments: list[str], params: Tree, groups: dict[str, list[str]]) -> t
         The experiment's grid: key to comma list.
     groups : dict
         Options of each config group.
+    loader : ConfigLoader
+        Lists options for ``glob``.
     """
     given: dict[str, str] = {}
     for key, value in params.items():
         texts = value if isinstance(value, list) else [value]
         written = key.replace(".", "/") if key.replace(".", "/") in groups else key
         given[key] = f"{written}={','.join(map(str, texts))}"
-    parser = OverridesParser.create()
+    parser = OverridesParser.create(config_loader=loader)
     for override in parser.parse_overrides(arguments):
         given[override.get_key_element().replace("/", ".")] = str(override.input_line)
     fixed, axes = [], []
@@ -265,7 +273,7 @@ def make_plan(compose: Composer, arguments: list[str], params: Tree, groups: dic
     ConfigError, TraceError
         For the first point that can't be.
     """
-    fixed, axes = parse(arguments, params, groups)
+    fixed, axes = parse(arguments, params, groups, compose.loader)
     stitch = Stitcher(compose, fixed, axes)
     points = []
     for choice in _combinations(axes):
