@@ -82,8 +82,17 @@ def kernel(function: F) -> F:
     Kernels allocate nothing, so numba needn't count references to arrays (half of a walk's time otherwise), and they
     are inlined, since the state that they hand each other is many words long (half of what is then left).
     """
+    return _compile(function, inline=True)
+
+
+def kernel_apart(function: F) -> F:
+    """As `kernel`, but not inlined where it is called."""
+    return _compile(function, inline=False)
+
+
+def _compile(function: F, inline: bool) -> F:
     package, _, rest = function.__module__.partition(".")
     rooms = USES.get(rest.partition(".")[0], ROOMS) if package == "memvirt" else ROOMS
     numba.config.CACHE_DIR = _cache_directory(rooms)  # type: ignore[attr-defined]  # read while decorating
-    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": inline}
     return njit(**options)(function)  # type: ignore[no-any-return]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
-from memvirt.mmu.caches import read_line
+from memvirt.jit import kernel, kernel_apart
+from memvirt.mmu.caches import Caches, read_line
 from memvirt.mmu.mode import on_event, walk
 from memvirt.mmu.port import CPU, DATA_IN_L1D, DATA_REMOTE, NODE, Port, enter
 from memvirt.types import NONE, Event
@@ -66,11 +66,20 @@ def happen(state: Any, port: Port, event: Any) -> None:
             port.hfn_of_frame[np.int64(event.frame) + part] = NONE
 
 
-@kernel
-def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8], begin: int, end: int) -> None:
-    """Read and write data through the caches."""
-    caches, hfn_of_page = port.caches, port.hfn_of_page
-    cpu, node = port.now[CPU], port.now[NODE]
+@kernel_apart
+def access_data(
+    caches: Caches,
+    tally: NDArray[np.int64],
+    hfn_of_page: NDArray[np.uint32],
+    node_of_hfn: NDArray[np.uint8],
+    now: NDArray[np.int64],
+    pages: NDArray[np.uint32],
+    lines: NDArray[np.uint8],
+    begin: int,
+    end: int,
+) -> None:
+    """Read and write data through the caches; apart from the walks, whose code would crowd its registers."""
+    cpu, node = now[CPU], now[NODE]
     tags, sets = caches.l1d, caches.sets[0]
     mask = sets - 1
     plain = sets & mask == 0
@@ -83,10 +92,10 @@ def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8],
             hits += 1
             continue
         where = read_line(caches, cpu, node, line)
-        port.tally[DATA_IN_L1D + where] += 1
-        if where == 3 and port.node_of_hfn[line >> 6] != node:
-            port.tally[DATA_REMOTE] += 1
-    port.tally[DATA_IN_L1D] += hits
+        tally[DATA_IN_L1D + where] += 1
+        if where == 3 and node_of_hfn[line >> 6] != node:
+            tally[DATA_REMOTE] += 1
+    tally[DATA_IN_L1D] += hits
 
 
 @kernel
@@ -130,13 +139,17 @@ def walk_stretch(
             while at < stop:
                 missed = np.int64(walks[number]) if number < walks.size else end
                 if port.kind == 2 and at < missed:
-                    access_data(port, pages, lines, at, min(missed, stop))
+                    access_data(
+                        port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, at, min(missed, stop)
+                    )
                 at = min(missed, stop)
                 if at < stop:
                     walk(state, port, np.int64(pages[at]))
                     number += 1
                     if port.kind == 2:
-                        access_data(port, pages, lines, at, at + 1)
+                        access_data(
+                            port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, at, at + 1
+                        )
                     at += 1
         for name in range(port.tally.size):
             counts[run.vm, run.epoch, name] += port.tally[name]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import kernel, kernel_apart
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
 from memvirt.types import Event
@@ -175,7 +175,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
     counts[FLUSHES] += 1
 
 
-@kernel
+@kernel_apart
 def look_up(
     tlbs: Hierarchy, pages: NDArray[np.uint32], begin: int, end: int, cpu: int, counts: NDArray[np.int64], walks: Any, found: int
 ) -> int:
