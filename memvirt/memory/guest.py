@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memvirt.jit import kernel
+from memvirt.jit import kernel_apart
 from memvirt.memory.frames import back, install, release, take_page, take_table
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
@@ -17,7 +17,7 @@ TABLE_WRITE = np.int64(Event.TABLE_WRITE)
 OK = -1
 
 
-@kernel
+@kernel_apart
 def add_tables(world: World, now: Now, page: int) -> int:
     """Allocate the tables that the guest lacks to map a page, root first; their number, -1 if the host is full."""
     mapped = world.pages[page]
@@ -37,7 +37,7 @@ def add_tables(world: World, now: Now, page: int) -> int:
     return new
 
 
-@kernel
+@kernel_apart
 def back_new(world: World, now: Now, page: int, new: int) -> bool:
     """Have the host back what the guest's kernel writes in a fault: its ``new`` tables, and the page that it clears."""
     mapped = world.pages[page]
@@ -50,7 +50,7 @@ def back_new(world: World, now: Now, page: int, new: int) -> bool:
     return world.frames[frame].hfn != NOTHING or back(world, now, frame, NOTHING, FOR_DATA)
 
 
-@kernel
+@kernel_apart
 def note_host_order(world: World, now: Now, page: int) -> None:
     """Record what size of host page lies behind a mapping, and say so where it isn't what it was at first."""
     mapped = world.pages[page]
@@ -61,7 +61,7 @@ def note_host_order(world: World, now: Now, page: int) -> None:
         log_event(world, now, DROP, page, ZERO, ZERO, ZERO, host_order, now.vm)
 
 
-@kernel
+@kernel_apart
 def guest_map(world: World, now: Now, page: int) -> int:
     """Handle a guest page fault: new tables root first, a data frame, and host frames behind them.
 
@@ -104,7 +104,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
     return OK
 
 
-@kernel
+@kernel_apart
 def guest_unmap(world: World, now: Now, page: int) -> None:
     """Unmap a page (all of its larger page); its frames are free for the guest, or for the host in one dimension."""
     mapped = world.pages[page]
@@ -126,7 +126,7 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
     world.vms[now.vm].used -= 1 << order
 
 
-@kernel
+@kernel_apart
 def table_write(world: World, now: Now, page: int) -> None:
     """Rewrite the table entry of a mapped page, as mprotect would; its translation must be loaded again."""
     frame = world.pages[page].frame

@@ -147,9 +147,7 @@ def walk_stretch(
                     walk(state, port, np.int64(pages[at]))
                     number += 1
                     if port.kind == 2:
-                        access_data(
-                            port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, at, at + 1
-                        )
+                        access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, at, at + 1)
                     at += 1
         for name in range(port.tally.size):
             counts[run.vm, run.epoch, name] += port.tally[name]
