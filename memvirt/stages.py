@@ -7,22 +7,12 @@ stages are shared even where what came before them differs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from memvirt import memory, mmu, tlb, workload
-from memvirt.cost import price
-from memvirt.cost.config import Cpu
-from memvirt.digest import canonical, content_digest, freeze, text_digest
+from memvirt import mmu, workload
+from memvirt.digest import canonical, text_digest
 from memvirt.jit import code_digest
-from memvirt.mmu.config import Cache, Mmu
 from memvirt.point import Point
-from memvirt.rows import COLUMNS, rows
-from memvirt.tlb.config import Tlb
-from memvirt.types import Event, Machine, Traits, Walks
-from memvirt.workload.config import Workload
 
 Fields = dict[str, Any]
 
@@ -58,11 +48,10 @@ CODE = {
     "workload": ("workload",),
     "memory": ("workload", "memory"),
     "tlb": ("workload", "memory", "tlb"),
-    "mmu": ("workload", "memory", "mmu"),
+    "mmu": ("workload", "memory", "tlb", "mmu"),
     "cost": ("cost",),
     "result": ("cost", "rows.py"),
 }
-__all__ = ["COLUMNS", "FIELDS", "LIGHT", "ROOMS", "Need", "Stage", "compute", "graph", "key", "simulate"]
 
 EMPTY = "empty"  #: the digest of a field that holds nothing
 
@@ -167,129 +156,3 @@ def _workload(point: Point, vm: int) -> dict[str, Any]:
     config = work.model_dump()
     config.pop("warmup")  # the memory room's business
     return {"workload": config, "content": workload.digest(work)}
-
-
-def _workload_stage(config: Any, inputs: list[Fields]) -> Fields:
-    work = Workload.model_validate({**config["workload"], "warmup": 0})
-    return {"trace": workload.load(work, config["vm"])}
-
-
-def _memory_stage(config: Any, inputs: list[Fields]) -> Fields:
-    machine = memory.run(memory.MemoryConfig.model_validate(config), [each["trace"] for each in inputs])
-    kinds = set(machine.shootdowns["kind"].tolist())
-    return {
-        **machine._asdict(),
-        "evictions": Event.EVICT in kinds or None,
-        "switches": Event.SWITCH in kinds or None,
-    }
-
-
-def _tlb_stage(config: Any, inputs: list[Fields]) -> Fields:
-    *traces, machine = inputs
-    values = {name: config[name] for name in Traits._fields if config.get(name) is not None}
-    walks = tlb.run(
-        Tlb.model_validate(config["tlb"]),
-        Traits(**values),
-        [each["trace"] for each in traces],
-        machine["space"],
-        machine["schedule"],
-        machine["shootdowns"],
-    )
-    return walks._asdict()
-
-
-def _mmu_stage(config: Any, inputs: list[Fields]) -> Fields:
-    *traces, machine, walks = inputs
-    out = mmu.run(
-        Mmu.model_validate(config["mmu"]),
-        Cache.model_validate(config["cache"]),
-        [each["trace"] for each in traces],
-        machine["space"],
-        machine["schedule"],
-        machine["frames"],
-        machine["nodes"],
-        walks["offsets"],
-        config["pcid"],
-        config["vpid"],
-    )
-    return out._asdict()  # type: ignore[no-any-return]
-
-
-def counts_by_name(inputs: list[Fields]) -> dict[str, np.ndarray]:
-    """Gather the counters of several rooms, each (vms, epochs)."""
-    counts = {}
-    for each in inputs:
-        counters = each["counters"]
-        counts.update({name: counters.values[:, :, place] for place, name in enumerate(counters.names)})
-    return counts
-
-
-def _cost_stage(config: Any, inputs: list[Fields]) -> Fields:
-    return {"cycles": price(Cpu.model_validate(config["cpu"]), counts_by_name(inputs))}
-
-
-def _result_stage(config: Any, inputs: list[Fields]) -> Fields:
-    counters, histogram = inputs[:3], inputs[2]["histogram"]
-    table, epochs = rows(counts_by_name(counters), histogram, inputs[3]["cycles"], [each["cycles"] for each in inputs[4:]])
-    return {"rows": table, "epochs": epochs}
-
-
-ROOMS: dict[str, Callable[[Any, list[Fields]], Fields]] = {
-    "workload": _workload_stage,
-    "memory": _memory_stage,
-    "tlb": _tlb_stage,
-    "mmu": _mmu_stage,
-    "cost": _cost_stage,
-    "result": _result_stage,
-}
-LIGHT = ("cost", "result")  #: rooms that take less time than to send their inputs anywhere
-#: What each room's stages hand on.
-FIELDS: dict[str, tuple[str, ...]] = {
-    "workload": ("trace",),
-    "memory": (*Machine._fields, "evictions", "switches"),
-    "tlb": Walks._fields,
-    "mmu": mmu.MmuOut._fields,
-    "cost": ("cycles",),
-    "result": ("rows", "epochs"),
-}
-
-
-def compute(stage: Stage, inputs: list[Fields]) -> tuple[Fields, dict[str, str]]:
-    """Run a stage.
-
-    Parameters
-    ----------
-    stage : Stage
-    inputs : list of dict
-        For each of its needs, the fields that it reads.
-
-    Returns
-    -------
-    fields : dict
-        What it hands on.
-    digests : dict of str
-        Of each field.
-    """
-    freeze(inputs)
-    fields = ROOMS[stage.room](stage.config, inputs)
-    freeze(fields)
-    if stage.room == "workload":  # a trace is what its config and its file's digest say
-        return fields, {"trace": key(stage, [])}
-    if stage.room == "result":  # nothing reads it
-        return fields, {}
-    return fields, {name: EMPTY if value is None else content_digest(value) for name, value in fields.items()}
-
-
-def simulate(point: Point) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Run one point from end to end, in this process.
-
-    Returns
-    -------
-    rows, epochs : list of dict
-        One row a VM, and one a VM and epoch.
-    """
-    done: list[Fields] = []
-    for stage in graph(point):
-        inputs = [{name: done[need.stage][name] for name in need.fields} for need in stage.needs]
-        done.append(compute(stage, inputs)[0])
-    return done[-1]["rows"], done[-1]["epochs"]

@@ -14,8 +14,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from memvirt.compute import simulate
 from memvirt.point import Point
-from memvirt.stages import simulate
 from memvirt.sweep.plan import NOT_OF_A_POINT
 from memvirt.types import CHUNK, GUEST_EVENT, Accesses, Pages, Trace
 

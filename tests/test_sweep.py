@@ -20,11 +20,13 @@ from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memvirt.stages import graph, key, simulate
+from memvirt.compute import simulate
+from memvirt.stages import graph, key
 from memvirt.sweep.engine import Engine, Failure
 from memvirt.sweep.executors import Serial
 from memvirt.sweep.groups import find_groups
-from memvirt.sweep.plan import NOT_OF_A_POINT, Composer, Plan, make_plan
+from memvirt.sweep.plan import NOT_OF_A_POINT, Plan, make_plan
+from memvirt.sweep.stitch import Composer
 from tests.support import command, composed, point, sweep
 
 SMALL = ("workload=zipf", "workload.accesses=6000", "workload.footprint=2MiB", "vms.count=2")
@@ -217,8 +219,9 @@ def foreign_listeners(pid: int) -> list[str]:
 
 def test_stop_and_resume(tmp_path: Path) -> None:
     """Ctrl-C in the middle: exit 130, the command that resumes, nothing computed lost, the same table in the end."""
-    words = [
+    words = [  # long enough to be stopped in the middle
         *SMALL,
+        "workload.accesses=200000",
         "mmu=native,shadow,nested",
         "tlb=skylake,zen4,haswell,zen2",
         "overcommit.ratio=1,1.2,1.4,1.6,1.8,2",
@@ -229,7 +232,7 @@ def test_stop_and_resume(tmp_path: Path) -> None:
     )
     journal = tmp_path / "outputs/stopped/journal.jsonl"
     while process.poll() is None and not (journal.exists() and journal.read_text().count("\n") >= 3):
-        time.sleep(0.05)
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from memvirt.compute import LIGHT, ROOMS
 from memvirt.point import Point
-from memvirt.stages import LIGHT, ROOMS, Stage, graph, key
+from memvirt.stages import Stage, graph, key
 from memvirt.sweep.executors import Executor, Outcome, attempt
 
 

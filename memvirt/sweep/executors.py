@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, Protocol
 
 from numba.core import event
 
+from memvirt.compute import FIELDS, compute
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.stages import FIELDS, Stage, compute
+from memvirt.stages import Stage
 
 Handle = Any
 

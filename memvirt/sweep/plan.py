@@ -1,52 +1,24 @@
-"""From overrides to points: Hydra composes each option once, and the grid is stitched from the parts.
-
-Composing takes a tenth of a second, so a grid is not composed point by point. The base config and one config for
-each further option of each swept group are; where an option changes only its own part of the config, a point is the
-base with those parts exchanged and the swept values set. Where that doesn't hold (interpolations, options that
-reach into other groups), each point is composed for itself.
-"""
+"""From overrides to the points of a grid."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
 
 from memvirt import workload
 from memvirt.digest import canonical, text_digest
-from memvirt.errors import ConfigError, suggest
+from memvirt.errors import ConfigError
 from memvirt.point import Point
 from memvirt.sweep.cli import RUN_KEYS
+from memvirt.sweep.stitch import Axis, Composer, Stitcher, Tree
 
-Tree = dict[str, Any]
 #: Keys of the composed config that are not part of a point.
 NOT_OF_A_POINT = (*RUN_KEYS, "experiment")
-
-
-class Axis(NamedTuple):
-    """A key that the sweep varies.
-
-    Attributes
-    ----------
-    key : str
-        Dotted, as the result's column is named.
-    values : tuple
-        In the order given.
-    overrides : tuple of str
-        For each value, what Hydra is told.
-    is_group : bool
-        Whether the values are options of a config group.
-    """
-
-    key: str
-    values: tuple[Any, ...]
-    overrides: tuple[str, ...]
-    is_group: bool
 
 
 class PlannedPoint(NamedTuple):
@@ -87,32 +59,6 @@ class Plan(NamedTuple):
     settings: Tree
     points: list[PlannedPoint]
     composed: int
-
-
-class Composer:
-    """Composes configs with Hydra, and counts."""
-
-    def __init__(self, loader: ConfigLoaderImpl, master: DictConfig) -> None:
-        self.loader, self.master, self.count = loader, master, 0
-
-    def __call__(self, overrides: list[str]) -> DictConfig:
-        """Compose one config."""
-        self.count += 1
-        return self.loader.load_sweep_config(self.master, overrides)
-
-
-def plain(config: DictConfig) -> Tree:
-    """Resolve a config and leave Hydra's own part out."""
-    kept = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return OmegaConf.to_container(kept, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
-
-
-def _has_interpolation(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_interpolation, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_interpolation, value))
-    return isinstance(value, str) and "${" in value
 
 
 def _axis(override: Override, is_group: bool) -> Axis:
@@ -169,83 +115,6 @@ def parse(
         else:
             axes.append(_axis(override, key in groups))
     return fixed, axes
-
-
-def put(config: Tree, path: list[str], value: Any, key: str) -> Tree:
-    """Copy a config with one value set, sharing all that isn't on its path.
-
-    Raises
-    ------
-    ConfigError
-        If the path isn't there.
-    """
-    name, *rest = path
-    if name not in config:
-        raise ConfigError(key, value, f"there is no such key; {suggest(name, config)}")
-    if not rest:
-        return {**config, name: value}
-    if not isinstance(config[name], dict):
-        raise ConfigError(key, value, f"{name} has no keys of its own")
-    return {**config, name: put(config[name], rest, value, key)}
-
-
-def take(config: Tree, path: list[str]) -> Any:
-    """Part of a config."""
-    for name in path:
-        config = config[name]
-    return config
-
-
-class Stitcher:
-    """Makes each combination's config of parts that were composed once."""
-
-    def __init__(self, compose: Composer, fixed: list[str], axes: list[Axis]) -> None:
-        self.compose, self.fixed, self.axes = compose, fixed, axes
-        first = [0] * len(axes)
-        base = compose(self.overrides(first))
-        kept = OmegaConf.masked_copy(base, [str(key) for key in base if key != "hydra"])
-        raw = OmegaConf.to_container(kept, resolve=False)
-        self.base = plain(base)
-        self.parts: dict[tuple[int, int], Any] = {}
-        self.valid = not _has_interpolation(raw)
-        groups = [place for place, axis in enumerate(axes) if axis.is_group]
-        # parents before the groups nested in them, and values last
-        self.order = sorted(groups, key=lambda place: axes[place].key.count("."))
-        self.order += [place for place, axis in enumerate(axes) if not axis.is_group]
-        for place in groups if self.valid else []:
-            self.valid = self.valid and self._compose_options(place)
-        corner = [len(axis.values) - 1 for axis in axes]
-        if self.valid and any(corner):
-            self.valid = self._stitched(corner) == plain(compose(self.overrides(corner)))
-
-    def overrides(self, choice: list[int]) -> list[str]:
-        """What Hydra is told for one combination."""
-        return [*self.fixed, *(axis.overrides[at] for axis, at in zip(self.axes, choice, strict=True))]
-
-    def _compose_options(self, place: int) -> bool:
-        """Compose every option of a group once; False if one reaches beyond its own part."""
-        axis = self.axes[place]
-        path = axis.key.split(".")
-        self.parts[place, 0] = take(self.base, path)
-        for at in range(1, len(axis.values)):
-            choice = [at if other == place else 0 for other in range(len(self.axes))]
-            config = plain(self.compose(self.overrides(choice)))
-            self.parts[place, at] = take(config, path)
-            if put(config, path, None, axis.key) != put(self.base, path, None, axis.key):
-                return False
-        return True
-
-    def _stitched(self, choice: list[int]) -> Tree:
-        config = self.base
-        for place in self.order:
-            axis, at = self.axes[place], choice[place]
-            value = self.parts[place, at] if axis.is_group else axis.values[at]
-            config = put(config, axis.key.split("."), value, axis.key)
-        return config
-
-    def __call__(self, choice: list[int]) -> Tree:
-        """Config of one combination, by index of each axis's value."""
-        return self._stitched(choice) if self.valid else plain(self.compose(self.overrides(choice)))
 
 
 def identify(config: Tree) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
+import re
 import shlex
 import signal
 import sys
@@ -25,8 +26,9 @@ from memvirt.stages import CODE
 from memvirt.sweep.engine import Engine, Failure, Result
 from memvirt.sweep.executors import make_executor
 from memvirt.sweep.groups import find_groups
-from memvirt.sweep.plan import Composer, Plan, PlannedPoint, make_plan
+from memvirt.sweep.plan import NOT_OF_A_POINT, Plan, PlannedPoint, make_plan
 from memvirt.sweep.report import Watch, stage_report
+from memvirt.sweep.stitch import Composer
 from memvirt.sweep.store import Store
 
 #: Receives the exit code; set by the command line, since Hydra lets a sweeper return nothing.
@@ -37,7 +39,7 @@ flags: list[str] = []
 
 def all_code() -> str:
     """Digest of all code that a row can depend on."""
-    return code_digest(tuple(sorted({room for rooms in CODE.values() for room in rooms})))
+    return code_digest(("compute.py", "stages.py", *sorted({room for rooms in CODE.values() for room in rooms})))
 
 
 def check_settings(settings: dict[str, Any]) -> None:
@@ -116,12 +118,7 @@ def run_sweep(loader: Any, master: DictConfig, arguments: list[str], params: dic
     plan = make_plan(compose, [word for word in arguments if not word.startswith("hydra.")], params, groups)
     settings = plan.settings
     check_settings(settings)
-    own = [
-        word
-        for word in arguments
-        if word.split("=")[0].split("/")[0].split(".")[0]
-        not in ("name", "output", "resume", "executor", "fail_on_error", "experiment", "hydra")
-    ]
+    own = [word for word in arguments if re.split("[=/.]", word)[0] not in NOT_OF_A_POINT]
     experiment = next((word.partition("=")[2] for word in arguments if word.startswith("experiment=")), None)
     name = folder_name(settings, plan, experiment if experiment != "null" else None, plain=not own)
     folder = Path(str(settings["output"])) / name

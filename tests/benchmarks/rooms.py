@@ -11,8 +11,9 @@ import time
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from memvirt.compute import compute
 from memvirt.point import Point
-from memvirt.stages import compute, graph
+from memvirt.stages import graph
 from memvirt.sweep.plan import NOT_OF_A_POINT
 
 
