@@ -228,7 +228,12 @@ def test_stop_and_resume(tmp_path: Path) -> None:
         "executor=serial",
     ]
     process = subprocess.Popen(
-        [sys.executable, "-m", "memvirt.sweep", *words, "name=stopped"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "memvirt.sweep", *words, "name=stopped"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell's background jobs ignore Ctrl-C, and so would what they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     journal = tmp_path / "outputs/stopped/journal.jsonl"
     while process.poll() is None and not (journal.exists() and journal.read_text().count("\n") >= 3):
