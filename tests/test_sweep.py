@@ -93,6 +93,27 @@ def test_options_that_reach_out_are_composed(tmp_path: Path) -> None:
     }
 
 
+def test_options_that_interpolate_are_composed(tmp_path: Path) -> None:
+    """A value that an option, not the first of its group, takes from another group follows that group's axis."""
+    (tmp_path / "conf/clock").mkdir(parents=True)
+    text = "ns_per_instruction: 0.2ns\nminor_fault: 500ns\nquantum: ${numa.cpus_per_node}\ndaemon_speedup: 1.0\n"
+    (tmp_path / "conf/clock/linked.yaml").write_text(text)
+    words = [
+        "--config-dir",
+        "conf",
+        "clock=default,linked,default2",
+        "numa.cpus_per_node=2,4",
+        *SMALL,
+        "executor=serial",
+        "name=linked",
+    ]
+    (tmp_path / "conf/clock/default2.yaml").write_text(text.replace("${numa.cpus_per_node}", "512"))
+    sweep(*words, cwd=tmp_path)
+    points = json.loads((tmp_path / "outputs/linked/provenance.json").read_text())["points"]
+    quanta = {(p["varied"]["clock"], p["varied"]["numa.cpus_per_node"]): p["config"]["clock"]["quantum"] for p in points}
+    assert [quanta["linked", 2], quanta["linked", 4]] == [2, 4]
+
+
 def engine_rows(plan: Plan) -> tuple[dict[str, Any], Engine]:
     """Results of a plan by point, through the engine."""
     from memvirt.point import Point

@@ -63,15 +63,15 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
     """
     key, equals, value = override.partition("=")
     top = re.split(r"[./]", key.lstrip("+~"))[0]
+    known = {group.partition("/")[0] for group in groups} | set(RUN_KEYS)
     if key[:1] in ("+", "~") and top != "hydra":
         if key[0] == "~":
             raise MemvirtError(f"{override}: keys can't be taken away; choose another option or value for it")
-        if top in {group.partition("/")[0] for group in groups} | set(RUN_KEYS):
+        if top in known:
             raise MemvirtError(f"{override}: keys can't be added; write it without the +")
         raise MemvirtError(f"{override}: keys can't be added; {suggest(top, [*RUN_KEYS, *groups])}")
     if not equals:
         raise MemvirtError(f"{override}: an override is written KEY=VALUE")
-    known = {group.partition("/")[0] for group in groups} | set(RUN_KEYS)
     if top not in known:
         raise ConfigError(key, value, f"there is no such key; {suggest(top, known)}")
     group = key.replace(".", "/")

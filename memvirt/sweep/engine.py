@@ -167,7 +167,8 @@ class Engine:
             item = heapq.heappop(self.ready)
             node = self.nodes[item[2]]
             if all(self.points[number].over for number, _ in node.waiting):
-                node.outcome = Outcome(status="error", error="not needed any more")
+                del self.nodes[item[2]]  # a point that asks for it later makes it anew
+                self.tallies[node.stage.room].distinct -= 1
                 continue
             if node.stage.room in LIGHT:
                 inputs = [{name: self.executor.fetch(handle) for name, handle in each.items()} for each in node.inputs]
@@ -237,6 +238,8 @@ class Engine:
         for place, stage in enumerate(progress.stages):
             if progress.nodes[place] is None:
                 self.unkeyed[stage.room] -= 1
+                if self.unkeyed[stage.room] == 0:
+                    self._release_room(stage.room)
             if progress.missing[place] != -1:  # not done: it has not given its needs back yet
                 for need in stage.needs:
                     producer = progress.nodes[need.stage]

@@ -134,13 +134,9 @@ class Ray:
     ----------
     workers : int, optional
         One a core if not given.
-    address : str, optional
-        Joining a cluster is refused as yet.
     """
 
-    def __init__(self, workers: int | None, address: str | None = None) -> None:
-        if address is not None:
-            raise ConfigError("executor.address", address, "joining a cluster is not built yet; leave it null")
+    def __init__(self, workers: int | None) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         # Listen on 127.0.0.1 only, which Ray otherwise does on Windows and macOS alone; both are read at import.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -202,5 +198,5 @@ def make_executor(config: dict[str, Any]) -> Executor:
     if config["name"] == "serial":
         return Serial()
     if config["name"] == "ray":
-        return Ray(config.get("workers"), config.get("address"))
+        return Ray(config.get("workers"))
     raise ConfigError("executor", config["name"], "there is no such executor", ["ray", "serial"])

@@ -32,11 +32,17 @@ class PlannedPoint(NamedTuple):
         Value of each axis.
     config : dict
         Complete and resolved.
+    point : Point
+        The same, checked.
+    traces : dict of str
+        Digest of each trace file.
     """
 
     point_id: str
     varied: Tree
     config: Tree
+    point: Point
+    traces: dict[str, str]
 
 
 class Plan(NamedTuple):
@@ -117,8 +123,8 @@ def parse(
     return fixed, axes
 
 
-def identify(config: Tree) -> str:
-    """Hash what a point computes: its checked config and its trace files.
+def plan_point(config: Tree, varied: Tree) -> PlannedPoint:
+    """Check a point and its trace files, and hash what it computes.
 
     Raises
     ------
@@ -126,12 +132,15 @@ def identify(config: Tree) -> str:
         If it can't be computed.
     """
     point = Point.build(config)
-    contents = []
+    contents, traces = [], {}
     for vm in range(point.count):
         work = point.member(vm)[0]
         workload.check(work)
         contents.append(workload.digest(work))
-    return text_digest(canonical(point.model_dump()), canonical(contents))[:16]
+        if contents[-1]:
+            traces[work.path or work.name] = contents[-1]
+    point_id = text_digest(canonical(point.model_dump()), canonical(contents))[:16]
+    return PlannedPoint(point_id, varied, config, point, traces)
 
 
 def make_plan(compose: Composer, arguments: list[str], params: Tree, groups: dict[str, list[str]]) -> Plan:
@@ -148,7 +157,7 @@ def make_plan(compose: Composer, arguments: list[str], params: Tree, groups: dic
     for choice in _combinations(axes):
         config = {key: value for key, value in stitch(choice).items() if key not in NOT_OF_A_POINT}
         varied = {axis.key: axis.values[at] for axis, at in zip(axes, choice, strict=True)}
-        points.append(PlannedPoint(identify(config), varied, config))
+        points.append(plan_point(config, varied))
     seen: dict[str, PlannedPoint] = {}
     for point in points:
         if point.point_id in seen:

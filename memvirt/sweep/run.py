@@ -16,11 +16,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from memvirt import workload
 from memvirt.digest import text_digest
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.jit import code_digest
-from memvirt.point import Point
 from memvirt.policy import plugin_packages
 from memvirt.stages import CODE
 from memvirt.sweep.engine import Engine, Failure, Result
@@ -76,13 +74,7 @@ def folder_name(settings: dict[str, Any], plan: Plan, experiment: str | None, pl
 def provenance(plan: Plan, command: str, begin: str) -> dict[str, Any]:
     """What is needed to make the same rows again."""
     packages = ("memvirt", "numba", "numpy", "hydra-core", "ray", "pandas", "pyarrow")
-    files = {}
-    for point in plan.points:
-        built = Point.build(point.config)
-        for vm in range(built.count):
-            work = built.member(vm)[0]
-            if digest := workload.digest(work):
-                files[work.path or work.name] = digest
+    files = {path: digest for point in plan.points for path, digest in point.traces.items()}
     return {
         "command": command,
         "overrides": plan.overrides,
@@ -180,7 +172,6 @@ def _compute(
     before = signal.signal(signal.SIGTERM, stop)
     watch = Watch(points, kept)
     executor = None
-    built = {number: Point.build(point.config) for number, point in enumerate(todo)}
 
     def point_finished(number: int, result: Result) -> None:
         watch.one_more(not isinstance(result, Failure))
@@ -189,7 +180,7 @@ def _compute(
                 "status": result.status,
                 "error": result.error,
                 "details": result.details,
-                "rows": [{"vm": vm} for vm in range(built[number].count)],
+                "rows": [{"vm": vm} for vm in range(todo[number].point.count)],
                 "epochs": [],
             }
         else:
@@ -199,7 +190,7 @@ def _compute(
     try:
         executor = make_executor(settings["executor"])
         engine = Engine(executor, point_finished, watch)
-        engine.run(built)
+        engine.run({number: point.point for number, point in enumerate(todo)})
         tallies.update(engine.tallies)
     except KeyboardInterrupt:
         return True

@@ -51,10 +51,19 @@ class Composer:
         return self.loader.load_sweep_config(self.master, overrides)
 
 
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Leave Hydra's own part out."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
 def plain(config: DictConfig) -> Tree:
-    """Resolve a config and leave Hydra's own part out."""
-    kept = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return OmegaConf.to_container(kept, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    """Resolve a config, without Hydra's own part."""
+    return OmegaConf.to_container(without_hydra(config), resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+
+
+def interpolates(config: DictConfig) -> bool:
+    """Whether a value of a config refers to another."""
+    return _has_interpolation(OmegaConf.to_container(without_hydra(config), resolve=False))
 
 
 def _has_interpolation(value: Any) -> bool:
@@ -97,11 +106,9 @@ class Stitcher:
         self.compose, self.fixed, self.axes = compose, fixed, axes
         first = [0] * len(axes)
         base = compose(self.overrides(first))
-        kept = OmegaConf.masked_copy(base, [str(key) for key in base if key != "hydra"])
-        raw = OmegaConf.to_container(kept, resolve=False)
         self.base = plain(base)
         self.parts: dict[tuple[int, int], Any] = {}
-        self.valid = not _has_interpolation(raw)
+        self.valid = not interpolates(base)
         groups = [place for place, axis in enumerate(axes) if axis.is_group]
         # parents before the groups nested in them, and values last
         self.order = sorted(groups, key=lambda place: axes[place].key.count("."))
@@ -123,9 +130,10 @@ class Stitcher:
         self.parts[place, 0] = take(self.base, path)
         for at in range(1, len(axis.values)):
             choice = [at if other == place else 0 for other in range(len(self.axes))]
-            config = plain(self.compose(self.overrides(choice)))
+            composed = self.compose(self.overrides(choice))
+            config = plain(composed)
             self.parts[place, at] = take(config, path)
-            if put(config, path, None, axis.key) != put(self.base, path, None, axis.key):
+            if interpolates(composed) or put(config, path, None, axis.key) != put(self.base, path, None, axis.key):
                 return False
         return True
 
