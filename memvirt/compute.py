@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from memvirt import memory, mmu, tlb, workload
-from memvirt.cost import price
+from memvirt.cost import CYCLES, price
 from memvirt.cost.config import Cpu
 from memvirt.digest import content_digest, freeze
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.point import Point
-from memvirt.rows import rows
-from memvirt.stages import EMPTY, Fields, Stage, graph, key
+from memvirt.rows import as_rows, rows
+from memvirt.stages import EMPTY, Fields, graph
 from memvirt.tlb.config import Tlb
-from memvirt.types import Event, Machine, Traits, Walks
+from memvirt.types import Counters, Event, Machine, Traits, Walks
 from memvirt.workload.config import Workload
 
 
@@ -68,21 +68,25 @@ def _mmu_stage(config: Any, inputs: list[Fields]) -> Fields:
 
 def counts_by_name(inputs: list[Fields]) -> dict[str, np.ndarray]:
     """Gather the counters of several rooms, each (vms, epochs)."""
-    counts = {}
+    counts: dict[str, np.ndarray] = {}
     for each in inputs:
-        counters = each["counters"]
-        counts.update({name: counters.values[:, :, place] for place, name in enumerate(counters.names)})
+        counts |= _by_name(each["counters"])
     return counts
 
 
+def _by_name(counters: Counters) -> dict[str, np.ndarray]:
+    return {name: counters.values[:, :, place] for place, name in enumerate(counters.names)}
+
+
 def _cost_stage(config: Any, inputs: list[Fields]) -> Fields:
-    return {"cycles": price(Cpu.model_validate(config["cpu"]), counts_by_name(inputs))}
+    cycles = price(Cpu.model_validate(config["cpu"]), counts_by_name(inputs))
+    return {"cycles": Counters(CYCLES, np.stack([cycles[name] for name in CYCLES], axis=2))}
 
 
 def _result_stage(config: Any, inputs: list[Fields]) -> Fields:
-    counters, histogram = inputs[:3], inputs[2]["histogram"]
-    table, epochs = rows(counts_by_name(counters), histogram, inputs[3]["cycles"], [each["cycles"] for each in inputs[4:]])
-    return {"rows": table, "epochs": epochs}
+    cycles = [_by_name(each["cycles"]) for each in inputs[3:]]
+    results, epochs = rows(counts_by_name(inputs[:3]), inputs[2]["histogram"], cycles[0], cycles[1:])
+    return {"results": results, "epochs": epochs}
 
 
 ROOMS: dict[str, Callable[[Any, list[Fields]], Fields]] = {
@@ -93,7 +97,9 @@ ROOMS: dict[str, Callable[[Any, list[Fields]], Fields]] = {
     "cost": _cost_stage,
     "result": _result_stage,
 }
-LIGHT = ("cost", "result")  #: rooms that take less time than to send their inputs anywhere
+#: Rooms whose outcome is told by the stage's key rather than by its content: a trace is what its config and its file's digest
+#: say, prices and results cost less to make than to hash.
+KNOWN_BY_KEY = ("workload", "cost", "result")
 #: What each room's stages hand on.
 FIELDS: dict[str, tuple[str, ...]] = {
     "workload": ("trace",),
@@ -101,18 +107,21 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "tlb": Walks._fields,
     "mmu": mmu.MmuOut._fields,
     "cost": ("cycles",),
-    "result": ("rows", "epochs"),
+    "result": ("results", "epochs"),
 }
 
 
-def compute(stage: Stage, inputs: list[Fields]) -> tuple[Fields, dict[str, str]]:
+def compute(room: str, config: Any, inputs: list[Fields], name: str = "") -> tuple[Fields, dict[str, str]]:
     """Run a stage.
 
     Parameters
     ----------
-    stage : Stage
+    room : str
+    config : JSON-able
     inputs : list of dict
         For each of its needs, the fields that it reads.
+    name : str
+        Its key.
 
     Returns
     -------
@@ -122,13 +131,16 @@ def compute(stage: Stage, inputs: list[Fields]) -> tuple[Fields, dict[str, str]]
         Of each field.
     """
     freeze(inputs)
-    fields = ROOMS[stage.room](stage.config, inputs)
+    fields = ROOMS[room](config, inputs)
     freeze(fields)
-    if stage.room == "workload":  # a trace is what its config and its file's digest say
-        return fields, {"trace": key(stage, [])}
-    if stage.room == "result":  # nothing reads it
-        return fields, {}
+    if room in KNOWN_BY_KEY:
+        return fields, known_digests(room, name)
     return fields, {name: EMPTY if value is None else content_digest(value) for name, value in fields.items()}
+
+
+def known_digests(room: str, name: str) -> dict[str, str]:
+    """Digests of the fields of a stage of a room that is `KNOWN_BY_KEY`."""
+    return {field: name for field in FIELDS[room]}
 
 
 def simulate(point: Point) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -141,6 +153,8 @@ def simulate(point: Point) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """
     done: list[Fields] = []
     for stage in graph(point):
-        inputs = [{name: done[need.stage][name] for name in need.fields} for need in stage.needs]
-        done.append(compute(stage, inputs)[0])
-    return done[-1]["rows"], done[-1]["epochs"]
+        inputs = [
+            {name: done[each.number][name] for name in fields} for each, fields in zip(stage.inputs, stage.reads, strict=True)
+        ]
+        done.append(compute(stage.room, stage.config.value, inputs)[0])
+    return as_rows(done[-1]["results"]), as_rows(done[-1]["epochs"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,21 @@ import pyarrow.parquet
 from memvirt.errors import MemvirtError
 from memvirt.rows import COLUMNS
 
-Row = dict[str, Any]
 KINDS = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
-IDENTITY = {"point_id": pa.string(), "replicate": pa.int64()}
-STATUS = {"status": pa.string(), "error": pa.string()}
-MEASURED = {name: KINDS[kind] for name, kind in COLUMNS.items()}
+#: What is known of a point besides its varied keys.
+IDENTITY = [pa.field("point_id", pa.string()), pa.field("replicate", pa.int64())]
+#: What is measured of each VM, and of each VM and epoch: without what only a whole run has.
+RESULT_COLUMNS = [
+    pa.field("vm", pa.int64()),
+    pa.field("status", pa.string()),
+    pa.field("error", pa.string()),
+    *(pa.field(name, KINDS[kind]) for name, kind in COLUMNS.items()),
+]
+EPOCH_COLUMNS = [
+    pa.field("vm", pa.int64()),
+    pa.field("epoch", pa.int64()),
+    *(pa.field(name, KINDS[kind]) for name, kind in COLUMNS.items() if name not in ("slowdown", "refs_per_walk")),
+]
 
 
 def column_type(values: Iterable[Any]) -> pa.DataType:
@@ -32,28 +42,12 @@ def column_type(values: Iterable[Any]) -> pa.DataType:
     return pa.string()
 
 
-def result_schema(varied: Mapping[str, Iterable[Any]]) -> pa.Schema:
-    """Schema of `results.parquet`: varied keys, identity, VM, status, counts."""
-    keys = {key: column_type(values) for key, values in varied.items()}
-    return pa.schema({**keys, **IDENTITY, "vm": pa.int64(), **STATUS, **MEASURED})
-
-
-def epoch_schema(varied: Mapping[str, Iterable[Any]]) -> pa.Schema:
-    """Schema of `epochs.parquet`: as the result's, of the points that went well, without what only a whole run has."""
-    keys = {key: column_type(values) for key, values in varied.items()}
-    measured = {name: kind for name, kind in MEASURED.items() if name not in ("slowdown", "refs_per_walk")}
-    return pa.schema({**keys, **IDENTITY, "vm": pa.int64(), "epoch": pa.int64(), **measured})
-
-
-def to_table(rows: list[Row], schema: pa.Schema) -> pa.Table:
-    """Make a table of rows; keys that a row lacks are null."""
-    arrays = []
-    for field in schema:
-        values = [row.get(field.name) for row in rows]
-        if field.type == pa.string():
-            values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
-        arrays.append(pa.array(values, field.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
+def as_column(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    """Make a varied key's column of its values."""
+    listed = list(values)
+    if kind == pa.string():
+        listed = [value if value is None or isinstance(value, str) else json.dumps(value) for value in listed]
+    return pa.array(listed, kind)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -73,17 +73,11 @@ def refs_per_walk(histogram: NDArray[np.int64]) -> str:
     return " ".join(f"{refs}:{histogram[refs]}" for refs in order)
 
 
-def _value(name: str, values: Counts, vm: int, epochs: slice) -> Any:
-    part = values[name][vm, epochs]
-    if name == "resident_pages":
-        return float(part.mean()) if part.size else 0.0
-    return int(part.sum()) if COLUMNS[name] == "int" else float(part.sum())
+Columns = dict[str, Any]  #: arrays, or lists of texts, of one length
 
 
-def rows(
-    counts: Counts, histogram: NDArray[np.int64], cycles: Counts, baselines: list[Counts]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Make the rows of one point.
+def rows(counts: Counts, histogram: NDArray[np.int64], cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
+    """Make the rows of one point, column by column.
 
     Parameters
     ----------
@@ -94,19 +88,35 @@ def rows(
     cycles : dict of (vms, epochs) float64
     baselines : list of dict of (1, epochs) float64
         Of each VM, its cycles in the set-up that `slowdown` divides by.
+
+    Returns
+    -------
+    results : dict
+        One row a VM.
+    epochs : dict
+        One row a VM and epoch with an access.
     """
     values = {**counts, **cycles}
     known = [name for name in COLUMNS if name in values]
-    table, epochs = [], []
-    for vm in range(histogram.shape[0]):
-        row: dict[str, Any] = {"vm": vm}
-        row |= {name: _value(name, values, vm, slice(1, None)) for name in known}
-        row["refs_per_walk"] = refs_per_walk(histogram[vm])
-        alone = float(baselines[vm]["cycles"][0, 1:].sum())
-        row["slowdown"] = row["cycles"] / alone if alone else float("nan")
-        table.append(row)
-        for epoch in range(1, values["accesses"].shape[1]):
-            if values["accesses"][vm, epoch]:
-                part = {name: _value(name, values, vm, slice(epoch, epoch + 1)) for name in known}
-                epochs.append({"vm": vm, "epoch": epoch - 1, **part})
-    return table, epochs
+    results: Columns = {"vm": np.arange(histogram.shape[0])}
+    vm, epoch = np.nonzero(values["accesses"][:, 1:])
+    epochs: Columns = {"vm": vm, "epoch": epoch}
+    for name in known:
+        part = values[name][:, 1:]
+        if name == "resident_pages":
+            part = part.astype(np.float64)
+            results[name] = part.mean(axis=1) if part.shape[1] else np.zeros(part.shape[0])
+        else:
+            results[name] = np.array([each.sum() for each in part])
+        epochs[name] = part[vm, epoch]
+    results["refs_per_walk"] = [refs_per_walk(each) for each in histogram]
+    alone = np.array([each["cycles"][0, 1:].sum() for each in baselines])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        results["slowdown"] = np.where(alone > 0, results["cycles"] / alone, np.nan)
+    return results, epochs
+
+
+def as_rows(columns: Columns) -> list[dict[str, Any]]:
+    """Rows of columns, as plain Python values."""
+    lists = {name: value if isinstance(value, list) else value.tolist() for name, value in columns.items()}
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]

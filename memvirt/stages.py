@@ -1,13 +1,16 @@
-"""A point as a graph of stages: what each room computes, from which fields of which earlier one.
+"""Points as a graph of stages: what each room computes, from which fields of which earlier one.
 
-A stage's key is the hash of its room, of the config that it reads, of the digests of the fields that it
-reads and of the code that it uses. Equal keys are computed once; since fields are told apart by content,
-stages are shared even where what came before them differs.
+A `Layout` writes each stage down once, however many points ask for it, so a grid is laid out as its distinct stages. A
+stage's key is the hash of its room, of the config that it reads, of the digests of the fields that it reads and of the code
+that it uses. Since fields are told apart by content, stages are shared even where what came before them differs.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 from memvirt import mmu, workload
 from memvirt.digest import canonical, text_digest
@@ -16,32 +19,18 @@ from memvirt.point import Point
 
 Fields = dict[str, Any]
 
-
-class Need(NamedTuple):
-    """Fields of an earlier stage of the same graph."""
-
-    stage: int
-    fields: tuple[str, ...]
-
-
-class Stage(NamedTuple):
-    """One computation.
-
-    Attributes
-    ----------
-    room : str
-    config : JSON-able
-        All that it reads of the config, and no more.
-    needs : tuple of Need
-    moot : tuple of (str, str)
-        Pairs of a config key and a field that was read: while the field is empty, the key can't matter.
-    """
-
-    room: str
-    config: Any
-    needs: tuple[Need, ...] = ()
-    moot: tuple[tuple[str, str], ...] = ()
-
+#: Which sections of a point a room's config is made of; the function that makes it sees no others.
+READS: dict[str, tuple[str, ...]] = {
+    "workload": ("workload", "vms"),
+    "memory": ("workload", "vms", "guest", "host", "clock", "epoch", "numa", "overcommit", "reclaim", "mmu"),
+    "tlb": ("tlb", "mmu"),
+    "mmu": ("mmu", "cache", "tlb"),
+    "cost": ("cpu",),
+    "result": (),
+    "baseline memory": ("workload", "vms", "guest", "clock", "numa"),
+    "baseline tlb": ("tlb",),
+    "baseline mmu": ("mmu", "cache", "tlb"),
+}
 
 #: Which rooms' code a stage's outcome depends on.
 CODE = {
@@ -56,103 +45,258 @@ CODE = {
 EMPTY = "empty"  #: the digest of a field that holds nothing
 
 
-def key(stage: Stage, digests: list[dict[str, str]]) -> str:
-    """Identify a stage, given the digests of the stages that it needs (one mapping a need)."""
-    config = stage.config
-    read = [[(name, have[name]) for name in need.fields] for need, have in zip(stage.needs, digests, strict=True)]
-    for name, field in stage.moot:
-        if any(have.get(field) == EMPTY for have in digests):
-            config = {**config, name: None}
-    return text_digest(stage.room, canonical(config), canonical(read), code_digest(CODE[stage.room]))
+class Config:
+    """All that a stage reads of the config, and no more; it is made when it is asked for, since there may be many.
+
+    Attributes
+    ----------
+    digest : str
+        Hash of it.
+    """
+
+    __slots__ = ("_kind", "_sections", "_vms", "_without", "digest")
+
+    def __init__(self, kind: str, sections: tuple[Any, ...], vms: tuple[int, ...]) -> None:
+        self._kind, self._sections, self._vms = kind, sections, vms
+        self._without: dict[tuple[str, ...], str] | None = None
+        self.digest = text_digest(canonical(self.value))
+
+    @property
+    def value(self) -> Any:
+        """The config, as plain values that JSON can write."""
+        names = READS[self._kind]
+        view = Point.model_construct(**dict(zip(names, self._sections, strict=True)))
+        return CONFIGS[self._kind](view, self._vms)
+
+    def digest_without(self, names: tuple[str, ...]) -> str:
+        """Hash of it with some keys nulled."""
+        if not names:
+            return self.digest
+        if self._without is None:
+            self._without = {}
+        if names not in self._without:
+            self._without[names] = text_digest(canonical({**self.value, **dict.fromkeys(names)}))
+        return self._without[names]
 
 
-def _memory_config(point: Point, vms: list[int], baseline: bool) -> dict[str, Any]:
-    """What the memory room reads of a point; of a baseline only what its definition keeps."""
-    members = [point.member(vm) for vm in vms]
-    traits = mmu.traits("native" if baseline else point.mmu.name)
-    alone = baseline or traits.dimensions == 1 or point.host.levels == 0
-    guest = point.guest.model_dump()
-    host = point.host.model_dump()
-    numa = point.numa.model_dump()
-    overcommit = point.overcommit.model_dump()
-    reclaim = point.reclaim.model_dump()
-    if baseline:
-        guest["prefault"] = True
-        numa.update(nodes=1, cpus_per_node=max(1, *(vm.vcpus for _, vm in members)), page_tables="as_data")
-        numa.update(placement={"name": "first_touch"}, scheduler={"name": "packed"})
-        overcommit = {"ratio": None, "host_memory": None, "charge_tables": False}
-    if alone:  # one dimension: the host's paging isn't there to be read
-        host = {}
+class Stage:
+    """One computation.
+
+    Attributes
+    ----------
+    number : int
+        Its place in the layout; those that it needs stand before it.
+    room : str
+    config : Config
+    inputs : tuple of Stage
+        The stages that it needs.
+    recipe : int
+        Hash of all that it is made from; the same in every layout of this process.
+    """
+
+    __slots__ = ("config", "inputs", "number", "recipe", "room")
+
+    def __init__(self, number: int, room: str, config: Config, inputs: tuple[Stage, ...]) -> None:
+        self.number, self.room, self.config, self.inputs = number, room, config, inputs
+        self.recipe: int = hash((room, config.digest, *[each.recipe for each in inputs]))
+
+    @property
+    def reads(self) -> tuple[tuple[str, ...], ...]:
+        """Fields that it reads of each of its inputs."""
+        return reads(self.room, len(self.inputs))
+
+
+#: Fields that a room's stages read of their inputs; those before are traces, those after (of a result) are prices.
+_OF_OTHERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "workload": (),
+    "memory": (),
+    "tlb": (("space", "schedule", "shootdowns", "evictions", "switches"),),
+    "mmu": (("space", "schedule", "frames", "nodes"), ("offsets",)),
+    "cost": (("counters",), ("counters",), ("counters",)),
+    "result": (("counters",), ("counters",), ("counters", "histogram")),
+}
+#: Pairs of a config key and a field that is read: while the field is empty, the key can't matter.
+MOOT: dict[str, tuple[tuple[str, str], ...]] = {"tlb": (("host_unmap", "evictions"), ("flush_on_switch", "switches"))}
+
+
+@cache
+def reads(room: str, count: int) -> tuple[tuple[str, ...], ...]:
+    """Fields that a stage of a room with so many inputs reads of each."""
+    others = _OF_OTHERS[room]
+    if room == "result":
+        return others + (("cycles",),) * (count - len(others))
+    return (("trace",),) * (count - len(others)) + others
+
+
+def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
+    """Identify a stage, given the digests of each of its inputs."""
+    moot = tuple(name for name, field in MOOT.get(stage.room, ()) if any(have.get(field) == EMPTY for have in digests))
+    words = [stage.room, code_digest(CODE[stage.room]), stage.config.digest_without(moot)]
+    for fields, have in zip(stage.reads, digests, strict=True):
+        words.append("of")
+        for field in fields:
+            words += (field, have[field])
+    return hashlib.blake2b(" ".join(words).encode(), digest_size=16).hexdigest()
+
+
+def _workload_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
+    (vm,) = vms
+    work = point.member(vm)[0]
+    config = work.plain
+    config.pop("warmup")  # the memory room's business
+    return {"vm": vm, "workload": config, "content": workload.digest(work)}
+
+
+def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
+    traits = mmu.traits(point.mmu.name)
+    alone = traits.dimensions == 1 or point.host.levels == 0
+    overcommit = point.overcommit.plain
+    reclaim = point.reclaim.plain
     enough = overcommit["host_memory"] is None and (overcommit["ratio"] or 1.0) <= 1.0
     if enough and not overcommit["charge_tables"]:  # the host can't run short, so reclaim is never asked
         reclaim = {"name": "none", "replacement": {"name": "fifo"}}
         overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
+    members = [point.member(vm) for vm in vms]
     return {
         "dimensions": 1 if alone else 2,
-        "memory": [None if baseline else vm.memory for _, vm in members],
+        "memory": [vm.memory for _, vm in members],
         "vcpus": [vm.vcpus for _, vm in members],
         "warmup": [float(work.warmup) for work, _ in members],
-        "guest": guest,
-        "host": host,
-        "clock": point.clock.model_dump(),
-        "epoch": {} if baseline else point.epoch.model_dump(),
-        "numa": numa,
+        "guest": point.guest.plain,
+        "host": {} if alone else point.host.plain,  # one dimension: the host's paging isn't there to be read
+        "clock": point.clock.plain,
+        "epoch": point.epoch.plain,
+        "numa": point.numa.plain,
         "overcommit": overcommit,
         "reclaim": reclaim,
-        "keep_mapped": baseline,
+        "keep_mapped": False,
         "seed": point.workload.seed,
     }
 
 
-def _chain(point: Point, vms: list[int], first: int, baseline: bool) -> list[Stage]:
-    """Memory, TLB, MMU and cost over some VMs, whose traces are stages 0 … ; ``first`` is the memory stage's index."""
-    traces = tuple(Need(vm, ("trace",)) for vm in vms)
-    name = "native" if baseline else point.mmu.name
-    traits = mmu.traits(name)
-    walker = point.mmu.model_dump()
-    if baseline and point.mmu.name != name:
-        walker = {"name": name, "pwc": walker["pwc"]}
-    return [
-        Stage("memory", _memory_config(point, vms, baseline), traces),
-        Stage(
-            "tlb",
-            {"tlb": point.tlb.model_dump(), **{key: value for key, value in traits._asdict().items() if key != "dimensions"}},
-            (*traces, Need(first, ("space", "schedule", "shootdowns"))),
-            (("host_unmap", "evictions"), ("flush_on_switch", "switches")),
-        ),
-        Stage(
-            "mmu",
-            {"mmu": walker, "cache": point.cache.model_dump(), "pcid": point.tlb.pcid, "vpid": point.tlb.vpid},
-            (*traces, Need(first, ("space", "schedule", "frames", "nodes")), Need(first + 1, ("offsets",))),
-        ),
-        Stage(
-            "cost",
-            {"cpu": point.cpu.model_dump()},
-            (Need(first, ("counters",)), Need(first + 1, ("counters",)), Need(first + 2, ("counters",))),
-        ),
-    ]
+def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
+    """What the definition of `slowdown` keeps: alone, everything mapped, local, without faults."""
+    members = [point.member(vm) for vm in vms]
+    numa = point.numa.plain
+    numa.update(nodes=1, cpus_per_node=max(1, *(vm.vcpus for _, vm in members)), page_tables="as_data")
+    numa.update(placement={"name": "first_touch"}, scheduler={"name": "packed"})
+    return {
+        "dimensions": 1,
+        "memory": [None for _ in members],
+        "vcpus": [vm.vcpus for _, vm in members],
+        "warmup": [float(work.warmup) for work, _ in members],
+        "guest": {**point.guest.plain, "prefault": True},
+        "host": {},
+        "clock": point.clock.plain,
+        "epoch": {},
+        "numa": numa,
+        "overcommit": {"ratio": 1.0, "host_memory": None, "charge_tables": False},
+        "reclaim": {"name": "none", "replacement": {"name": "fifo"}},
+        "keep_mapped": True,
+        "seed": point.workload.seed,
+    }
+
+
+def _tlb_of(point: Point, mode: str) -> dict[str, Any]:
+    traits = mmu.traits(mode)._asdict()
+    traits.pop("dimensions")
+    return {"tlb": point.tlb.plain, **traits}
+
+
+def _mmu_of(point: Point, mode: str) -> dict[str, Any]:
+    walker = point.mmu.plain
+    if mode != point.mmu.name:
+        walker = {"name": mode, "pwc": walker["pwc"]}
+    return {"mmu": walker, "cache": point.cache.plain, "pcid": point.tlb.pcid, "vpid": point.tlb.vpid}
+
+
+#: What a room reads of a point, over some VMs.
+CONFIGS: dict[str, Callable[[Point, tuple[int, ...]], Any]] = {
+    "workload": _workload_config,
+    "memory": _memory_config,
+    "tlb": lambda point, vms: _tlb_of(point, point.mmu.name),
+    "mmu": lambda point, vms: _mmu_of(point, point.mmu.name),
+    "cost": lambda point, vms: {"cpu": point.cpu.plain},
+    "result": lambda point, vms: {},
+    "baseline memory": _baseline_memory_config,
+    "baseline tlb": lambda point, vms: _tlb_of(point, "native"),
+    "baseline mmu": lambda point, vms: _mmu_of(point, "native"),
+}
+#: Rooms whose config is the same for any VMs.
+_OF_THE_MACHINE = ("tlb", "mmu", "cost", "baseline tlb", "baseline mmu")
+
+
+class Layout:
+    """Lays points out as stages.
+
+    Points that share section objects are laid out fastest: what a room reads is worked out once for each combination of the
+    sections that it reads.
+
+    Attributes
+    ----------
+    stages : list of Stage
+        Each after those that it needs, equal ones once.
+    asked : list of int
+        How often points asked for each.
+    """
+
+    def __init__(self) -> None:
+        self.stages: list[Stage] = []
+        self.asked: list[int] = []
+        self._configs: dict[str, Config] = {}
+        self._known: dict[tuple[Any, ...], Config] = {}
+        self._places: dict[tuple[Any, ...], Stage] = {}
+        self._keep: dict[int, Any] = {}  # sections are known by identity, so they must not go away
+        self._nothing = Config("result", (), ())
+
+    def _config(self, kind: str, point: Point, vms: tuple[int, ...]) -> Config:
+        names = READS[kind]
+        sections = tuple([getattr(point, name) for name in names])
+        known = (kind, () if kind in _OF_THE_MACHINE else vms, *map(id, sections))
+        config = self._known.get(known)
+        if config is None:
+            for section in sections:
+                self._keep[id(section)] = section
+            made = Config(kind, sections, vms)
+            config = self._known[known] = self._configs.setdefault(made.digest, made)
+        return config
+
+    def _stage(self, room: str, config: Config, inputs: tuple[Stage, ...] = ()) -> Stage:
+        place = (room, id(config), *[stage.number for stage in inputs])
+        stage = self._places.get(place)
+        if stage is None:
+            stage = self._places[place] = Stage(len(self.stages), room, config, inputs)
+            self.stages.append(stage)
+            self.asked.append(0)
+        self.asked[stage.number] += 1
+        return stage
+
+    def _chain(self, point: Point, vms: tuple[int, ...], traces: tuple[Stage, ...], baseline: str) -> tuple[Stage, ...]:
+        """Memory, TLB, MMU and cost over some VMs."""
+        memory = self._stage("memory", self._config(f"{baseline}memory", point, vms), traces)
+        tlb = self._stage("tlb", self._config(f"{baseline}tlb", point, vms), (*traces, memory))
+        walks = self._stage("mmu", self._config(f"{baseline}mmu", point, vms), (*traces, memory, tlb))
+        return memory, tlb, walks, self._stage("cost", self._config("cost", point, vms), (memory, tlb, walks))
+
+    def add(self, point: Point) -> Stage:
+        """Lay a point out; returns the stage of its result.
+
+        The traces come first, one a VM; then the point's own chain; then a baseline for each VM, which is what
+        `slowdown` divides by.
+        """
+        vms = tuple(range(point.count))
+        traces = tuple(self._stage("workload", self._config("workload", point, (vm,))) for vm in vms)
+        own = self._chain(point, vms, traces, "")
+        alone = [self._chain(point, (vm,), (traces[vm],), "baseline ")[-1] for vm in vms]
+        return self._stage("result", self._nothing, (*own, *alone))
+
+    def finish(self) -> None:
+        """Forget what only adding points needs."""
+        self._configs, self._known, self._places = {}, {}, {}
 
 
 def graph(point: Point) -> list[Stage]:
-    """Lay a point out as stages, each after those that it needs; the last is its result.
-
-    The traces come first, one a VM; then the point's own chain; then a baseline for each VM, which is what
-    `slowdown` divides by.
-    """
-    count = point.count
-    stages = [Stage("workload", {"vm": vm, **_workload(point, vm)}) for vm in range(count)]
-    stages += _chain(point, list(range(count)), count, baseline=False)
-    baselines = []
-    for vm in range(count):
-        baselines.append(len(stages) + 3)
-        stages += _chain(point, [vm], len(stages), baseline=True)
-    needs = [Need(count, ("counters",)), Need(count + 1, ("counters",)), Need(count + 2, ("counters", "histogram"))]
-    needs += [Need(count + 3, ("cycles",)), *(Need(cost, ("cycles",)) for cost in baselines)]
-    return [*stages, Stage("result", {}, tuple(needs))]
-
-
-def _workload(point: Point, vm: int) -> dict[str, Any]:
-    work = point.member(vm)[0]
-    config = work.model_dump()
-    config.pop("warmup")  # the memory room's business
-    return {"workload": config, "content": workload.digest(work)}
+    """Stages of one point, each after those that it needs; the last is its result."""
+    layout = Layout()
+    layout.add(point)
+    return layout.stages

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,11 +191,11 @@ class Counters(NamedTuple):
     ----------
     names : tuple of str
     values : (vms, epochs, names) int64
-        Epoch 0 is the warm-up.
+        Epoch 0 is the warm-up; float64 where they are cycles.
     """
 
     names: tuple[str, ...]
-    values: NDArray[np.int64]
+    values: NDArray[Any]
 
 
 class Tables(NamedTuple):

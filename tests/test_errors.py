@@ -25,7 +25,26 @@ CASES = {
     "workload=trace workload.path=bad.txt": "bad.txt, line 2: ",
     "workload=trace workload.path=odd.bin": "odd.bin, byte 8: ",
     "workload=trace workload.path=bad.txt workload.format=lakey": "did you mean lackey?",
-    "executor.address=10.0.0.1": "not built yet",
+    "executor.address=10.0.0.1": "must be auto or HOST:PORT of a running Ray cluster",
+    "executor.address=127.0.0.1:1": "executor.address=127.0.0.1:1: no Ray cluster can be joined there",
+    "executor.address=auto executor=serial": "executor.address=auto: is for executor=ray",
+    "executor.memory=plenty": "executor.memory=plenty: a size is written like",
+    "timeout=soon": "timeout=soon: a time is written like",
+    "max_failures=-1": "max_failures=-1: ",
+    "replicates=0": "replicates=0: must be a whole number from 1",
+    "plan=sobl": "did you mean sobol?",
+    "plan=lhs plan.points=0 mmu=native,nested": "plan.points=0: must be a whole number",
+    "plan=list": "plan.path=FILE",
+    "plan=list plan.path=none.csv": "plan.path=none.csv: there is no such file",
+    "plan=list plan.path=wrong.csv": "tlb.l3: ",
+    "plan=morris mmu=native,nested": "needs at least one interval",
+    "mmu=interval(1,2)": "",
+    "plan=lhs overcommit.ratio=interval(2,1)": "must go up",
+    "study=sensitivity mmu=native,nested": "needs at least one interval",
+    "study=sensitivity study.column=slow overcommit.ratio=interval(1,2)": "did you mean slowdown?",
+    "study=search study.minimize=slow mmu=native,nested": "did you mean slowdown?",
+    "study=search": "nothing is swept",
+    "mmu=native,nested plan.constraints=[\"mmu=='shadow'\"]": "rule out all of the 2 points",
     "executor.workers=0": "executor.workers=0: ",
     "output=/proc/nowhere executor=serial": "can't be written",
     "name=a/b": "name=a/b: ",
@@ -53,6 +72,7 @@ def test_sweep(words: str, tmp_path: Path) -> None:
     """Through the command line."""
     (tmp_path / "bad.txt").write_text(" L 04222cac,4\n L zz\n")
     (tmp_path / "odd.bin").write_bytes(b"12345678123")
+    (tmp_path / "wrong.csv").write_text("mmu,tlb.l3\nnative,5\n")
     done = command("memvirt.sweep", *words.split(), cwd=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

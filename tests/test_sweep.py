@@ -21,11 +21,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memvirt.compute import simulate
-from memvirt.stages import graph, key
-from memvirt.sweep.engine import Engine, Failure
-from memvirt.sweep.executors import Serial
+from memvirt.point import Point
+from memvirt.stages import CONFIGS, READS, Layout, graph, key
+from memvirt.sweep.block import from_bytes
+from memvirt.sweep.engine import Carried, Engine, Failure
+from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.groups import find_groups
+from memvirt.sweep.journal import frames
 from memvirt.sweep.plan import NOT_OF_A_POINT, Plan, make_plan
+from memvirt.sweep.settings import Settings
 from memvirt.sweep.stitch import Composer
 from tests.support import command, composed, point, sweep
 
@@ -69,13 +73,15 @@ def test_stitched_is_composed(chosen: dict[str, int]) -> None:
     """Every point of a grid has the config that Hydra would compose for it."""
     axes = {name: CHOICES[name][:count] for name, count in chosen.items()}
     plan = planned(*(f"{name}={','.join(values)}" for name, values in axes.items()))
-    for planned_point in plan.points[:: max(1, len(plan.points) // 6)]:
+    for number in range(0, len(plan), max(1, len(plan) // 6)):
         overrides = [f"{name}={values[0]}" for name, values in axes.items() if len(values) == 1]
-        for name, value in planned_point.varied.items():
+        for name, value in plan.varied(number).items():
             written = name.replace(".", "/") if name.replace(".", "/") in axes else name
             overrides.append(f"{written}={'null' if value is None else value}")
-        assert planned_point.config == composed(*overrides)
-    assert plan.composed <= sum(map(len, axes.values())) + 2 or plan.composed >= len(plan.points)
+        config = composed(*overrides)
+        assert plan.config(number) == config
+        assert plan.point(number)[0] == Point.build(config)
+    assert plan.composed <= sum(map(len, axes.values())) + 3 or plan.composed >= len(plan)
 
 
 def test_options_that_reach_out_are_composed(tmp_path: Path) -> None:
@@ -87,7 +93,9 @@ def test_options_that_reach_out_are_composed(tmp_path: Path) -> None:
     words = ["--config-dir", "conf", "cpu=skylake,wide", "tlb=skylake,zen4", *SMALL, "executor=serial", "name=wide"]
     sweep(*words, cwd=tmp_path)
     provenance = json.loads((tmp_path / "outputs/wide/provenance.json").read_text())
-    sizes = {(p["varied"]["cpu"], p["varied"]["tlb"]): p["config"]["cache"]["llc"]["size"] for p in provenance["points"]}
+    rows = pd.read_parquet(tmp_path / "outputs/wide/plan.parquet")
+    configs = zip(rows[["cpu", "tlb"]].itertuples(index=False), provenance["configs"], strict=True)
+    sizes = {tuple(varied): config["cache"]["llc"]["size"] for varied, config in configs}
     assert sizes == {
         (cpu, tlb): "32MiB" if cpu == "wide" else "16MiB" for cpu in ("skylake", "wide") for tlb in ("skylake", "zen4")
     }
@@ -109,31 +117,50 @@ def test_options_that_interpolate_are_composed(tmp_path: Path) -> None:
     ]
     (tmp_path / "conf/clock/default2.yaml").write_text(text.replace("${numa.cpus_per_node}", "512"))
     sweep(*words, cwd=tmp_path)
-    points = json.loads((tmp_path / "outputs/linked/provenance.json").read_text())["points"]
-    quanta = {(p["varied"]["clock"], p["varied"]["numa.cpus_per_node"]): p["config"]["clock"]["quantum"] for p in points}
+    configs = json.loads((tmp_path / "outputs/linked/provenance.json").read_text())["configs"]
+    rows = pd.read_parquet(tmp_path / "outputs/linked/plan.parquet")[["clock", "numa.cpus_per_node"]]
+    quanta = {tuple(row): config["clock"]["quantum"] for row, config in zip(rows.itertuples(index=False), configs, strict=True)}
     assert [quanta["linked", 2], quanta["linked", 4]] == [2, 4]
 
 
-def engine_rows(plan: Plan) -> tuple[dict[str, Any], Engine]:
-    """Results of a plan by point, through the engine."""
-    from memvirt.point import Point
+def engine_rows(plan: Plan, numbers: range | None = None, **options: Any) -> tuple[dict[str, Any], Engine]:
+    """Rows or failure of each point of a plan by its id, through the engine, and the engine."""
+    layout = Layout()
+    results: dict[int, list[int]] = {}
+    ids: dict[int, str] = {}
+    for number in numbers if numbers is not None else range(len(plan)):
+        point, ids[number] = plan.point(number)
+        results.setdefault(layout.add(point).number, []).append(number)
+    blocks: dict[str, list[dict[str, Any]]] = {}
+    keys: dict[int, str] = {}
+    failed: dict[str, Any] = {}
 
-    found: dict[int, Any] = {}
-    engine = Engine(Serial(), found.__setitem__, lambda engine: None)
-    engine.run({number: Point.build(p.config) for number, p in enumerate(plan.points)})
-    return {plan.points[number].point_id: result for number, result in found.items()}, engine
+    def finished(block: Any, pairs: list[tuple[list[int], str]]) -> None:
+        if block is not None:
+            for row in from_bytes(block.results).to_pylist():
+                blocks.setdefault(row.pop("key"), []).append(row)
+        keys.update({number: key for numbers, key in pairs for number in numbers})
+
+    executor = options.pop("executor", None) or Serial()
+    engine = Engine(layout, results, executor, finished, lambda n, why: failed.__setitem__(ids[n], why), **options)
+    engine.run()
+    assert set(keys.values()) <= set(blocks) | engine.known
+    return {ids[number]: blocks.get(key) for number, key in keys.items()} | failed, engine
+
+
+def without_status(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as a simulation gives them."""
+    return [{name: value for name, value in row.items() if name not in ("status", "error")} for row in rows]
 
 
 def test_factored_is_unfactored() -> None:
     """A grid gives, value for value, what its points give when each is run alone; each room ran once for each input."""
-    from memvirt.point import Point
-
     plan = planned(*SMALL, *GRID)
     found, engine = engine_rows(plan)
-    distinct: dict[str, set[str]] = {}
-    for planned_point in plan.points:
-        alone, epochs = simulate(Point.build(planned_point.config))
-        assert found[planned_point.point_id] == {"rows": alone, "epochs": epochs}
+    assert len(found) == len(plan) == 32
+    for number in range(len(plan)):
+        point, point_id = plan.point(number)
+        assert without_status(found[point_id]) == simulate(point)[0]
     tallies = engine.tallies
     assert tallies["workload"].distinct == 2
     # The rows that differ by NUMA share their TLB stages: pressure and no pressure, lru and fifo, two modes, two TLBs, and
@@ -141,8 +168,26 @@ def test_factored_is_unfactored() -> None:
     assert tallies["memory"].distinct == 2 * 2 * (1 + 2) + 2
     assert tallies["tlb"].distinct <= 2 * (2 * (1 + 2) + 2)
     assert tallies["tlb"].asked == 32 * 3
-    assert not distinct
-    assert all(node.outcome is None or not node.outcome.fields for node in engine.nodes.values() if node.stage.room == "memory")
+    assert all(tally.computed == tally.distinct for tally in tallies.values())
+    assert not any(node.fields for node in engine.nodes.values())
+    assert engine.held_bytes == 0
+    assert engine.most_bytes > 0
+
+
+def test_little_memory_and_windows_change_nothing() -> None:
+    """With next to no memory in flight, and laid out in pieces, the rows are the same, and so are the distinct stages."""
+    plan = planned(*SMALL, *GRID)
+    whole, engine = engine_rows(plan)
+    assert engine_rows(plan, memory=1)[0] == whole
+    carried, known = Carried(), set[str]()
+    parts: dict[str, Any] = {}
+    distinct = 0
+    for begin in range(0, 32, 5):
+        found, part = engine_rows(plan, range(begin, min(begin + 5, 32)), carried=carried, known=known)
+        parts |= {name: rows for name, rows in found.items() if rows is not None}
+        distinct += sum(part.tallies[room].distinct for room in ("workload", "memory", "tlb", "mmu"))
+    assert {name: rows for name, rows in whole.items() if name in parts} == parts
+    assert distinct == sum(engine.tallies[room].distinct for room in ("workload", "memory", "tlb", "mmu"))
 
 
 def test_numa_does_not_run_the_tlb_again() -> None:
@@ -163,8 +208,9 @@ def test_keys_hold_what_matters_only() -> None:
     """Native ignores the host's page size; without pressure, the way to reclaim doesn't matter."""
 
     def memory_key(*overrides: str) -> str:
-        stages = graph(point(*SMALL, *overrides))
-        return key(stages[2], [{"trace": "a"}, {"trace": "b"}])
+        stage = graph(point(*SMALL, *overrides))[2]
+        assert stage.room == "memory"
+        return key(stage, [{"trace": "a"}, {"trace": "b"}])
 
     assert memory_key("mmu=native") == memory_key("mmu=native", "host.page_size=2M", "host.levels=5")
     assert memory_key("mmu=nested") != memory_key("mmu=nested", "host.page_size=2M")
@@ -172,6 +218,20 @@ def test_keys_hold_what_matters_only() -> None:
     assert memory_key("mmu=nested", "overcommit.ratio=2") != memory_key(
         "mmu=nested", "overcommit.ratio=2", "reclaim/replacement=clock"
     )
+
+
+def test_a_room_reads_only_its_sections() -> None:
+    """What `READS` says is all that a stage's config can be made of: another section changes no config."""
+    base = point(*SMALL, "mmu=nested", "overcommit.ratio=1.5")
+    other = point(
+        "workload=uniform", "workload.accesses=6000", "vms.count=2", "vms.vcpus=2", "guest.page_size=2M", "host.page_size=2M",
+        "clock.minor_fault=1", "epoch.accesses=7", "numa=two_socket", "overcommit.ratio=3", "reclaim=none", "tlb=zen4", "mmu=shadow",
+        "cache=none", "cpu=zen4",
+    )  # fmt: skip
+    for kind, names in READS.items():
+        mixed = Point.model_construct(**{name: getattr(base if name in names else other, name) for name in Point.model_fields})
+        vms = (0,) if "memory" not in kind else (0, 1)
+        assert CONFIGS[kind](mixed, vms) == CONFIGS[kind](base, vms), kind
 
 
 def test_a_failing_point_is_a_row() -> None:
@@ -238,6 +298,11 @@ def foreign_listeners(pid: int) -> list[str]:
     return found
 
 
+def points_in(journal: Path) -> int:
+    """How many points a journal holds."""
+    return sum(len(entry.about["points"]) for _, entry in frames(journal)) if journal.exists() else 0
+
+
 def test_stop_and_resume(tmp_path: Path) -> None:
     """Ctrl-C in the middle: exit 130, the command that resumes, nothing computed lost, the same table in the end."""
     words = [  # long enough to be stopped in the middle
@@ -256,18 +321,18 @@ def test_stop_and_resume(tmp_path: Path) -> None:
         # a shell's background jobs ignore Ctrl-C, and so would what they start
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    journal = tmp_path / "outputs/stopped/journal.jsonl"
-    while process.poll() is None and not (journal.exists() and journal.read_text().count("\n") >= 3):
+    journal = tmp_path / "outputs/stopped/journal.bin"
+    while process.poll() is None and not points_in(journal) >= 3:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    kept = journal.read_text().count("\n")
+    kept = points_in(journal)
     assert kept < 72
     assert not (tmp_path / "outputs/stopped/results.parquet").exists()
     line = next(line for line in said.splitlines() if line.startswith("python -m memvirt.sweep"))
-    with journal.open("a") as file:
-        file.write('{"point_id": "cut sho')  # as after a crash
+    with journal.open("ab") as file:
+        file.write(b"MVJ1 cut short, as after a crash")
     done = command("memvirt.sweep", *shlex.split(line)[3:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"{kept} of them from an earlier run" in done.stderr
@@ -278,14 +343,16 @@ def test_stop_and_resume(tmp_path: Path) -> None:
 def test_provenance_runs_again(tmp_path: Path) -> None:
     """The command that it names gives the same rows."""
     sweep(*SMALL, "mmu=native,nested", "executor=serial", cwd=tmp_path)
-    (folder,) = (tmp_path / "outputs").iterdir()
+    (folder,) = (path for path in (tmp_path / "outputs").iterdir() if path.name != ".stages")
     first = table(folder)
     said = json.loads((folder / "provenance.json").read_text())
     (folder / "results.parquet").unlink()
     done = command("memvirt.sweep", *shlex.split(said["command"])[3:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     pd.testing.assert_frame_equal(first, table(folder), check_exact=True)
-    assert {p["point_id"] for p in said["points"]} == set(first["point_id"])
+    assert set(pd.read_parquet(folder / "plan.parquet")["point_id"]) == set(first["point_id"])
+    assert set(said["axes"]["mmu"]) == {"native", "nested"}
+    assert said["config"] == {**composed(*SMALL, "mmu=native")}
 
 
 def test_tables(tmp_path: Path) -> None:
@@ -330,4 +397,4 @@ def test_two_writers(tmp_path: Path) -> None:
 
 def test_nothing_of_a_point_is_lost() -> None:
     """What isn't part of a point says how it is run, and no more."""
-    assert set(NOT_OF_A_POINT) == {"name", "output", "resume", "fail_on_error", "executor", "hydra", "experiment"}
+    assert set(NOT_OF_A_POINT) == {*Settings.model_fields, "hydra", "experiment", "plan", "study", "replicates"}

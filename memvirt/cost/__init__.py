@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from memvirt.cost.config import Cpu
 
-__all__ = ["Cpu", "price"]
+__all__ = ["CYCLES", "PARTS", "Cpu", "price"]
 
 EXIT_REASONS = (
     "ept_violation",
@@ -19,6 +19,7 @@ EXIT_REASONS = (
 )
 #: The parts of a VM's cycles, in the order in which they are summed.
 PARTS = ("base_cycles", "tlb_cycles", "walk_cycles", "data_cycles", "exit_cycles", "fault_cycles", "stall_cycles")
+CYCLES = (*PARTS, "cycles")  #: what a pricing gives
 
 
 def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float64]]:

@@ -12,7 +12,9 @@ from memvirt.errors import ConfigError, MemvirtError, suggest
 from memvirt.sweep.groups import find_groups
 
 #: Top-level keys that say how a sweep runs and not what it computes, so that giving them leaves the default grid as it is.
-RUN_KEYS = ("name", "output", "resume", "fail_on_error", "executor", "hydra")
+RUN_KEYS = (
+    "name", "output", "resume", "reuse", "reuse_limit", "dry_run", "fail_on_error", "max_failures", "timeout", "executor", "hydra",
+)  # fmt: skip
 #: Flags of Hydra's that take a value.
 WITH_VALUE = (
     "--config-dir",
@@ -63,7 +65,7 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
     """
     key, equals, value = override.partition("=")
     top = re.split(r"[./]", key.lstrip("+~"))[0]
-    known = {group.partition("/")[0] for group in groups} | set(RUN_KEYS)
+    known = {group.partition("/")[0] for group in groups} | {*RUN_KEYS, "replicates"}
     if key[:1] in ("+", "~") and top != "hydra":
         if key[0] == "~":
             raise MemvirtError(f"{override}: keys can't be taken away; choose another option or value for it")
@@ -93,7 +95,7 @@ def prepare(argv: list[str]) -> list[str]:
     flags, overrides = split_flags([word for word in argv if word not in ("-m", "--multirun")])  # it is always one
     groups = find_groups(config_dirs(flags))
     rewritten = [as_hydra_writes(override, groups) for override in overrides]
-    changing = [word for word in rewritten if re.split(r"[./=]", word)[0] not in RUN_KEYS]
+    changing = [word for word in rewritten if re.split(r"[./=]", word)[0] not in (*RUN_KEYS, "replicates")]
     if not changing and not any(flag in flags for flag in ("--hydra-help", "--version", "--info", "-i")):
         rewritten.append("experiment=default")
     return [*flags, *rewritten]
@@ -106,12 +108,13 @@ def one_line(wrong: BaseException, argv: list[str]) -> str:
     if unknown:
         key = unknown[1]
         value = next((word.partition("=")[2] for word in argv if word.partition("=")[0] == key), "")
+        said = f"{key}={value}" if value else key
         from memvirt.sweep.groups import all_keys
 
         if key in all_keys():
-            return f"{key}={value}: there is no such key in the option that is chosen for {key.partition('.')[0]}"
+            return f"{said}: there is no such key in the option that is chosen for {key.partition('.')[0]}"
         hint = suggest(key, all_keys())
-        return f"{key}={value}: there is no such key" + (f"; {hint}" if hint.startswith("did") else "")
+        return f"{said}: there is no such key" + (f"; {hint}" if hint.startswith("did") else "")
     missing = re.search(r"Could not find '([^']+)'", text)
     if missing:
         return f"{missing[1]}: there is no such option"

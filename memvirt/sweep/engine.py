@@ -1,45 +1,90 @@
-"""Runs points as a graph of distinct stages, each computed once.
+"""Runs a layout of stages, each distinct one once, and gives each point its result.
 
-A stage's key needs the digests of what it reads, so keys appear as stages end: every (point, stage) waits until the
-stages that it needs are done, is keyed, and joins the node of that key, new or old. The deepest stages run first, so
-that rows appear early and what they read can be let go.
+A stage's key needs the digests of what it reads, so keys appear as stages end: a stage is keyed when all that it
+needs is known, and joins the *node* of that key, new or old. A node is computed when somebody wants its fields; those
+of its inputs that aren't at hand (never computed because an earlier sweep knows their digests, let go for want of
+memory, lost with a machine) are computed first.
 """
 
 from __future__ import annotations
 
-import heapq
+import dataclasses
 import itertools
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from memvirt.compute import LIGHT, ROOMS
-from memvirt.point import Point
-from memvirt.stages import Stage, graph, key
-from memvirt.sweep.executors import Executor, Outcome, attempt
+from memvirt.compute import FIELDS, KNOWN_BY_KEY, ROOMS, known_digests
+from memvirt.stages import Layout, Stage, key
+from memvirt.sweep.block import Block
+from memvirt.sweep.executor import BY_VALUE, Ended, Executor, Job, Outcome, Remote
+from memvirt.sweep.kept import Kept, KeptStage
+from memvirt.sweep.queue import Queue, home
+
+CARRIED_STAGES = 20_000  #: stages remembered from one layout of a sweep to the next
+IDLE_STAGES = 2000  #: stages of a room remembered with their small fields though nobody may ask for them again
+
+NOTHING: dict[str, Any] = {}  #: never written to
 
 
 class Failure(NamedTuple):
-    """Why a point has no result."""
+    """Why a point has no result.
+
+    Attributes
+    ----------
+    status : {'error', 'crashed', 'timeout'}
+    error : str
+        In one line.
+    details : str
+        A traceback, if it was unforeseen.
+    """
 
     status: str
     error: str
-    details: str
+    details: str = ""
 
 
-Result = dict[str, Any] | Failure
-
-
-@dataclass
+@dataclass(slots=True, eq=False)
 class Node:
-    """A distinct stage, and the (point, place) pairs that wait for it or have it."""
+    """A distinct stage."""
 
+    name: str
     stage: Stage
-    inputs: list[dict[str, Any]]
-    waiting: list[tuple[int, int]] = field(default_factory=list)
-    users: int = 0
-    outcome: Outcome | None = None
+    inputs: list[Node]
+    digests: dict[str, str] | None = None
+    fields: dict[str, Any] = field(default_factory=lambda: NOTHING)
+    bytes: int = 0
+    place: str = ""
+    seconds: float = 0.0
+    chain: float = 0.0  # seconds of the longest way here
+    asked: int = 0
+    runs: int = 0
+    claims: int = 0  # stages and nodes that may yet read its fields
+    waiting: list[Stage] | None = None  # for its digests
+    blocked: list[Node] | None = None  # for its fields
+    missing: int = 0
+    state: str = "idle"  # idle, blocked, ready, running
+    strikes: tuple[str, ...] = ()  # where its worker died
+    alone: bool = False  # to be run in a batch of its own
+    failure: Failure | None = None
+    kept: bool = False
+    since: float = 0.0  # when it became ready
+
+    def has(self, names: tuple[str, ...]) -> bool:
+        """Whether these fields are at hand."""
+        return all(name in self.fields for name in names)
+
+
+class Carried(OrderedDict[str, tuple[dict[str, str], dict[str, Any], float, Failure | None]]):
+    """What is remembered of stages from one layout to the next: digests, fields that travel by value, seconds, failure."""
+
+    def remember(self, node: Node, fields: dict[str, Any]) -> None:
+        """Remember a stage, and forget the oldest where there are too many."""
+        value = {name: fields[name] for name in BY_VALUE if name in fields}
+        self[node.name] = (node.digests or {}, value, node.seconds, node.failure)
+        if len(self) > CARRIED_STAGES:
+            self.popitem(last=False)
 
 
 @dataclass
@@ -47,203 +92,493 @@ class Tally:
     """What one room was asked for, and what it cost."""
 
     asked: int = 0
+    planned: int = 0
     distinct: int = 0
+    computed: int = 0
+    reused: int = 0
+    failed: int = 0
     seconds: float = 0.0
     compiling: float = 0.0
     saved: float = 0.0
 
-
-@dataclass
-class Progress:
-    """Of one point."""
-
-    stages: list[Stage]
-    consumers: list[list[int]]
-    nodes: list[Node | None]
-    missing: list[int]
-    over: bool = False
-
-
-def signature(stage: Stage) -> tuple[str, ...]:
-    """What decides which kernels a stage compiles: its room and the policies that it names."""
-    found: list[str] = [stage.room]
-
-    def walk(value: Any) -> None:
-        if isinstance(value, dict):
-            found.extend(str(each) for name, each in value.items() if name in ("name", "dimensions"))
-            for each in value.values():
-                walk(each)
-
-    walk(stage.config)
-    return tuple(found)
+    def plus(self, other: Tally) -> Tally:
+        """The sum of two."""
+        return Tally(*(getattr(self, each.name) + getattr(other, each.name) for each in dataclasses.fields(self)))
 
 
 class Engine:
-    """Computes points.
+    """Computes a layout.
 
     Parameters
     ----------
+    layout : Layout
+    results : dict
+        Stage number of each result that is wanted to the points that it is for.
     executor : Executor
     finished : function
-        Called with a point's number and its `Result` as soon as it is known.
-    watch : function
+        Called with a block of rows (or None) and with (points, key) pairs whose rows are in this block or an earlier one.
+    failed : function
+        Called with a point and its `Failure`.
+    watch : function, optional
         Called now and then, with the engine.
+    known : set of str, optional
+        Keys of results whose rows there are already.
+    kept : Kept, optional
+        Stages of earlier sweeps.
+    carried : Carried, optional
+        Stages of earlier layouts of the same sweep.
+    memory : int, optional
+        Bytes of large fields that may be held at a time; more only where nothing could go on otherwise.
+    limit : float, optional
+        Seconds that a point's stages may take, one after the other.
     """
 
-    def __init__(self, executor: Executor, finished: Callable[[int, Result], None], watch: Callable[[Engine], None]) -> None:
-        self.executor, self.finished, self.watch = executor, finished, watch
+    def __init__(
+        self,
+        layout: Layout,
+        results: dict[int, list[int]],
+        executor: Executor,
+        finished: Callable[[Block | None, list[tuple[list[int], str]]], None],
+        failed: Callable[[int, Failure], None],
+        watch: Callable[[Engine], None] = lambda engine: None,
+        known: set[str] | None = None,
+        kept: Kept | None = None,
+        carried: Carried | None = None,
+        memory: int | None = None,
+        limit: float | None = None,
+    ) -> None:
+        self.layout, self.results, self.executor = layout, results, executor
+        self.finished, self.failed, self.watch = finished, failed, watch
+        self.known, self.kept, self.memory, self.limit = known if known is not None else set(), kept, memory or (1 << 62), limit
+        self.carried = carried if carried is not None else Carried()
+        count = len(layout.stages)
+        self.consumers: list[list[int]] = [[] for _ in range(count)]
+        self.missing = [len(stage.inputs) for stage in layout.stages]
+        self.live = [0] * count  # consumers that haven't failed, and points that wait
+        self.over = bytearray(count)  # settled or failed
+        self.node_of: list[Node | None] = [None] * count
         self.nodes: dict[str, Node] = {}
-        self.points: dict[int, Progress] = {}
         self.tallies = {room: Tally() for room in ROOMS}
-        self.unkeyed: Counter[str] = Counter()
-        self.ready: list[tuple[int, int, str]] = []
-        self.held: dict[tuple[str, ...], list[tuple[int, int, str]]] = {}
-        self.compiled: set[tuple[str, ...]] = set()
-        self.running: set[str] = set()
-        self.order = itertools.count()
-        self.depth = {room: -number for number, room in enumerate(ROOMS)}
+        self.unkeyed = dict.fromkeys(ROOMS, 0)
+        self.queue = Queue(self._still_wanted)
+        self.running: dict[int, list[Node]] = {}
+        self.again: list[list[Node]] = []  # batches of a worker that died
+        self.idle: dict[str, OrderedDict[str, Node]] = {room: OrderedDict() for room in ROOMS}  # the room's oldest first
+        self.held_bytes = self.most_bytes = 0
+        self.dead: set[str] = set()
+        self.batches = itertools.count()
+        self.open = len(results)
+        for stage in layout.stages:
+            tally = self.tallies[stage.room]
+            tally.asked += layout.asked[stage.number]
+            tally.planned += 1
+            self.unkeyed[stage.room] += 1
+            self.live[stage.number] += len(results.get(stage.number, ()))
+            for need in stage.inputs:
+                self.consumers[need.number].append(stage.number)
+                self.live[need.number] += 1
 
-    def run(self, points: dict[int, Point]) -> None:
-        """Compute points, known by number."""
-        for number, point in points.items():
-            stages = graph(point)
-            consumers: list[list[int]] = [[] for _ in stages]
-            for place, stage in enumerate(stages):
-                self.unkeyed[stage.room] += 1
-                for need in stage.needs:
-                    consumers[need.stage].append(place)
-            self.points[number] = Progress(stages, consumers, [None] * len(stages), [len(s.needs) for s in stages])
-        for number, progress in self.points.items():
-            for place, stage in enumerate(progress.stages):
-                if not stage.needs:
-                    self._join(number, place)
-        while self.ready or self.running:
+    def run(self) -> None:
+        """Compute until every point has a result or a failure."""
+        for stage in self.layout.stages:
+            if not stage.inputs:
+                self._join(stage)
+        while self.open:
             self._fill()
             self.watch(self)
-            if self.running:
-                for name, outcome in self.executor.wait(0.5):
-                    self._ended(str(name), outcome)
+            assert self.running or self.queue or self.again, "nothing runs and points are open"
+            for ended in self.executor.wait(0.5):
+                self._ended(ended)
+            dead = self.executor.dead() - self.dead
+            if dead:
+                self.dead |= dead
+                self._forget_machines(dead)
+        for node in self.nodes.values():
+            self.tallies[node.stage.room].saved += node.seconds * (node.asked - node.runs)
 
-    def _join(self, number: int, place: int) -> None:
-        """Key a stage of a point and let it join its node."""
-        progress = self.points[number]
-        if progress.over:
-            return
-        stage = progress.stages[place]
-        needed = [self._needed(progress, need.stage) for need in stage.needs]
-        name = key(stage, [outcome.digests for _, outcome in needed])
-        self.unkeyed[stage.room] -= 1
+    # Keys
+
+    def _join(self, stage: Stage) -> None:
+        """Key a stage, of whose needs all digests are known, and let it join its node."""
+        inputs = [self._node(need) for need in stage.inputs]
+        name = key(stage, [node.digests or {} for node in inputs])
         tally = self.tallies[stage.room]
-        tally.asked += 1
         node = self.nodes.get(name)
         if node is None:
-            inputs = [
-                {field: outcome.fields[field] for field in need.fields}
-                for need, (_, outcome) in zip(stage.needs, needed, strict=True)
-            ]
-            node = self.nodes[name] = Node(stage, inputs)
-            tally.distinct += 1
-            heapq.heappush(self.ready, (self.depth[stage.room], next(self.order), name))
-        elif node.outcome is not None:
-            tally.saved += node.outcome.seconds
-        progress.nodes[place] = node
-        node.users += len(progress.consumers[place])
-        if node.outcome is None:
-            node.waiting.append((number, place))
+            node = self.nodes[name] = Node(name, stage, inputs)
+            if not self._carried(node):
+                tally.distinct += 1
+                self._recall(node)
+        asked = self.layout.asked[stage.number]
+        node.asked += asked
+        self.node_of[stage.number] = node
+        node.claims += sum(not self.over[consumer] for consumer in self.consumers[stage.number])
+        self._keyed(stage.room)
+        if node.failure is not None:
+            self._fail(stage, node.failure)
+        elif node.digests is not None:
+            self._settle(stage)
         else:
-            self._settle(node, number, place)
-        if self.unkeyed[stage.room] == 0:
-            self._release_room(stage.room)
+            node.waiting = node.waiting or []
+            node.waiting.append(stage)
+            self._want(node)
 
-    @staticmethod
-    def _needed(progress: Progress, place: int) -> tuple[Node, Outcome]:
-        node = progress.nodes[place]
-        assert node is not None and node.outcome is not None
-        return node, node.outcome
+    def _carried(self, node: Node) -> bool:
+        """Whether a new node was distinct already in an earlier layout; what is known of it is taken over."""
+        found = self.carried.get(node.name)
+        if found is not None:
+            digests, node.fields, node.seconds, node.failure = found
+            node.digests = digests or None
+            node.chain = node.seconds + max((each.chain for each in node.inputs), default=0.0)
+            node.kept = self.kept is not None and node.name in self.kept.names
+        return found is not None
+
+    def _recall(self, node: Node) -> None:
+        """Look whether a new node's digests are known without computing it."""
+        room = node.stage.room
+        if room == "result":
+            if node.name in self.known:
+                node.digests = known_digests(room, node.name)
+                self.tallies[room].reused += 1
+            return
+        if self.kept is not None:
+            found = self.kept.read(node.name)
+            if found is not None:
+                node.digests, node.fields, node.seconds = found.digests, found.fields, found.seconds
+                node.chain = node.seconds + max((each.chain for each in node.inputs), default=0.0)
+                node.kept = True
+                self.tallies[room].reused += 1
+                return
+        if room == "workload":  # made when somebody reads it
+            node.digests = known_digests(room, node.name)
+
+    def _node(self, stage: Stage) -> Node:
+        node = self.node_of[stage.number]
+        assert node is not None
+        return node
+
+    def _settle(self, stage: Stage) -> None:
+        """A stage's digests are known: go on with those that it was the last to wait for."""
+        number = stage.number
+        if self.over[number]:
+            return
+        self.over[number] = True
+        for need in stage.inputs:
+            self._unclaim(self._node(need))
+        if stage.room == "result":
+            self._result(number)
+        for consumer in self.consumers[number]:
+            self.missing[consumer] -= 1
+            if self.missing[consumer] == 0 and not self.over[consumer]:  # over: nobody waits for it any more
+                self._join(self.layout.stages[consumer])
+
+    def _result(self, number: int) -> None:
+        node = self.node_of[number]
+        assert node is not None
+        points = self.results.get(number)
+        if points:
+            self.open -= 1
+            self.finished(None, [(points, node.name)])
+
+    def _keyed(self, room: str) -> None:
+        """One stage of a room less can ask for what the room has computed."""
+        self.unkeyed[room] -= 1
+        if self.unkeyed[room] == 0:
+            for node in list(self.idle[room].values()):
+                self._let_go(node)
+
+    def _fail(self, stage: Stage, failure: Failure) -> None:
+        """A stage can't be had: nor can what needs it, and what only that needed isn't wanted any more."""
+        number = stage.number
+        if self.over[number]:
+            return
+        self._give_up(stage)
+        if number in self.results:
+            self.open -= 1
+            for point in self.results[number]:
+                self.failed(point, failure)
+        for consumer in self.consumers[number]:
+            self._fail(self.layout.stages[consumer], failure)
+
+    def _give_up(self, stage: Stage) -> None:
+        """A stage won't be had, or isn't wanted any more: give back what it may have read."""
+        self.over[stage.number] = True
+        if self.node_of[stage.number] is None:
+            self._keyed(stage.room)
+        for need in stage.inputs:
+            number = need.number
+            producer = self.node_of[number]
+            if producer is not None:
+                self._unclaim(producer)
+            self.live[number] -= 1
+            if self.live[number] == 0 and not self.over[number] and producer is None:
+                self._give_up(need)
+
+    # Fields
+
+    def _want(self, node: Node) -> None:
+        """Have a node computed, after what it reads."""
+        if node.state != "idle" or node.failure is not None:
+            return
+        if node.kept and self._load(node):
+            return
+        node.state, node.missing = "blocked", 0
+        for each in node.inputs:
+            each.claims += 1
+        self._block(node)
+
+    def _block(self, node: Node) -> None:
+        """Wait for the inputs that aren't at hand, or be ready."""
+        node.state, node.missing = "blocked", 0
+        failure = None
+        for fields, each in zip(node.stage.reads, node.inputs, strict=True):
+            if not each.has(fields):
+                self._want(each)
+                if each.failure is not None:
+                    failure = each.failure
+                elif not each.has(fields):
+                    each.blocked = each.blocked or []
+                    each.blocked.append(node)
+                    node.missing += 1
+        if failure is not None:
+            self._fail_node(node, failure)
+        elif node.missing == 0:
+            node.state = "ready"
+            self.queue.push(node)
+
+    def _load(self, node: Node) -> bool:
+        """Take all of a node's fields from the disk."""
+        assert self.kept is not None
+        small, large = self.kept.read(node.name), self.kept.read_large(node.name) or {}
+        fields = {**small.fields, **large} if small is not None else large
+        if set(fields) != set(FIELDS[node.stage.room]):
+            node.kept = False
+            return False
+        self._hold(node, *self.executor.put(fields))
+        return True
+
+    def _hold(self, node: Node, fields: dict[str, Any], size: int, place: str) -> None:
+        """Have a node's fields at hand."""
+        self.held_bytes += size - node.bytes
+        self.most_bytes = max(self.most_bytes, self.held_bytes)
+        node.fields, node.bytes, node.place = fields, size, place
+
+    def _unclaim(self, node: Node) -> None:
+        """One who may read a node's fields less."""
+        node.claims -= 1
+        if node.claims <= 0:
+            if self.unkeyed[node.stage.room] == 0:
+                self._let_go(node)
+            elif node.fields:
+                self._set_aside(node)
+
+    def _set_aside(self, node: Node) -> None:
+        """Hold what nobody reads for now, since another stage may turn out to be the same."""
+        idle = self.idle[node.stage.room]
+        idle[node.name] = node
+        idle.move_to_end(node.name)
+        if len(idle) > IDLE_STAGES:
+            self._let_go(next(iter(idle.values())))
+
+    def _let_go(self, node: Node) -> None:
+        self.idle[node.stage.room].pop(node.name, None)
+        if node.state == "idle" and node.claims <= 0:
+            self.held_bytes -= node.bytes
+            node.fields, node.bytes = NOTHING, 0
+            if node.digests and self.unkeyed[node.stage.room] == 0:
+                node.digests = NOTHING  # nobody can ask for them any more
+
+    def _make_room(self) -> bool:
+        """Let go of what may not be asked for again, the cheapest rooms' oldest first; whether the rest is within bounds."""
+        for idle in reversed(self.idle.values()):
+            while self.held_bytes > self.memory and idle:
+                self._let_go(next(iter(idle.values())))
+        return self.held_bytes <= self.memory
+
+    def _forget_machines(self, dead: set[str]) -> None:
+        """What machines that died held is not at hand any more."""
+        for node in self.nodes.values():
+            if node.bytes and node.place in dead:
+                self._lose_fields(node)
+
+    def _lose_fields(self, node: Node) -> None:
+        self.held_bytes -= node.bytes
+        node.fields = {name: value for name, value in node.fields.items() if not isinstance(value, Remote)}
+        node.bytes = 0
+
+    # Batches
+
+    def _wanted(self, node: Node) -> bool:
+        """Whether anybody still waits for a node."""
+        return any(not self.over[stage.number] and self.live[stage.number] > 0 for stage in node.waiting or ()) or any(
+            map(self._wanted, node.blocked or ())
+        )
 
     def _fill(self) -> None:
-        """Start ready stages while there is room; of those that compile the same kernels, one first."""
-        while self.ready and len(self.running) <= self.executor.workers:
-            item = heapq.heappop(self.ready)
-            node = self.nodes[item[2]]
-            if all(self.points[number].over for number, _ in node.waiting):
-                del self.nodes[item[2]]  # a point that asks for it later makes it anew
-                self.tallies[node.stage.room].distinct -= 1
-                continue
-            if node.stage.room in LIGHT:
-                inputs = [{name: self.executor.fetch(handle) for name, handle in each.items()} for each in node.inputs]
-                self._ended(item[2], attempt(node.stage, inputs))
-                continue
-            kind = signature(node.stage)
-            if kind not in self.compiled:
-                if kind in self.held:
-                    self.held[kind].append(item)
-                    continue
-                self.held[kind] = []
-            self.running.add(item[2])
-            self.executor.submit(item[2], node.stage, node.inputs)
+        """Give every free worker a batch."""
+        while True:
+            places = self.executor.free()
+            if not places:
+                return
+            batch = self.again.pop() if self.again else self._next_batch(places)
+            if not batch:
+                return
+            batch = [node for node in batch if self._still_wanted(node) and self._can_start(node)]
+            if batch:
+                self._submit(batch)
 
-    def _ended(self, name: str, outcome: Outcome) -> None:
-        """Take a stage's outcome to every point that waits for it."""
-        self.running.discard(name)
-        node = self.nodes[name]
-        kind = signature(node.stage)
-        self.compiled.add(kind)
-        for item in self.held.pop(kind, []):
-            heapq.heappush(self.ready, item)
-        node.outcome, node.inputs = outcome, []
+    def _still_wanted(self, node: Node) -> bool:
+        """Whether anybody still waits for a node that is about to run; if not, it goes back to rest."""
+        if self._wanted(node):
+            return True
+        node.state = "idle"
+        for each in node.inputs:
+            self._unclaim(each)
+        return False
+
+    def _can_start(self, node: Node) -> bool:
+        """Whether all that a node reads is still there; if not, it waits for that again."""
+        if all(each.has(fields) for fields, each in zip(node.stage.reads, node.inputs, strict=True)):
+            return True
+        self._block(node)
+        return False
+
+    def _next_batch(self, places: list[str]) -> list[Node]:
+        producers = self._make_room() or not self.running
+        return self.queue.take(places, self.executor.workers, producers, self.executor.spread)
+
+    def _submit(self, batch: list[Node]) -> None:
+        jobs = []
+        for node in batch:
+            node.state = "running"
+            inputs = [
+                {name: each.fields[name] for name in fields} for fields, each in zip(node.stage.reads, node.inputs, strict=True)
+            ]
+            limit = None
+            if self.limit is not None:
+                limit = max(self.limit - max((each.chain for each in node.inputs), default=0.0), 0.0)
+            jobs.append(Job(node.name, node.stage.room, node.stage.config.value, inputs, limit))
+        number = next(self.batches)
+        self.running[number] = batch
+        self.executor.submit(number, jobs, self.queue.started(batch), home(batch[0]) if self.executor.spread else "")
+
+    # Outcomes
+
+    def _ended(self, ended: Ended) -> None:
+        batch = self.running.pop(ended.number)
+        self.queue.ended(batch, [] if ended.lost else ended.outcomes)
+        if ended.lost:
+            self._lost(batch, ended)
+        else:
+            settled: list[Stage] = []
+            for node, outcome in zip(batch, ended.outcomes, strict=True):
+                if outcome.status in ("lost", "skipped"):
+                    for each in node.inputs if outcome.status == "lost" else ():
+                        self._lose_fields(each)
+                    self._block(node)
+                elif outcome.status != "ok":
+                    self._count(node, outcome)
+                    error = outcome.error
+                    if outcome.status == "timeout":
+                        error = f"{node.stage.room} would have taken the point beyond its time limit of {self.limit:g} s"
+                    self._fail_node(node, Failure(outcome.status, error, outcome.details))
+                else:
+                    self._count(node, outcome)
+                    settled += self._done(node, outcome)
+            self._deliver(ended.block, settled)
+
+    def _deliver(self, block: Block | None, settled: list[Stage]) -> None:
+        """Hand rows on with the points that they are of, then settle the stages."""
+        pairs = []
+        for stage in settled:
+            if stage.room == "result" and not self.over[stage.number]:
+                self.over[stage.number] = True
+                for need in stage.inputs:
+                    self._unclaim(self._node(need))
+                points = self.results.get(stage.number)
+                if points:
+                    self.open -= 1
+                    pairs.append((points, self._node(stage).name))
+        if block is not None:
+            self.finished(block, pairs)
+            self.known.update(name for _, name in pairs)
+        for stage in settled:
+            self._settle(stage)
+
+    def _count(self, node: Node, outcome: Outcome) -> None:
         tally = self.tallies[node.stage.room]
+        tally.computed += 1
         tally.seconds += outcome.seconds
         tally.compiling += outcome.compiling
-        waiting, node.waiting = node.waiting, []
-        tally.saved += outcome.seconds * (len(waiting) - 1)
-        for number, place in waiting:
-            self._settle(node, number, place)
+        node.runs += 1
+        node.seconds = outcome.seconds
+        node.chain = outcome.seconds + max((each.chain for each in node.inputs), default=0.0)
 
-    def _settle(self, node: Node, number: int, place: int) -> None:
-        """One stage of a point is done: go on with those that it was the last to wait for."""
-        progress = self.points[number]
-        if progress.over:
+    def _done(self, node: Node, outcome: Outcome) -> list[Stage]:
+        """Take a node's fields; returns the stages that waited for its digests."""
+        node.state = "idle"
+        if node.digests and node.digests != outcome.digests:
+            self._fail_node(node, Failure("error", f"{node.stage.room} gave another outcome when it was computed again"))
+            return []
+        node.digests = outcome.digests
+        if node.claims > 0 or self.unkeyed[node.stage.room]:
+            self._hold(node, outcome.fields, outcome.bytes, outcome.place)
+            if node.claims <= 0:
+                self._set_aside(node)
+        if node.stage.room not in ("cost", "result"):
+            self.carried.remember(node, outcome.fields)
+        self._keep(node, outcome)
+        for each in node.inputs:
+            self._unclaim(each)
+        blocked, node.blocked = node.blocked or [], None
+        for each in blocked:
+            each.missing -= 1
+            if each.missing == 0 and each.state == "blocked":
+                self._block(each)
+        waiting, node.waiting = node.waiting or [], None
+        return waiting
+
+    def _keep(self, node: Node, outcome: Outcome) -> None:
+        """Keep a stage on disk for later sweeps, if that is worth while."""
+        room = node.stage.room
+        if self.kept is None or room in KNOWN_BY_KEY or not self.kept.worth_keeping(outcome.seconds, outcome.bytes):
             return
-        assert node.outcome is not None
-        if node.outcome.status != "ok":
-            self._finish(number, Failure(node.outcome.status, node.outcome.error, node.outcome.details))
+        large = {name: value for name, value in outcome.fields.items() if name not in BY_VALUE}
+        small = {name: value for name, value in outcome.fields.items() if name not in large}
+        fetched = self.executor.fetch(large)
+        if fetched is not None:
+            self.kept.write(node.name, KeptStage(outcome.digests, small, outcome.seconds), fetched)
+            node.kept = True
+
+    def _fail_node(self, node: Node, failure: Failure) -> None:
+        node.state, node.failure = "idle", failure
+        self.tallies[node.stage.room].failed += 1
+        self.carried.remember(node, {})
+        for each in node.inputs:
+            self._unclaim(each)
+        waiting, node.waiting = node.waiting or [], None
+        blocked, node.blocked = node.blocked or [], None
+        for stage in waiting:
+            self._fail(stage, failure)
+        for other in blocked:
+            if other.state == "blocked":
+                self._fail_node(other, failure)
+
+    def _lost(self, batch: list[Node], ended: Ended) -> None:
+        """A worker died: its batch is tried once more as it is, then in halves, down to the stage at fault."""
+        if ended.machine_died:
+            self.again.append(batch)
             return
-        for need in progress.stages[place].needs:
-            self._release(self._needed(progress, need.stage)[0])
-        progress.missing[place] = -1
-        if place == len(progress.stages) - 1:
-            self._finish(number, node.outcome.fields)
-            return
-        for consumer in progress.consumers[place]:
-            progress.missing[consumer] -= 1
-            if progress.missing[consumer] == 0:
-                self._join(number, consumer)
-
-    def _release(self, node: Node) -> None:
-        """One user of a node's fields less; let them go if nobody can ask for them any more."""
-        node.users -= 1
-        if node.users <= 0 and node.outcome is not None and self.unkeyed[node.stage.room] == 0:
-            node.outcome = node.outcome._replace(fields={})
-
-    def _release_room(self, room: str) -> None:
-        for node in self.nodes.values():
-            if node.stage.room == room and node.users <= 0 and node.outcome is not None:
-                node.outcome = node.outcome._replace(fields={})
-
-    def _finish(self, number: int, result: Result) -> None:
-        """A point is over: report it, and give back what its stages held or would have asked for."""
-        progress = self.points[number]
-        progress.over = True
-        for place, stage in enumerate(progress.stages):
-            if progress.nodes[place] is None:
-                self.unkeyed[stage.room] -= 1
-                if self.unkeyed[stage.room] == 0:
-                    self._release_room(stage.room)
-            if progress.missing[place] != -1:  # not done: it has not given its needs back yet
-                for need in stage.needs:
-                    producer = progress.nodes[need.stage]
-                    if producer is not None:
-                        self._release(producer)
-        self.finished(number, result)
-        progress.stages, progress.consumers, progress.nodes = [], [], []
+        for node in batch:
+            node.strikes = (*node.strikes, ended.lost)
+        dead = self.executor.dead()
+        worst = min(sum(place not in dead for place in node.strikes) for node in batch)
+        if worst < 2:
+            self.again.append(batch)
+        elif len(batch) == 1:
+            error = f"the worker died each time in {batch[0].stage.room}: {ended.reason}"
+            self._fail_node(batch[0], Failure("crashed", error))
+        else:
+            for node in batch:
+                node.alone = True
+            self.again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]

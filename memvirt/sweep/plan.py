@@ -1,90 +1,148 @@
-"""From overrides to the points of a grid."""
+"""From overrides to the points of a sweep: which there are is worked out at once, each of them when it is asked for."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any
 
+import numpy as np
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 
-from memvirt import workload
-from memvirt.digest import canonical, text_digest
 from memvirt.errors import ConfigError
 from memvirt.point import Point
+from memvirt.policy import load
+from memvirt.sweep.axes import Axis, make_axis
+from memvirt.sweep.choices import Design, Some
 from memvirt.sweep.cli import RUN_KEYS
-from memvirt.sweep.stitch import Axis, Composer, Stitcher, Tree
+from memvirt.sweep.constraint import Constraint, read_constraints
+from memvirt.sweep.sections import Sections
+from memvirt.sweep.stitch import Composer, Stitcher, Tree, plain
 
 #: Keys of the composed config that are not part of a point.
-NOT_OF_A_POINT = (*RUN_KEYS, "experiment")
+NOT_OF_A_POINT = (*RUN_KEYS, "plan", "study", "replicates", "experiment")
 
 
-class PlannedPoint(NamedTuple):
-    """A point of the grid.
+class Plan:
+    """The points of a sweep, by number.
 
-    Attributes
+    Parameters
     ----------
-    point_id : str
-        Hash of its config and of its trace file's content.
-    varied : dict
-        Value of each axis.
-    config : dict
-        Complete and resolved.
-    point : Point
-        The same, checked.
-    traces : dict of str
-        Digest of each trace file.
-    """
-
-    point_id: str
-    varied: Tree
-    config: Tree
-    point: Point
-    traces: dict[str, str]
-
-
-class Plan(NamedTuple):
-    """The grid, and the sweep's own settings.
-
-    Attributes
-    ----------
-    axes : list of Axis
-    overrides : list of str
-        Every override, those of the experiment first: from these the same plan is made again.
+    stitch : Stitcher
+        Of the design's axes.
+    design : Design
+    replicates : int
+        How often each row of the design is run, each time with other seeds.
     settings : dict
         The config's keys that are not part of a point.
-    points : list of PlannedPoint
-    composed : int
-        How often Hydra composed a config.
+
+    Attributes
+    ----------
+    dropped : dict of str
+        Of each constraint, how many rows it ruled out that none before it did.
     """
 
-    axes: list[Axis]
-    overrides: list[str]
-    settings: Tree
-    points: list[PlannedPoint]
-    composed: int
+    def __init__(self, stitch: Stitcher, design: Design, replicates: int, settings: Tree) -> None:
+        self.stitch, self.replicates, self.settings = stitch, replicates, settings
+        self.axes, self.choices, self.shares, self.repeats = design
+        self.dropped: dict[str, int] = {}
+        self.sections = Sections(stitch)
+
+    def __len__(self) -> int:
+        return len(self.choices) * self.replicates
+
+    @property
+    def composed(self) -> int:
+        """How often Hydra composed a config."""
+        return self.stitch.compose.count
+
+    def another(self, design: Design) -> Plan:
+        """Plan another design over the same keys, the same groups' options among their values."""
+        return Plan(self.stitch.revalued(design.axes), design, self.replicates, self.settings)
+
+    def choice(self, number: int) -> tuple[tuple[int, ...], int]:
+        """Place of each axis's value, and replicate."""
+        row, replicate = divmod(number, self.replicates)
+        return self.choices[row], replicate
+
+    def varied(self, number: int) -> Tree:
+        """Value of each axis."""
+        return {axis.key: axis.values[at] for axis, at in zip(self.axes, self.choice(number)[0], strict=True)}
+
+    def config(self, number: int) -> Tree:
+        """Complete, resolved config of a point's row; a replicate's seed is in its point alone."""
+        return {key: value for key, value in self.stitch(self.choice(number)[0]).items() if key not in NOT_OF_A_POINT}
+
+    def point(self, number: int) -> tuple[Point, str]:
+        """A point, checked, and its id.
+
+        Raises
+        ------
+        ConfigError, TraceError
+        """
+        return self.sections(*self.choice(number))
+
+    def constrain(self, constraints: list[Constraint]) -> None:
+        """Rule out the rows for which a constraint doesn't hold.
+
+        Raises
+        ------
+        ConfigError
+            If one names no key, or no row is left.
+        """
+        total = len(self.choices)
+        left = np.ones(total, bool)
+        for constraint in constraints:
+            holds = self._holds(constraint)
+            self.dropped[constraint.text] = int((left & ~holds).sum())
+            left &= holds
+        if not left.any():
+            raise ConfigError("plan.constraints", [each.text for each in constraints], f"rule out all of the {total:,} points")
+        if not left.all():
+            rows = np.flatnonzero(left)
+            assert not isinstance(self.choices, Some)
+            self.choices = Some(self.choices, rows)
+            self.shares = self.shares[rows] if self.shares is not None else None
+
+    def _holds(self, constraint: Constraint) -> Any:
+        """Row by row, whether a constraint holds; each combination of the axes that it can depend on is looked at once."""
+        involved = [
+            place
+            for place, axis in enumerate(self.axes)
+            if not self.stitch.valid or any(_nested(axis.key, key) for key in constraint.keys)
+        ]
+        if not involved:
+            return np.full(len(self.choices), constraint.holds(lambda key: self._value(key, [0] * len(self.axes))))
+        places = self.choices.columns(involved)
+        distinct, which = np.unique(places, axis=0, return_inverse=True)
+        found = np.zeros(len(distinct), bool)
+        for row, at in enumerate(distinct.tolist()):
+            choice = [0] * len(self.axes)
+            for place, each in zip(involved, at, strict=True):
+                choice[place] = each
+            found[row] = constraint.holds(lambda key, choice=choice: self._value(key, choice))  # type: ignore[misc]
+        return found[which.reshape(-1)]
+
+    def _value(self, key: str, choice: list[int]) -> Any:
+        """Value of a key for a combination: an axis's, a group's option, or what the config says."""
+        for axis, at in zip(self.axes, choice, strict=True):
+            if axis.key == key:
+                return axis.values[at]
+        if key.replace(".", "/") in self.stitch.options:
+            return self.stitch.options[key.replace(".", "/")]
+        name, *rest = key.split(".")
+        if name not in self.stitch.base or name in NOT_OF_A_POINT:
+            raise ConfigError("plan.constraints", key, "there is no such key")
+        value: Any = self.stitch.section(name, choice) if self.stitch.valid else self.stitch(choice)[name]
+        for part in rest:
+            if not isinstance(value, dict) or part not in value:
+                raise ConfigError("plan.constraints", key, "there is no such key")
+            value = value[part]
+        return value
 
 
-def _axis(override: Override, is_group: bool) -> Axis:
-    key = override.get_key_element()
-    column = key.replace("/", ".")
-    if override.is_interval_sweep():
-        raise ConfigError(
-            column, override.get_value_string(), "an interval has no list of values; use range(FROM,TO,STEP) or commas"
-        )
-    texts = list(override.sweep_string_iterator())
-    values = []
-    for text in texts:
-        parsed = OverridesParser.create().parse_override(f"{key}={text}")
-        values.append(text if is_group else parsed.value())
-    for value in values:
-        if isinstance(value, dict):
-            raise ConfigError(column, value, "a swept value must be a number, a text or a list; sweep its keys instead")
-        if sum(other == value and type(other) is type(value) for other in values) > 1:
-            raise ConfigError(column, value, "stands twice in the grid")
-    return Axis(column, tuple(values), tuple(f"{key}={text}" for text in texts), is_group)
+def _nested(one: str, other: str) -> bool:
+    """Whether one key is the other or a part of it."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 def parse(
@@ -119,55 +177,57 @@ def parse(
         elif key.split("/")[0].split(".")[0] in NOT_OF_A_POINT:
             raise ConfigError(key, override.get_value_string(), "can't be swept: give one value")
         else:
-            axes.append(_axis(override, key in groups))
+            axes.append(make_axis(override, key in groups))
     return fixed, axes
 
 
-def plan_point(config: Tree, varied: Tree) -> PlannedPoint:
-    """Check a point and its trace files, and hash what it computes.
-
-    Raises
-    ------
-    ConfigError, TraceError
-        If it can't be computed.
-    """
-    point = Point.build(config)
-    contents, traces = [], {}
-    for vm in range(point.count):
-        work = point.member(vm)[0]
-        workload.check(work)
-        contents.append(workload.digest(work))
-        if contents[-1]:
-            traces[work.path or work.name] = contents[-1]
-    point_id = text_digest(canonical(point.model_dump()), canonical(contents))[:16]
-    return PlannedPoint(point_id, varied, config, point, traces)
-
-
 def make_plan(compose: Composer, arguments: list[str], params: Tree, groups: dict[str, list[str]]) -> Plan:
-    """Plan the grid that the overrides span; nothing is run.
+    """Plan the sweep that the overrides span; nothing is run, and no point is looked at yet.
+
+    Parameters
+    ----------
+    compose : Composer
+    arguments, params, groups
+        As for `parse`.
 
     Raises
     ------
     ConfigError, TraceError
-        For the first point that can't be.
+        For what can't be.
     """
     fixed, axes = parse(arguments, params, groups, compose.loader)
-    stitch = Stitcher(compose, fixed, axes)
-    points = []
-    for choice in _combinations(axes):
-        config = {key: value for key, value in stitch(choice).items() if key not in NOT_OF_A_POINT}
-        varied = {axis.key: axis.values[at] for axis, at in zip(axes, choice, strict=True)}
-        points.append(plan_point(config, varied))
-    seen: dict[str, PlannedPoint] = {}
-    for point in points:
-        if point.point_id in seen:
-            pair = f"{seen[point.point_id].varied} and {point.varied}"
-            raise ConfigError("sweep", pair, "are the same point, written in two ways")
-        seen[point.point_id] = point
-    settings = {key: stitch.base.get(key) for key in NOT_OF_A_POINT if key != "hydra"}
-    overrides = [*fixed, *(",".join([axis.overrides[0], *(o.partition("=")[2] for o in axis.overrides[1:])]) for axis in axes)]
-    return Plan(axes, overrides, settings, points, compose.count)
+    settings = own_settings(compose, fixed, axes)
+    return plan_design(compose, fixed, make_design(axes, settings["plan"]), settings)
 
 
-def _combinations(axes: list[Axis]) -> Iterator[list[int]]:
-    yield from (list(choice) for choice in itertools.product(*(range(len(axis.values)) for axis in axes)))
+def own_settings(compose: Composer, fixed: list[str], axes: list[Axis]) -> Tree:
+    """The config's keys that are not part of a point."""
+    config = plain(compose([*fixed, *(axis.override(0) for axis in axes if axis.values)]))
+    return {key: config.get(key) for key in NOT_OF_A_POINT if key != "hydra"}
+
+
+def make_design(axes: list[Axis], plan: Tree) -> Design:
+    """Make the design that ``plan`` names.
+
+    Raises
+    ------
+    ConfigError
+    """
+    return load("sweep.design", plan["name"], "plan").design(axes, plan)  # type: ignore[no-any-return]
+
+
+def plan_design(compose: Composer, fixed: list[str], design: Design, settings: Tree) -> Plan:
+    """Plan a design.
+
+    Raises
+    ------
+    ConfigError
+    """
+    replicates = settings["replicates"]
+    if not isinstance(replicates, int) or isinstance(replicates, bool) or not 1 <= replicates <= 10_000:
+        raise ConfigError("replicates", replicates, "must be a whole number from 1 to 10,000")
+    made = Plan(Stitcher(compose, fixed, design.axes), design, replicates, settings)
+    constraints = read_constraints(settings["plan"].get("constraints") or [])
+    if constraints:
+        made.constrain(constraints)
+    return made

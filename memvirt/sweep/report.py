@@ -4,66 +4,81 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from memvirt.sweep.engine import Engine
+    from memvirt.sweep.engine import Engine, Tally
 
 EVERY = 10.0  #: seconds between lines where there is no terminal
+LOOK = 0.2  #: seconds between looks at what is running
 
 
 class Watch:
-    """A progress bar on a terminal, a plain line now and then elsewhere; on standard error."""
+    """A live view on a terminal, a plain line now and then elsewhere; on standard error."""
 
-    def __init__(self, points: int, kept: int) -> None:
-        self.points, self.done, self.failed = points, kept, 0
+    def __init__(self, points: int, kept: int, title: str = "points") -> None:
+        self.points, self.kept, self.done, self.failed = points, kept, kept, 0
+        self.title = title
         self.console = Console(stderr=True)
         self.begin = self.last = time.monotonic()
         self.bar: Progress | None = None
         if self.console.is_terminal:
             columns = [
-                TextColumn("points"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[doing]}"),
-                TimeElapsedColumn(), TimeRemainingColumn(),
+                TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
+                TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[doing]}"),
             ]  # fmt: skip
             self.bar = Progress(*columns, console=self.console, transient=True)
-            self.task = self.bar.add_task("", total=points, completed=kept, doing="")
+            self.task = self.bar.add_task("", total=points, completed=kept, doing="", rate="")
             self.bar.start()
 
-    def one_more(self, ok: bool) -> None:
-        """Count a point that is over."""
-        self.done += 1
-        self.failed += not ok
+    def more(self, points: int, failed: bool = False) -> None:
+        """Count points that are over."""
+        self.done += points
+        self.failed += points if failed else 0
 
     def __call__(self, engine: Engine) -> None:
         """Show where the sweep is."""
-        rooms = [engine.nodes[name].stage.room for name in engine.running]
-        doing = ", ".join(f"{rooms.count(room)} {room}" for room in dict.fromkeys(rooms))
+        now = time.monotonic()
+        if now - self.last < (LOOK if self.bar is not None else EVERY):
+            return
+        self.last = now
+        rooms = [batch[0].stage.room for batch in engine.running.values()]
+        counts = {room: sum(len(b) for b in engine.running.values() if b[0].stage.room == room) for room in dict.fromkeys(rooms)}
+        doing = ", ".join(f"{count} {room}" for room, count in counts.items()) or "nothing"
         failed = f", {self.failed} failed" if self.failed else ""
+        rate = (self.done - self.kept) / (now - self.begin)
+        computed = sum(tally.computed for tally in engine.tallies.values())
+        stages = f"{computed} stages done"
         if self.bar is not None:
-            self.bar.update(self.task, completed=self.done, doing=f"[{doing}{failed}]")
-        elif time.monotonic() - self.last >= EVERY:
-            self.last = time.monotonic()
-            said = f"{self.last - self.begin:.0f} s: {self.done} of {self.points} points{failed}; running {doing or 'nothing'}"
-            print(said, file=sys.stderr, flush=True)
+            said = f"[{stages}; running {doing}{failed}]".replace("[", r"\[")
+            self.bar.update(self.task, completed=self.done, doing=said, rate=f"{rate:.1f}/s")
+            return
+        left = f", {(self.points - self.done) / rate:.0f} s left" if self.done > self.kept else ""
+        said = f"{now - self.begin:.0f} s: {self.done} of {self.points} {self.title}{failed}, {rate:.1f}/s{left}"
+        print(f"{said}; {stages}, running {doing}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the view away."""
         if self.bar is not None:
             self.bar.stop()
 
 
-def stage_report(tallies: dict[str, Any]) -> str:
-    """Room by room: stages asked for and distinct, the CPU time they took, what sharing saved, and compilation."""
-    lines = [f"{'room':<10}{'asked for':>11}{'distinct':>10}{'CPU-s':>9}{'CPU-s saved':>13}{'compiling, s':>14}"]
+def stage_report(tallies: dict[str, Tally]) -> str:
+    """Room by room: stages asked for, planned, distinct, computed, reused and failed; CPU time, compilation, what sharing saved."""
+    names = ("asked for", "planned", "distinct", "computed", "reused", "failed", "CPU-s", "compiling, s", "CPU-s saved")
+    lines = [f"{'room':<9}" + "".join(f"{name:>{max(10, len(name) + 2)}}" for name in names)]
 
     def line(room: str, *values: float) -> None:
-        asked, distinct, seconds, saved, compiling = values
-        lines.append(f"{room:<10}{asked:>11,.0f}{distinct:>10,.0f}{seconds:>9.2f}{saved:>13.2f}{compiling:>14.2f}")
+        cells = [f"{value:,.0f}" if place < 6 else f"{value:,.2f}" for place, value in enumerate(values)]
+        widths = [max(10, len(name) + 2) for name in names]
+        lines.append(f"{room:<9}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
 
-    columns = [(t.asked, t.distinct, t.seconds, t.saved, t.compiling) for t in tallies.values()]
+    columns = [
+        (t.asked, t.planned, t.distinct, t.computed, t.reused, t.failed, t.seconds, t.compiling, t.saved) for t in tallies.values()
+    ]
     for room, values in zip(tallies, columns, strict=True):
         line(room, *values)
     line("all", *map(sum, zip(*columns, strict=True)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import json
 import platform
 import re
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,17 +17,21 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvirt.digest import text_digest
-from memvirt.errors import ConfigError, MemvirtError
-from memvirt.jit import code_digest
-from memvirt.policy import plugin_packages
-from memvirt.stages import CODE
-from memvirt.sweep.engine import Engine, Failure, Result
-from memvirt.sweep.executors import make_executor
+from memvirt.errors import MemvirtError
+from memvirt.policy import load, plugin_packages
+from memvirt.result import write_table
+from memvirt.sweep.choices import Design
+from memvirt.sweep.estimate import describe, remember_rates
 from memvirt.sweep.groups import find_groups
-from memvirt.sweep.plan import NOT_OF_A_POINT, Plan, PlannedPoint, make_plan
-from memvirt.sweep.report import Watch, stage_report
+from memvirt.sweep.plan import Plan, make_design, own_settings, parse, plan_design
+from memvirt.sweep.report import stage_report
+from memvirt.sweep.settings import Settings, read_settings
 from memvirt.sweep.stitch import Composer
-from memvirt.sweep.store import Store
+from memvirt.sweep.store import Store, StoreError
+from memvirt.sweep.study import Study
+from memvirt.sweep.tables import plan_table, write_tables
+from memvirt.sweep.version import all_code
+from memvirt.sweep.work import Todo, TooManyFailures, Work
 
 #: Receives the exit code; set by the command line, since Hydra lets a sweeper return nothing.
 finished: Callable[[int], None] = lambda code: None  # noqa: E731
@@ -35,64 +39,106 @@ finished: Callable[[int], None] = lambda code: None  # noqa: E731
 flags: list[str] = []
 
 
-def all_code() -> str:
-    """Digest of all code that a row can depend on."""
-    return code_digest(("compute.py", "stages.py", *sorted({room for rooms in CODE.values() for room in rooms})))
+class Call:
+    """One call of the sweep, as the user made it.
 
-
-def check_settings(settings: dict[str, Any]) -> None:
-    """Refuse settings of the sweep's own that can't be.
-
-    Raises
-    ------
-    ConfigError
+    Attributes
+    ----------
+    fixed, axes
+        Overrides with one value, and what is swept.
+    config : dict
+        Keys that are not part of a point.
+    settings : Settings
+    experiment : str, optional
     """
-    for key in ("resume", "fail_on_error"):
-        if not isinstance(settings[key], bool):
-            raise ConfigError(key, settings[key], "must be true or false")
-    name = settings["name"]
-    if name is not None and (not str(name) or str(name) in (".", "..") or "/" in str(name)):
-        raise ConfigError("name", name, "must be the name of a folder, without slashes")
-    if not settings["output"]:
-        raise ConfigError("output", settings["output"], "must be a folder")
-    workers = settings["executor"].get("workers")
-    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
-        raise ConfigError("executor.workers", workers, "must be a positive number, or null for one a core")
-    if settings["executor"].get("address") is not None:
-        raise ConfigError("executor.address", settings["executor"]["address"], "joining a cluster is not built yet; leave it null")
+
+    def __init__(self, compose: Composer, arguments: list[str], params: dict[str, Any]) -> None:
+        groups = find_groups([])
+        for option_group in compose.loader.list_groups(""):
+            groups.setdefault(option_group, [])
+        words = [word for word in arguments if not word.startswith("hydra.")]
+        self.compose = compose
+        self.fixed, self.axes = parse(words, params, groups, compose.loader)
+        self.config = own_settings(compose, self.fixed, self.axes)
+        self.settings: Settings = read_settings(self.config)
+        named = next((word.partition("=")[2] for word in words if word.startswith("experiment=")), None)
+        self.experiment = named if named != "null" else None
+        self.plain = all(re.split("[=/.]", word)[0] in (*Settings.model_fields, "experiment") for word in words)
+
+    def plan(self, design: Design | None = None) -> Plan:
+        """Plan a design: the one that was asked for, if none is given."""
+        chosen = design if design is not None else make_design(self.axes, self.config["plan"])
+        return plan_design(self.compose, self.fixed, chosen, self.config)
+
+    def overrides(self) -> list[str]:
+        """From these the same sweep is made again."""
+        swept = []
+        for axis in self.axes:
+            if axis.interval is not None:
+                swept.append(f"{axis.key}={axis.interval}")
+            else:
+                swept.append(",".join([axis.override(0), *axis.texts[1:]]))
+        return [*self.fixed, *swept]
+
+    def name(self, ids: list[str] | None) -> str:
+        """Name of the sweep's folder: as given, or the experiment's, with a hash of the points where that isn't run as it is."""
+        if self.settings.name is not None:
+            return self.settings.name
+        if self.experiment and self.plain:
+            return self.experiment
+        what = ids if ids is not None else [each for each in self.overrides() if each.split("=")[0] not in Settings.model_fields]
+        return f"{self.experiment or 'sweep'}-{text_digest(*what)[:8]}"
+
+    def command(self, name: str, more: list[str]) -> str:
+        """The command line that makes this sweep."""
+        words = [*flags, *self.overrides()]
+        keys = {word.partition("=")[0] for word in words}
+        words += [f"{key}={value}" for key, value in (("output", self.settings.output), ("name", name)) if key not in keys]
+        words = [word for word in words if not word.startswith(("resume=", "dry_run="))]
+        return "python -m memvirt.sweep " + shlex.join([*words, *more])
 
 
-def folder_name(settings: dict[str, Any], plan: Plan, experiment: str | None, plain: bool) -> str:
-    """Name of the sweep's folder: as given, or the experiment's, with a hash of the plan where that isn't run as it stands."""
-    if settings["name"] is not None:
-        return str(settings["name"])
-    if experiment and plain:
-        return experiment
-    return f"{experiment or 'sweep'}-{text_digest(*(point.point_id for point in plan.points))[:8]}"
-
-
-def provenance(plan: Plan, command: str, begin: str) -> dict[str, Any]:
-    """What is needed to make the same rows again."""
-    packages = ("memvirt", "numba", "numpy", "hydra-core", "ray", "pandas", "pyarrow")
-    files = {path: digest for point in plan.points for path, digest in point.traces.items()}
-    return {
+def provenance(call: Call, plans: list[Plan], command: str, begin: str) -> dict[str, Any]:
+    """What is needed to make the same rows again, and each point's config: the first one's, with its varied keys exchanged."""
+    packages = ("memvirt", "numba", "numpy", "hydra-core", "ray", "pandas", "pyarrow", "scipy", "SALib")
+    plan = plans[0]
+    parts = plan.stitch.parts
+    axes: dict[str, Any] = {}
+    for place, axis in enumerate(plan.axes):
+        if axis.is_group and plan.stitch.valid:
+            axes[axis.key] = {text: parts[place, at] for at, text in enumerate(axis.texts)}
+        elif axis.interval is not None:
+            axes[axis.key] = str(axis.interval)
+        else:
+            axes[axis.key] = list(axis.values)
+    told: dict[str, Any] = {
         "command": command,
-        "overrides": plan.overrides,
+        "overrides": call.overrides(),
         "code": all_code(),
-        "traces": files,
+        "traces": {path: digest for each in plans for path, digest in each.sections.traces.items()},
         "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}},
         "plugins": plugin_packages(),
         "machine": platform.platform(),
         "begun": begin,
         "ended": now(),
-        "axes": {axis.key: list(axis.values) for axis in plan.axes},
-        "points": [{"point_id": p.point_id, "varied": p.varied, "config": p.config} for p in plan.points],
+        "points": len(plan),
+        "replicates": plan.replicates,
+        "config": plan.config(0),
+        "axes": axes,
     }
+    if not plan.stitch.valid:  # options that reach beyond their group: each config for itself
+        told["configs"] = [plan.config(number * plan.replicates) for number in range(len(plan.choices))]
+    return told
 
 
 def now() -> str:
     """The time, with its zone."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def say(text: str) -> None:
+    """Tell the user, beside the output."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def run_sweep(loader: Any, master: DictConfig, arguments: list[str], params: dict[str, Any]) -> None:
@@ -103,113 +149,110 @@ def run_sweep(loader: Any, master: DictConfig, arguments: list[str], params: dic
     MemvirtError
         For a bad argument or config, before anything is run.
     """
-    compose = Composer(loader, master)
-    groups = find_groups([])
-    for option_group in loader.list_groups(""):
-        groups.setdefault(option_group, [])
-    plan = make_plan(compose, [word for word in arguments if not word.startswith("hydra.")], params, groups)
-    settings = plan.settings
-    check_settings(settings)
-    own = [word for word in arguments if re.split("[=/.]", word)[0] not in NOT_OF_A_POINT]
-    experiment = next((word.partition("=")[2] for word in arguments if word.startswith("experiment=")), None)
-    name = folder_name(settings, plan, experiment if experiment != "null" else None, plain=not own)
-    folder = Path(str(settings["output"])) / name
-    store = Store(folder, all_code())
+    started = time.monotonic()
+    call = Call(Composer(loader, master), arguments, params)
+    kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
+    finished(_dry_run(call, kind.plan) if call.settings.dry_run else _run(call, kind, started))
+
+
+def _dry_run(call: Call, plan: Plan) -> int:
+    store = Store.nowhere()
+    todo = Todo(plan, store)
+    for line in describe(plan, todo, call.settings):
+        print(line)
+    print(f"nothing was run; it would be written to {Path(call.settings.output) / call.name(_ids(call, todo))}")
+    return 0
+
+
+def _ids(call: Call, todo: Todo) -> list[str] | None:
+    return list(todo.wanted.ids) if call.config["study"]["name"] == "none" else None
+
+
+def _run(call: Call, kind: Any, started: float) -> int:
+    settings, begin = call.settings, now()
+    store: Store | None = None
+    work = Work(settings)
     try:
-        finished(_run(plan, store, folder, name))
+        if not settings.resume:
+            work.start()
+        todo = Todo(kind.plan, Store.nowhere()) if settings.name is None and not (call.experiment and call.plain) else None
+        name = call.name(_ids(call, todo) if todo is not None else None)
+        folder = Path(settings.output) / name
+        store = Store(folder, all_code())
+        store.open(settings.resume)
+        if settings.executor.address is not None:
+            work.executor()  # join the cluster, or say why not, before anything else is said
+        for damage in store.damaged:
+            say(f"damaged, and computed again: {folder}/{damage}")
+        try:
+            return _go(call, kind, Study(call, work, store, kind.plan, todo), begin, started)
+        except KeyboardInterrupt:
+            return _stopped(call, work, store, "stopped", 130)
+        except (StoreError, TooManyFailures) as wrong:
+            return _stopped(call, work, store, str(wrong), 1)
     finally:
-        store.close()
+        work.close()
+        if store is not None:
+            store.close()
 
 
-def _command(plan: Plan, settings: dict[str, Any], name: str, more: list[str]) -> str:
-    words = [*flags, *plan.overrides]
-    keys = {word.partition("=")[0] for word in words}
-    words += [f"{key}={value}" for key, value in (("output", settings["output"]), ("name", name)) if key not in keys]
-    words = [word for word in words if not word.startswith("resume=")]
-    return "python -m memvirt.sweep " + shlex.join([*words, *more])
+def _stopped(call: Call, work: Work, store: Store, why: str, code: int) -> int:
+    total = sum(len(wanted.ids) for wanted in work.wanted)
+    done = sum(point in store.points for wanted in work.wanted for point in wanted.ids)
+    say(f"{why}: {done} of {total} points are kept in {store.folder}; go on with")
+    say(call.command(store.folder.name, ["resume=true"]))
+    return code
 
 
-def _run(plan: Plan, store: Store, folder: Path, name: str) -> int:
-    settings, begin, started = plan.settings, now(), time.monotonic()
-    store.open(settings["resume"])
-    kept = [point for point in plan.points if point.point_id in store.entries]
-    todo = [point for point in plan.points if point.point_id not in store.entries]
-    said = f"{len(kept)} of them from an earlier run, " if kept else ""
-    print(f"{len(plan.points)} points, {said}{plan.composed} configs composed; writing to {folder}", file=sys.stderr, flush=True)
-    tallies: dict[str, Any] = {}
-    if todo:
-        stop = _compute(todo, store, settings, len(plan.points), len(kept), tallies)
-        if stop:
-            done = sum(point.point_id in store.entries for point in plan.points)
-            print(f"stopped: {done} of {len(plan.points)} points are kept in {folder}; go on with", file=sys.stderr)
-            print(_command(plan, settings, name, ["resume=true"]), file=sys.stderr)
-            return 130
-    rows = store.write(plan, provenance(plan, _command(plan, settings, name, []), begin))
-    failed = sum(row["status"] != "ok" for row in rows)
-    pictures = _draw(folder, plan)
-    if tallies:
-        print(stage_report(tallies))
+def _go(call: Call, kind: Any, study: Study, begin: str, started: float) -> int:
+    work, store = study.work, study.store
+    kind.run(study)
+    folder = store.folder
+    command = call.command(folder.name, [])
+    told = json.dumps(provenance(call, [wanted.plan for wanted in work.wanted], command, begin), indent=1)
+    statuses = write_tables(work.wanted, store)
+    store.write_text("provenance.json", told + "\n")
+    written = ["results.parquet", "results.csv", "epochs.parquet", "provenance.json"]
+    for number, (wanted, ids) in enumerate(zip(work.wanted, study.ids, strict=True)):
+        file = "plan.parquet" if len(work.wanted) == 1 else f"plan-{number + 1}.parquet"
+        write_table(plan_table(wanted.plan, ids), folder / file)
+        written.append(file)
+    pictures = _draw(folder, study) if statuses.get("ok") else []
+    if work.tallies:
+        print(stage_report(work.tallies))
+        remember_rates(work)
     else:
         print("nothing to compute: every point is in the journal")
+    for line in study.said:
+        print(line)
+    points, rows = sum(len(wanted.ids) for wanted in work.wanted), sum(statuses.values())
+    failed = rows - statuses.get("ok", 0)
     if failed:
-        first = next(row for row in rows if row["status"] != "ok")
-        where = ", ".join(f"{axis.key}={first[axis.key]}" for axis in plan.axes)
-        print(f"first failure{' at ' if where else ''}{where}: {first['error']}")
-    print(f"wrote {folder}/results.parquet, results.csv, epochs.parquet, provenance.json{''.join(f', {p}' for p in pictures)}")
-    seconds = time.monotonic() - started
-    print(f"{len(plan.points)} points, {len(rows)} rows, {failed} failed, {seconds:.1f} s")
-    return 1 if failed and settings["fail_on_error"] else 0
+        print(_first_failure(folder, [axis.key for axis in work.wanted[0].plan.axes]))
+    print(f"wrote {folder}/{', '.join([*written, *study.written, *pictures])}")
+    print(f"{points} points, {rows} rows, {failed} failed, {time.monotonic() - started:.1f} s")
+    return 1 if failed and call.settings.fail_on_error else 0
 
 
-def _compute(
-    todo: list[PlannedPoint], store: Store, settings: dict[str, Any], points: int, kept: int, tallies: dict[str, Any]
-) -> bool:
-    """Compute the points that are missing; True if it was stopped."""
+def _first_failure(folder: Path, axes: list[str]) -> str:
+    from memvirt.result import read_results
 
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    watch = Watch(points, kept)
-    executor = None
-
-    def point_finished(number: int, result: Result) -> None:
-        watch.one_more(not isinstance(result, Failure))
-        if isinstance(result, Failure):
-            entry = {
-                "status": result.status,
-                "error": result.error,
-                "details": result.details,
-                "rows": [{"vm": vm} for vm in range(todo[number].point.count)],
-                "epochs": [],
-            }
-        else:
-            entry = {"status": "ok", "error": "", **result}
-        store.add(todo[number].point_id, entry)
-
-    try:
-        executor = make_executor(settings["executor"])
-        engine = Engine(executor, point_finished, watch)
-        engine.run({number: point.point for number, point in enumerate(todo)})
-        tallies.update(engine.tallies)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        watch.close()
-        if executor is not None:
-            executor.close()
-    return False
+    frame = read_results(folder)
+    first = frame[frame["status"] != "ok"].iloc[0]
+    where = ", ".join(f"{axis}={first[axis]}" for axis in axes)
+    return f"first failure{' at ' if where else ''}{where}: {first['error']}"
 
 
-def _draw(folder: Path, plan: Plan) -> list[str]:
+def _draw(folder: Path, study: Study) -> list[str]:
     """Draw the sweep's own figures; their names below the folder."""
     from memvirt.figures import draw_sweep
     from memvirt.result import read_results
 
+    if study.draws_itself:
+        return []
     try:
-        paths = draw_sweep(read_results(folder), [axis.key for axis in plan.axes], folder / "figures")
+        paths = draw_sweep(read_results(folder), [axis.key for axis in study.plan.axes], folder / "figures")
     except MemvirtError as wrong:
-        print(f"no figure drawn: {wrong}", file=sys.stderr)
+        say(f"no figure drawn: {wrong}")
         return []
     return [str(path.relative_to(folder)) for path in paths]

@@ -8,35 +8,17 @@ reach into other groups), each point is composed for itself.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import copy
+from collections.abc import Sequence
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, OmegaConf
 
 from memvirt.errors import ConfigError, suggest
+from memvirt.sweep.axes import Axis
 
 Tree = dict[str, Any]
-
-
-class Axis(NamedTuple):
-    """A key that the sweep varies.
-
-    Attributes
-    ----------
-    key : str
-        Dotted, as the result's column is named.
-    values : tuple
-        In the order given.
-    overrides : tuple of str
-        For each value, what Hydra is told.
-    is_group : bool
-        Whether the values are options of a config group.
-    """
-
-    key: str
-    values: tuple[Any, ...]
-    overrides: tuple[str, ...]
-    is_group: bool
 
 
 class Composer:
@@ -100,28 +82,48 @@ def take(config: Tree, path: list[str]) -> Any:
 
 
 class Stitcher:
-    """Makes each combination's config of parts that were composed once."""
+    """Makes each combination's config of parts that were composed once.
+
+    Attributes
+    ----------
+    base : dict
+        Config of the first value of each axis.
+    options : dict of str
+        Which option of each group the base has.
+    valid : bool
+        Whether stitching gives what composing would; if not, each config is composed.
+    """
 
     def __init__(self, compose: Composer, fixed: list[str], axes: list[Axis]) -> None:
         self.compose, self.fixed, self.axes = compose, fixed, axes
-        first = [0] * len(axes)
+        first = tuple([0] * len(axes))
         base = compose(self.overrides(first))
         self.base = plain(base)
+        self.options = {str(group): str(option) for group, option in base.hydra.runtime.choices.items()}
         self.parts: dict[tuple[int, int], Any] = {}
         self.valid = not interpolates(base)
         groups = [place for place, axis in enumerate(axes) if axis.is_group]
         # parents before the groups nested in them, and values last
         self.order = sorted(groups, key=lambda place: axes[place].key.count("."))
         self.order += [place for place, axis in enumerate(axes) if not axis.is_group]
+        self.of_section: dict[str, list[int]] = {}
+        for place in self.order:
+            self.of_section.setdefault(axes[place].key.partition(".")[0], []).append(place)
         for place in groups if self.valid else []:
             self.valid = self.valid and self._compose_options(place)
-        corner = [len(axis.values) - 1 for axis in axes]
+        corner = tuple(len(axis.values) - 1 for axis in axes)
         if self.valid and any(corner):
             self.valid = self._stitched(corner) == plain(compose(self.overrides(corner)))
 
-    def overrides(self, choice: list[int]) -> list[str]:
+    def revalued(self, axes: list[Axis]) -> Stitcher:
+        """The same, with other values for axes that aren't groups; nothing is composed again."""
+        other = copy.copy(self)
+        other.axes = axes
+        return other
+
+    def overrides(self, choice: Sequence[int]) -> list[str]:
         """What Hydra is told for one combination."""
-        return [*self.fixed, *(axis.overrides[at] for axis, at in zip(self.axes, choice, strict=True))]
+        return [*self.fixed, *(axis.override(at) for axis, at in zip(self.axes, choice, strict=True))]
 
     def _compose_options(self, place: int) -> bool:
         """Compose every option of a group once; False if one reaches beyond its own part."""
@@ -137,14 +139,19 @@ class Stitcher:
                 return False
         return True
 
-    def _stitched(self, choice: list[int]) -> Tree:
-        config = self.base
-        for place in self.order:
+    def section(self, name: str, choice: Sequence[int]) -> Any:
+        """One top-level part of a combination's config; only where stitching is valid."""
+        tree: Tree = {name: self.base[name]} if name in self.base else dict(self.base)
+        for place in self.of_section.get(name, ()):
             axis, at = self.axes[place], choice[place]
             value = self.parts[place, at] if axis.is_group else axis.values[at]
-            config = put(config, axis.key.split("."), value, axis.key)
-        return config
+            tree = put(tree, axis.key.split("."), value, axis.key)
+        return tree[name]
 
-    def __call__(self, choice: list[int]) -> Tree:
-        """Config of one combination, by index of each axis's value."""
+    def _stitched(self, choice: Sequence[int]) -> Tree:
+        changed = {name: self.section(name, choice) for name in self.of_section}
+        return {**self.base, **changed}
+
+    def __call__(self, choice: Sequence[int]) -> Tree:
+        """Config of one combination, by the place of each axis's value."""
         return self._stitched(choice) if self.valid else plain(self.compose(self.overrides(choice)))

@@ -1,24 +1,48 @@
-"""A sweep's folder: a journal of the points that are done, and the tables made of it at the end.
+"""A sweep's folder: journal, shards, and the tables made of them at the end.
 
-Only the driver writes. A point's rows go to the journal as soon as they are known, so that nothing computed is lost; the
-tables are written whole when the sweep is complete, and until then the old ones stay.
+Only the driver writes. Rows go to the journal as soon as they are known; when that has grown, they become a shard,
+and the journal begins anew. A shard is three Parquet files, each written whole, moved to its place and named by the
+digest of what is in it: ``results`` and ``epochs`` hold rows by result, ``points`` says which result each point has
+and names the other two. The tables replace the old ones when the sweep is complete.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import json
+import hashlib
 import os
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from memvirt.errors import ConfigError, MemvirtError
-from memvirt.result import Row, epoch_schema, result_schema, to_table, write_table, write_whole
-from memvirt.sweep.plan import Plan, PlannedPoint
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-JOURNAL = "journal.jsonl"
-#: Results of these are kept on a resume; the rest is tried again.
+from memvirt.errors import ConfigError, MemvirtError
+from memvirt.result import write_whole
+from memvirt.sweep.block import EPOCHS, RESULTS, Block, from_bytes
+from memvirt.sweep.journal import Journal, frames
+
+JOURNAL = "journal.bin"
+SHARDS = "shards"
+SHARD_POINTS = 5_000
+SHARD_BYTES = 64 << 20
+#: Points of these are kept on a resume; the rest is tried again.
 FINAL = ("ok", "error")
+
+
+class StoreError(MemvirtError):
+    """The sweep's folder can't be written any more: what is in it stays, and the sweep can be resumed."""
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 class Store:
@@ -29,11 +53,26 @@ class Store:
     folder : Path
     code : str
         Digest of the code; what another version of it computed isn't kept on a resume.
+
+    Attributes
+    ----------
+    points : dict of str
+        Key of the rows of each point that is done, by its id.
+    known : set of str
+        Keys of the results whose rows are here.
+    damaged : list of str
+        What was found to be damaged on a resume.
     """
 
     def __init__(self, folder: Path, code: str) -> None:
         self.folder, self.code = folder, code
-        self.entries: dict[str, Row] = {}
+        self.points: dict[str, str] = {}
+        self.known: set[str] = set()
+        self.damaged: list[str] = []
+        self._shards: list[tuple[Path, Path]] = []
+        self._fresh: list[tuple[str, str]] = []
+        self._blocks: list[Block] = []
+        self._journal: Journal | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock: TextIO = (folder / ".lock").open("w")
@@ -43,74 +82,172 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise MemvirtError(f"name={folder.name}: another sweep is writing to {folder}; choose another name") from None
-        self._journal: TextIO | None = None
+
+    @classmethod
+    def nowhere(cls) -> Store:
+        """Make a store without a folder and with nothing in it, for plans that aren't run."""
+        store = cls.__new__(cls)
+        store.points, store.known = {}, set()
+        return store
 
     def open(self, resume: bool) -> None:
-        """Read the journal if the sweep is resumed, else begin another; the old one is kept beside it.
+        """Read what there is if the sweep is resumed, else begin another; the old one's is kept beside it.
 
         Raises
         ------
-        MemvirtError
+        ConfigError
             If it can't be read or written.
         """
-        path = self.folder / JOURNAL
+        path, shards = self.folder / JOURNAL, self.folder / SHARDS
         try:
-            if resume and path.exists():
-                self._read(path)
-            elif path.exists():
-                os.replace(path, path.with_name("journal.previous.jsonl"))
-            self._journal = path.open("a")
-            if self._journal.tell() and not path.read_bytes().endswith(b"\n"):
-                self._journal.write("\n")  # after a line that was cut short
+            if resume:
+                self._read_shards(shards)
+                self._read_journal(path)
+            else:
+                for old in (path, shards):
+                    before = old.with_name(f"{old.stem}.previous{old.suffix}")
+                    if old.exists():
+                        shutil.rmtree(before, ignore_errors=True)
+                        os.replace(old, before)
+            self._journal = Journal(path)
         except OSError as wrong:
             raise ConfigError("output", path, f"can't be written: {wrong.strerror}") from wrong
 
-    def _read(self, path: Path) -> None:
-        for line in path.read_text().splitlines():
+    def _read_shards(self, folder: Path) -> None:
+        for path in sorted(folder.glob("*-points-*.parquet")):
             try:
-                entry = json.loads(line)
-                keep = entry["code"] == self.code and entry["status"] in FINAL
-            except (ValueError, KeyError, TypeError):  # a line cut short by a crash
+                about, results, epochs = self._check_shard(path)
+            except (OSError, ValueError, KeyError, pa.ArrowException) as wrong:
+                self.damaged.append(f"{path.relative_to(self.folder)}: {' '.join(str(wrong).split()):.120}")
                 continue
-            if keep:
-                self.entries[entry["point_id"]] = entry
-
-    def add(self, point_id: str, entry: Row) -> None:
-        """Keep a point's result."""
-        assert self._journal is not None
-        whole = {"point_id": point_id, "code": self.code, **entry}
-        self.entries[point_id] = whole
-        try:
-            self._journal.write(json.dumps(whole) + "\n")
-            self._journal.flush()
-        except OSError as wrong:
-            raise MemvirtError(f"{self.folder / JOURNAL}: {wrong.strerror}") from wrong
-
-    def write(self, plan: Plan, provenance: Row) -> list[Row]:
-        """Write the tables and where they come from; returns the result's rows."""
-        varied = {axis.key: axis.values for axis in plan.axes}
-        rows: list[Row] = []
-        epochs: list[Row] = []
-        for point in plan.points:
-            rows += self._rows(point)
-            head = self._head(point)
-            epochs += [{**head, **epoch} for epoch in self.entries[point.point_id]["epochs"]]
-        table = to_table(rows, result_schema(varied))
-        write_table(to_table(epochs, epoch_schema(varied)), self.folder / "epochs.parquet")
-        write_table(table, self.folder / "results.csv")
-        write_table(table, self.folder / "results.parquet")
-        text = json.dumps(provenance, indent=1)
-        write_whole(self.folder / "provenance.json", lambda part: part.write_text(text + "\n"))
-        return rows
+            if about.schema.metadata[b"code"].decode() != self.code:
+                continue
+            keys = pq.read_table(results, columns=["key", "status"])
+            self._learn(about.column("point_id").to_pylist(), about.column("key").to_pylist(), keys)
+            self._shards.append((results, epochs))
 
     @staticmethod
-    def _head(point: PlannedPoint) -> Row:
-        return {**point.varied, "point_id": point.point_id, "replicate": 0}
+    def _check_shard(path: Path) -> tuple[pa.Table, Path, Path]:
+        def check(part: Path) -> Path:
+            if not part.exists():
+                raise ValueError(f"{part.name} is not there")
+            if part.stem.rpartition("-")[2] != _file_digest(part):
+                raise ValueError(f"{part.name} is not what was written")
+            return part
 
-    def _rows(self, point: PlannedPoint) -> list[Row]:
-        entry = self.entries[point.point_id]
-        head = {**self._head(point), "status": entry["status"], "error": entry["error"]}
-        return [{**head, **row} for row in entry["rows"]]
+        about = pq.read_table(check(path))
+        meta = about.schema.metadata
+        return about, *(check(path.with_name(meta[name].decode())) for name in (b"results", b"epochs"))
+
+    def _read_journal(self, path: Path) -> None:
+        if not path.exists():
+            return
+        end = 0
+        for end, entry in frames(path):  # noqa: B007
+            if entry.about["code"] != self.code:
+                continue
+            ids, keys = zip(*entry.about["points"], strict=True) if entry.about["points"] else ((), ())
+            rows = from_bytes(entry.block.results).select(["key", "status"]) if entry.block else None
+            self._learn(ids, keys, rows)
+            self._fresh += zip(ids, keys, strict=True)
+            if entry.block is not None:
+                self._blocks.append(entry.block)
+        lost = path.stat().st_size - end
+        if lost:
+            self.damaged.append(f"{path.name}: its last {lost:,} bytes are not whole")
+
+    def _learn(self, ids: Iterable[str], keys: Iterable[str], rows: pa.Table | None) -> None:
+        """Take points over, but for those to be tried again and those whose rows aren't here."""
+        if rows is not None:
+            found = dict(zip(rows.column("key").to_pylist(), rows.column("status").to_pylist(), strict=True))
+            self.known.update(key for key, status in found.items() if status in FINAL)
+        for point_id, key in zip(ids, keys, strict=True):
+            if key in self.known:
+                self.points[point_id] = key
+            else:
+                self.points.pop(point_id, None)
+
+    def add(self, block: Block | None, points: list[tuple[str, str]]) -> None:
+        """Keep rows, and which points have them.
+
+        Raises
+        ------
+        StoreError
+            If the disk doesn't take them.
+        """
+        assert self._journal is not None
+        try:
+            self._journal.add({"code": self.code, "points": points}, block)
+            self.points.update(points)
+            self._fresh += points
+            if block is not None:
+                self._blocks.append(block)
+            if len(self._fresh) >= SHARD_POINTS or self._journal.bytes >= SHARD_BYTES:
+                self._write_shard()
+        except OSError as wrong:
+            what = "the disk is full" if wrong.errno in (errno.ENOSPC, errno.EDQUOT) else wrong.strerror
+            raise StoreError(f"{wrong.filename or self._journal.path}: can't be written: {what}") from wrong
+
+    def note(self, point_id: str, details: str) -> None:
+        """Write a traceback down, if there is one."""
+        if details:
+            with (self.folder / "tracebacks.txt").open("a") as file:
+                file.write(f"point {point_id}\n{details}\n")
+
+    def _tables(self) -> tuple[pa.Table, pa.Table]:
+        """Rows that are in no shard yet."""
+        results = [from_bytes(block.results) for block in self._blocks]
+        epochs = [from_bytes(block.epochs) for block in self._blocks]
+        return (
+            pa.concat_tables(results) if results else RESULTS.empty_table(),
+            pa.concat_tables(epochs) if epochs else EPOCHS.empty_table(),
+        )
+
+    def _write_shard(self) -> None:
+        """Make a shard of what the journal holds, and begin it anew."""
+        assert self._journal is not None
+        folder = self.folder / SHARDS
+        folder.mkdir(exist_ok=True)
+        number = 1 + max((int(path.name.partition("-")[0]) for path in folder.glob("*.parquet")), default=0)
+        results, epochs = (
+            self._write_part(folder, f"{number:06}-{name}", table)
+            for name, table in zip(("results", "epochs"), self._tables(), strict=True)
+        )
+        ids, keys = zip(*self._fresh, strict=True) if self._fresh else ((), ())
+        about = pa.table({"point_id": pa.array(ids, pa.string()), "key": pa.array(keys, pa.string())})
+        meta = {"code": self.code, "results": results.name, "epochs": epochs.name}
+        self._write_part(folder, f"{number:06}-points", about.replace_schema_metadata(meta))
+        self._shards.append((results, epochs))
+        self._journal.close()
+        self._journal.path.unlink()
+        self._journal = Journal(self._journal.path)
+        self._fresh, self._blocks = [], []
+
+    @staticmethod
+    def _write_part(folder: Path, stem: str, table: pa.Table) -> Path:
+        part = folder / f".{stem}.part"
+        pq.write_table(table, part, compression="zstd")
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        whole = folder / f"{stem}-{_file_digest(part)}.parquet"
+        os.replace(part, whole)
+        return whole
+
+    def results(self) -> Iterator[pa.Table]:
+        """Rows of every result that is here, a shard at a time; where a key stands twice, the later rows hold."""
+        for path, _ in self._shards:
+            yield pq.read_table(path, schema=RESULTS)
+        yield self._tables()[0]
+
+    def epochs(self) -> Iterator[pa.Table]:
+        """Their epochs, a shard at a time."""
+        for _, path in self._shards:
+            yield pq.read_table(path, schema=EPOCHS)
+        yield self._tables()[1]
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a small file whole."""
+        write_whole(self.folder / name, lambda part: part.write_text(text))
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -14,7 +14,7 @@ from memvirt.workload.names import SYNTHETIC, trace_file
 from memvirt.workload.source import Chunks, Source
 from memvirt.workload.synthetic import below, draws
 
-__all__ = ["Workload", "check", "digest", "load"]
+__all__ = ["Workload", "check", "digest", "length", "load"]
 
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
 FIRST_VPN = 0x40000  #: where a synthetic workload's pages begin: at 1 GiB, so that it has no more large pages than it must
@@ -99,6 +99,15 @@ def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[n
     return events[np.argsort(events["at"], kind="stable")]
 
 
+def length(config: Workload) -> int:
+    """Accesses of each VM."""
+    if config.accesses is not None:
+        return config.accesses * (1 if trace_file(config.name, config.path) else config.repeat)
+    if trace_file(config.name, config.path) is not None:
+        return _recorded(config).length * config.repeat
+    return ACCESSES * config.repeat
+
+
 def load(config: Workload, vm: int = 0) -> Trace:
     """Make the trace of one VM.
 
@@ -116,15 +125,13 @@ def load(config: Workload, vm: int = 0) -> Trace:
         If there are more pages than 32-bit numbers name.
     """
     seed = config.seed + vm
-    offset = 0
+    offset, accesses = 0, length(config)
     if trace_file(config.name, config.path) is not None:
         source = _recorded(config)
-        accesses = config.accesses or source.length * config.repeat
         offset = vm * config.offset % source.length
     else:
         pages = -(-config.footprint // 4096)
         vpn = FIRST_VPN + np.arange(pages, dtype=np.uint64)
-        accesses = (config.accesses or ACCESSES) * config.repeat
         source = Source(vpn, accesses, _Generated(config, pages, seed))
     total = source.vpn.size * config.processes
     if total >= 1 << 31:

@@ -32,11 +32,13 @@ def measure(point: Point, times: int) -> tuple[dict[str, float], int]:
     seconds: dict[str, float] = {}
     for place in chain:
         stage = stages[place]
-        inputs = [{name: done[need.stage][name] for name in need.fields} for need in stage.needs]
+        inputs = [
+            {name: done[each.number][name] for name in fields} for each, fields in zip(stage.inputs, stage.reads, strict=True)
+        ]
         best = float("inf")
         for _ in range(times + 1):
             begin = time.process_time()
-            fields = compute(stage, inputs)[0]
+            fields = compute(stage.room, stage.config.value, inputs)[0]
             best = min(best, time.process_time() - begin)
         done[place] = fields
         seconds[stage.room] = seconds.get(stage.room, 0.0) + best

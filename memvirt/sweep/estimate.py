@@ -1,0 +1,114 @@
+"""What a plan will take: its distinct stages, and how long such stages took on this machine before."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memvirt import workload
+from memvirt.result import write_whole
+from memvirt.stages import Stage
+from memvirt.workload.config import Workload
+
+if TYPE_CHECKING:
+    from memvirt.sweep.plan import Plan
+    from memvirt.sweep.settings import Settings
+    from memvirt.sweep.work import Todo, Work
+
+#: CPU seconds an access, and a stage whatever its length, where nothing was measured yet: one nested point with full caches,
+#: the slowest recorded program, on the machine of README's "Is it fast?".
+RATES = {"workload": 1e-9, "memory": 8e-9, "tlb": 6e-9, "mmu": 12e-9, "cost": 0.0, "result": 0.0}
+EACH = {"workload": 0.001, "memory": 0.002, "tlb": 0.001, "mmu": 0.002, "cost": 0.0003, "result": 0.0006}
+BYTES = 6  #: an access of a recorded trace
+
+
+def rates_file(settings: Settings) -> Path:
+    """Where measured rates are kept."""
+    return Path(settings.output) / ".stages" / "rates.json"
+
+
+def accesses(stage: Stage, known: dict[int, int]) -> int:
+    """How many accesses a stage goes through; ``known`` are those of stages looked at before."""
+    if stage.number not in known:
+        if stage.room == "workload":
+            config = stage.config.value
+            known[stage.number] = workload.length(Workload.model_validate({**config["workload"], "warmup": 0}))
+        else:
+            known[stage.number] = sum(accesses(each, known) for each in stage.inputs if each.room == "workload")
+    return known[stage.number]
+
+
+def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
+    """Say what a plan is and what it would take."""
+    lines = [f"plan {plan.settings['plan']['name']}: {len(plan):,} points"]
+    if len(todo.wanted.ids) != len(plan):
+        lines[0] += f", {len(todo.wanted.ids):,} of them distinct"
+    if plan.replicates > 1:
+        lines[0] += f", {plan.replicates} replicates of {len(plan.choices):,}"
+    for axis in plan.axes:
+        few = ", ".join(axis.texts[:6]) + (", …" if len(axis.texts) > 6 else "")
+        lines.append(f"  {axis.key}: {axis.interval if axis.interval is not None else few} ({len(axis.values):,} values)")
+    for text, count in plan.dropped.items():
+        lines.append(f"  constraint {text}: {count:,} points dropped")
+    how = "stitched" if plan.stitch.valid else "for each point, since an option reaches beyond its own group"
+    lines.append(f"{plan.composed} configs composed, {how}")
+    measured = _measured(settings)
+    rates = {**RATES, **measured}
+    counts, asked = Counter[str](), Counter[str]()
+    seconds: dict[str, float] = dict.fromkeys(RATES, 0.0)
+    seen: set[int] = set()
+    most = trace_bytes = 0
+    for window in todo.windows():
+        known: dict[int, int] = {}
+        for stage, times in zip(window.layout.stages, window.layout.asked, strict=True):
+            asked[stage.room] += times
+            length = accesses(stage, known)
+            if stage.recipe in seen:
+                continue
+            seen.add(stage.recipe)
+            counts[stage.room] += 1
+            seconds[stage.room] += EACH[stage.room] + rates[stage.room] * length
+            if stage.room == "workload":
+                trace_bytes += BYTES * length
+            most = max(most, length)
+    workers = settings.executor.workers or _cores(settings)
+    lines.append(f"{'room':<10}{'asked for':>12}{'distinct, at most':>19}{'CPU-s, about':>14}")
+    for room in counts:
+        lines.append(f"{room:<10}{asked[room]:>12,}{counts[room]:>19,}{seconds[room]:>14,.1f}")
+    total = sum(seconds.values())
+    source = "rates measured by earlier sweeps here" if measured else "rates of the machine that memvirt was written on"
+    lines.append(f"about {total:,.0f} CPU-s, {total / workers:,.0f} s on {workers} workers, without compilation and before equal")
+    lines[-1] += f" stages are known; from {source}"
+    at_once = workers * most * BYTES * 2
+    lines.append(
+        f"memory: traces {trace_bytes / 2**20:,.0f} MiB, about {at_once / 2**20:,.0f} MiB for the stages that run at a time"
+    )
+    return lines
+
+
+def _cores(settings: Settings) -> int:
+    import os
+
+    return 1 if settings.executor.name == "serial" else os.cpu_count() or 1
+
+
+def _measured(settings: Settings) -> dict[str, float]:
+    try:
+        found = json.loads(rates_file(settings).read_text())
+        return {room: float(found[room]) for room in RATES if room in found}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def remember_rates(work: Work) -> None:
+    """Keep how long each room took an access, for later estimates."""
+    if work.kept is None:
+        return
+    rates: dict[str, Any] = _measured(work.settings)
+    rates |= {room: seconds / length for room, (seconds, length) in work.lengths.items() if length > 1_000_000}
+    try:
+        write_whole(rates_file(work.settings), lambda part: part.write_text(json.dumps(rates, indent=1) + "\n"))
+    except Exception:  # an estimate the worse
+        return

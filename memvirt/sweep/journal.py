@@ -1,0 +1,100 @@
+"""The journal: what is done is appended at once, in frames that tell whether they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from memvirt.sweep.block import Block
+
+MAGIC = b"MVJ1"
+_HEAD = struct.Struct(
+    "<4sIII"
+)  #: magic, length of the three parts' lengths and texts, length of the block, CRC-32 of all that follows
+
+
+class Entry(NamedTuple):
+    """A frame.
+
+    Attributes
+    ----------
+    about : dict
+        ``code`` that computed it, and ``points``: pairs of a point's id and the key of its rows.
+    block : Block, optional
+        Rows that no earlier frame has.
+    """
+
+    about: dict[str, Any]
+    block: Block | None
+
+
+class Journal:
+    """Appends entries to a file.
+
+    Parameters
+    ----------
+    path : Path
+        Cut to its last whole frame, if that isn't its end.
+
+    Raises
+    ------
+    OSError
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        whole = 0
+        if path.exists():
+            for whole, _ in frames(path):  # noqa: B007 - where the last one ends
+                pass
+        self._file: BinaryIO = path.open("ab")
+        if self._file.tell() != whole:
+            os.truncate(path, whole)
+        self.bytes = whole
+
+    def add(self, about: dict[str, Any], block: Block | None) -> None:
+        """Append a frame; it is in the kernel's hands when this returns, so it outlives the process.
+
+        Raises
+        ------
+        OSError
+            The file then holds the earlier frames, and perhaps a part of this one, which is known as such.
+        """
+        frame = encode(about, block)
+        self._file.write(frame)
+        self._file.flush()
+        self.bytes += len(frame)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with contextlib.suppress(OSError):  # the disk is full; what is lost was told as lost
+            self._file.close()
+
+
+def encode(about: dict[str, Any], block: Block | None) -> bytes:
+    """Make a frame."""
+    text = json.dumps(about, separators=(",", ":")).encode()
+    results, epochs = block if block is not None else (b"", b"")
+    body = struct.pack("<II", len(text), len(results)) + text + results + epochs
+    return _HEAD.pack(MAGIC, len(body), 0, zlib.crc32(body)) + body
+
+
+def frames(path: Path) -> Iterator[tuple[int, Entry]]:
+    """Whole frames of a file, each with where it ends; what follows the first that isn't whole is left out."""
+    with path.open("rb") as file:
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            magic, length, _, checksum = _HEAD.unpack(head)
+            body = file.read(length) if magic == MAGIC else b""
+            if magic != MAGIC or len(body) != length or zlib.crc32(body) != checksum:
+                return
+            texts, results = struct.unpack("<II", body[:8])
+            about = json.loads(body[8 : 8 + texts])
+            at = 8 + texts
+            block = Block(body[at : at + results], body[at + results :]) if results else None
+            yield file.tell(), Entry(about, block)

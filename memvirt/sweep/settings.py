@@ -1,0 +1,92 @@
+"""How a sweep runs: the config's keys that change no number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from memvirt.config import Section, Size, TimeNs
+from memvirt.errors import ConfigError
+from memvirt.point import checked
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _count(value: object) -> object:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise ValueError("must be a whole number, or null")
+    return value
+
+
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Count = Annotated[int | None, BeforeValidator(_count)]
+
+
+class ExecutorSettings(Section):
+    """Where stages are computed.
+
+    ``workers``: one a core if null. ``address``: a running Ray cluster to join. ``memory``: bytes of intermediate results held at a
+    time, from the machine if null.
+    """
+
+    name: str
+    workers: Count = Field(None, ge=1)
+    address: str | None = None
+    memory: Size | None = Field(None, gt=0)
+
+    @field_validator("address", mode="before")
+    @classmethod
+    def _address(cls, value: object) -> object:
+        if value is not None and not (isinstance(value, str) and (value in ("auto", "local") or ":" in value)):
+            raise ValueError("must be auto or HOST:PORT of a running Ray cluster, or null for this machine alone")
+        return None if value == "local" else value
+
+
+class Settings(Section):
+    """Of the sweep's own; docs/config.md says what each is."""
+
+    name: str | None
+    output: str
+    resume: Switch
+    reuse: Switch
+    reuse_limit: Size = Field(ge=0)
+    dry_run: Switch
+    fail_on_error: Switch
+    max_failures: Count = Field(None, ge=0)
+    timeout: TimeNs | None = Field(None, gt=0)
+    executor: ExecutorSettings
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name(cls, value: object) -> object:
+        if value is None:
+            return value
+        if str(value) in ("", ".", "..") or "/" in str(value):
+            raise ValueError("must be the name of a folder, without slashes")
+        return str(value)
+
+    @field_validator("output", mode="before")
+    @classmethod
+    def _output(cls, value: object) -> str:
+        if not value:
+            raise ValueError("must be a folder")
+        return str(Path(str(value)))
+
+
+def read_settings(config: dict[str, Any]) -> Settings:
+    """Check the settings among a config's keys.
+
+    Raises
+    ------
+    ConfigError
+    """
+    settings: Settings = checked(Settings, {key: config[key] for key in Settings.model_fields}, "")
+    if settings.executor.name == "serial" and settings.executor.address is not None:
+        raise ConfigError("executor.address", settings.executor.address, "is for executor=ray")
+    return settings

@@ -1,0 +1,124 @@
+"""What is done with a sweep's points beyond computing them: one file a kind of study, chosen by `study=NAME`.
+
+Each has a function ``make(call)``, whose outcome has the ``plan`` that is known before anything is computed, and
+``run(study)``, which computes it and whatever follows from it, through `Study.evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from memvirt.errors import ConfigError, MemvirtError
+from memvirt.result import RESULT_COLUMNS, write_whole
+from memvirt.sweep.plan import Plan
+from memvirt.sweep.store import Store
+from memvirt.sweep.work import Todo, Work
+
+if TYPE_CHECKING:
+    from memvirt.sweep.run import Call
+
+OVER_VMS = ("mean", "max", "min", "sum")
+
+
+class Study:
+    """What a kind of study works with.
+
+    Attributes
+    ----------
+    call : Call
+    plan : Plan
+        The first.
+    said, written : list of str
+        Lines to print at the end, and files written besides the tables.
+    draws_itself : bool
+        Whether the sweep's own figures are left out.
+    """
+
+    def __init__(self, call: Call, work: Work, store: Store, plan: Plan, todo: Todo | None) -> None:
+        self.call, self.work, self.store, self.plan = call, work, store, plan
+        self._todo = todo
+        self.ids: list[list[str]] = []
+        self.said: list[str] = []
+        self.written: list[str] = []
+        self.draws_itself = False
+
+    def evaluate(self, plan: Plan, title: str = "points") -> list[str]:
+        """Compute what is missing of a plan; returns the id of each of its points, in order."""
+        from memvirt.sweep.run import say
+
+        fresh = self._todo is not None and plan is self.plan and not self.store.points
+        todo = self._todo if fresh and self._todo is not None else Todo(plan, self.store)
+        self._todo = None
+        kept = len(todo.wanted.ids) - len(todo.missing)
+        said = f"{kept} of them from an earlier run, " if kept else ""
+        if len(todo.wanted.ids) != len(plan):
+            said = f"{len(todo.wanted.ids)} distinct, " + said
+        for text, count in plan.dropped.items():
+            say(f"constraint {text}: {count:,} points dropped")
+        say(f"{len(plan)} {title}, {said}{plan.composed} configs composed; writing to {self.store.folder}")
+        self.ids.append(todo.ids)
+        self.work.compute(self.store, todo, kept, title)
+        return todo.ids
+
+    def outcomes(self, ids: list[str], columns: list[str], over_vms: str) -> pd.DataFrame:
+        """Columns of points, one row a point.
+
+        Parameters
+        ----------
+        ids : list of str
+        columns : list of str
+        over_vms : {'mean', 'max', 'min', 'sum'}
+
+        Returns
+        -------
+        DataFrame
+            NaN for points that failed.
+        """
+        keys = [self.store.points[point] for point in ids]
+        wanted = pa.array(sorted(set(keys)))
+        tables = []
+        for table in self.store.results():
+            here = table.select(["key", "vm", "status", *columns])
+            tables.append(here.filter(pc.is_in(here.column("key"), wanted)))
+        rows = pa.concat_tables(tables).to_pandas().drop_duplicates(["key", "vm"], keep="last")
+        rows.loc[rows["status"] != "ok", columns] = np.nan
+        found: pd.DataFrame = rows.groupby("key")[columns].agg(over_vms)
+        return found.loc[keys].reset_index(drop=True)
+
+    def write(self, frame: pd.DataFrame, name: str) -> None:
+        """Write a table of the study's own."""
+        write_whole(self.store.folder / name, lambda part: frame.to_csv(part, index=False))
+        self.written.append(name)
+
+    def save(self, figure: Any, name: str) -> None:
+        """Save a figure of the study's own."""
+        from memvirt.figures import save
+
+        for suffix in (".png", ".pdf"):
+            save(figure, self.store.folder / "figures" / f"{name}{suffix}", close=suffix == ".pdf")
+            self.written.append(f"figures/{name}{suffix}")
+
+
+def check_columns(options: Mapping[str, Any], key: str, columns: Sequence[str]) -> None:
+    """Refuse columns that hold no numbers, and unknown ways to make one number of several VMs'.
+
+    Raises
+    ------
+    ConfigError
+    """
+    numbers = [field.name for field in RESULT_COLUMNS if not pa.types.is_string(field.type)]
+    for column in columns:
+        if column not in numbers:
+            raise ConfigError(key, column, "is not a column of numbers", numbers)
+    if options["over_vms"] not in OVER_VMS:
+        raise ConfigError("study.over_vms", options["over_vms"], "is none of its values", OVER_VMS)
+
+
+class Incomplete(MemvirtError):
+    """A study can't be concluded from what there is; the tables are written all the same."""

@@ -1,0 +1,26 @@
+"""No study: the points are what is wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from memvirt.sweep.plan import Plan
+from memvirt.sweep.study import Study
+
+if TYPE_CHECKING:
+    from memvirt.sweep.run import Call
+
+
+class Points(NamedTuple):
+    """The plan that was asked for."""
+
+    plan: Plan
+
+    def run(self, study: Study) -> None:
+        """Compute it."""
+        study.evaluate(self.plan)
+
+
+def make(call: Call) -> Points:
+    """Plan what was asked for."""
+    return Points(call.plan())

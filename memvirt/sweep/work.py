@@ -1,0 +1,261 @@
+"""Plans put to work: each point looked up, laid out if it is missing, computed, and kept as soon as it is known."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from memvirt.errors import ConfigError, MemvirtError
+from memvirt.point import Point
+from memvirt.stages import Layout
+from memvirt.sweep.block import Block, failure
+from memvirt.sweep.engine import Carried, Engine, Failure, Tally
+from memvirt.sweep.estimate import accesses
+from memvirt.sweep.executor import Executor, make_executor
+from memvirt.sweep.kept import Kept
+from memvirt.sweep.plan import Plan
+from memvirt.sweep.report import Watch
+from memvirt.sweep.settings import Settings
+from memvirt.sweep.store import Store
+from memvirt.sweep.tables import Wanted
+
+WINDOW = 100_000  #: stages laid out at a time: about 200 MB of memory
+
+
+class TooManyFailures(MemvirtError):
+    """More points failed than ``max_failures`` allows."""
+
+
+class Todo:
+    """The points of a plan, and those of them that are still to be computed.
+
+    Attributes
+    ----------
+    ids : list of str
+        Of each point of the plan.
+    wanted : Wanted
+        Each distinct one.
+    missing : list of int
+        Numbers of those to be computed.
+    """
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan = plan
+        self.ids = [plan.point(number)[1] for number in range(len(plan))]
+        first: dict[str, int] = {}
+        for number, point_id in enumerate(self.ids):
+            if point_id not in first:
+                first[point_id] = number
+            elif not plan.repeats:
+                pair = f"{plan.varied(first[point_id])} and {plan.varied(number)}"
+                raise ConfigError("sweep", pair, "are the same point, written in two ways")
+        self.missing = [number for point_id, number in first.items() if point_id not in store.points]
+        self.wanted = Wanted(plan, np.array(list(first.values()), np.int64), list(first))
+
+    def windows(self) -> Iterator[Window]:
+        """Lay the missing points out, so many at a time that their stages don't take too much memory."""
+        window = Window()
+        for number in self.missing:
+            point, point_id = self.plan.point(number)
+            window.add(point, point_id)
+            if len(window.layout.stages) >= WINDOW:
+                yield window
+                window = Window()
+        if window.points:
+            yield window
+
+
+class Window:
+    """Points that are computed together.
+
+    Attributes
+    ----------
+    layout : Layout
+    results : dict
+        Stage number of each result to the places of its points among ``points``.
+    points : list of (str, int)
+        Id and number of VMs.
+    """
+
+    def __init__(self) -> None:
+        self.layout = Layout()
+        self.results: dict[int, list[int]] = {}
+        self.points: list[tuple[str, int]] = []
+
+    def add(self, point: Point, point_id: str) -> None:
+        """Lay a point out."""
+        self.results.setdefault(self.layout.add(point).number, []).append(len(self.points))
+        self.points.append((point_id, point.count))
+
+
+class Interrupt:
+    """Lets Ctrl-C and a polite kill end a sweep between two steps; the second time, at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def check(self) -> None:
+        """Stop if it was asked for."""
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def __exit__(self, kind: type[BaseException] | None, wrong: BaseException | None, where: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class Work:
+    """Computes plans into one folder.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Attributes
+    ----------
+    tallies : dict of Tally
+        Of all that was computed, by room.
+    lengths : dict of (float, int)
+        CPU seconds and accesses of what was computed, by room.
+    wanted : list of Wanted
+        Points of all plans so far.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tallies: dict[str, Tally] = {}
+        self.lengths: dict[str, tuple[float, int]] = {}
+        self.wanted: list[Wanted] = []
+        self.most_bytes = 0
+        self.carried = Carried()
+        self._executor: Executor | None = None
+        self._starting: Future[Executor] | None = None
+        self._over = threading.Event()
+        self.kept = Kept(Path(settings.output) / ".stages", settings.reuse_limit) if settings.reuse else None
+
+    def start(self) -> None:
+        """Begin to start the executor, while the plan is made."""
+        if self._starting is None and self.settings.executor.name == "ray":
+            starting: Future[Executor] = Future()
+
+            def start() -> None:
+                try:
+                    starting.set_result(make_executor(self.settings.executor.model_dump()))
+                except BaseException as wrong:  # told where the executor is asked for
+                    starting.set_exception(wrong)
+                self._over.wait()  # what Ray starts dies with the thread that started it
+
+            self._starting = starting
+            threading.Thread(target=start, name="starts-ray", daemon=True).start()
+
+    def executor(self) -> Executor:
+        """The executor, when it has started.
+
+        Raises
+        ------
+        MemvirtError
+            If it can't be.
+        """
+        if self._executor is None:
+            if self._starting is not None:
+                self._executor = self._starting.result()
+            else:
+                self._executor = make_executor(self.settings.executor.model_dump())
+        return self._executor
+
+    def compute(self, store: Store, todo: Todo, kept: int, title: str = "points") -> None:
+        """Compute a plan's missing points.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it was stopped; what is done is kept.
+        StoreError, TooManyFailures
+            As their names say; what is done is kept.
+        """
+        self.wanted.append(todo.wanted)
+        if not todo.missing:
+            return
+        with Interrupt() as interrupt:
+            watch = Watch(len(todo.wanted.ids), kept, title)
+            try:
+                executor = self.executor()
+                for window in todo.windows():
+                    window.layout.finish()
+                    self._compute(store, window, executor, watch, interrupt)
+                    gc.collect()  # stages and nodes know each other
+            finally:
+                watch.close()
+
+    def _compute(self, store: Store, window: Window, executor: Executor, watch: Watch, interrupt: Interrupt) -> None:
+        """Compute a window's points."""
+
+        def finished(block: Block | None, pairs: list[tuple[list[int], str]]) -> None:
+            points = [(window.points[place][0], name) for places, name in pairs for place in places]
+            store.add(block, points)
+            watch.more(len(points))
+
+        def failed(place: int, why: Failure) -> None:
+            point_id, vms = window.points[place]
+            name = f"failed-{point_id}"
+            store.add(failure(name, why.status, why.error, vms), [(point_id, name)])
+            store.note(point_id, why.details)
+            watch.more(1, failed=True)
+            most = self.settings.max_failures
+            if most is not None and watch.failed > most:
+                raise TooManyFailures(f"max_failures={most}: {watch.failed} points failed, the last because {why.error}")
+
+        def look(engine: Engine) -> None:
+            interrupt.check()
+            watch(engine)
+
+        limit = self.settings.timeout
+        engine = Engine(
+            window.layout, window.results, executor, finished, failed, look, store.known, self.kept, self.carried,
+            self.settings.executor.memory or executor.capacity(), limit / 1e9 if limit else None,
+        )  # fmt: skip
+        try:
+            engine.run()
+        finally:
+            self._add(engine)
+
+    def _add(self, engine: Engine) -> None:
+        self.most_bytes = max(self.most_bytes, engine.most_bytes)
+        for room, tally in engine.tallies.items():
+            self.tallies[room] = self.tallies[room].plus(tally) if room in self.tallies else tally
+        known: dict[int, int] = {}
+        for node in engine.nodes.values():
+            if node.runs and node.failure is None:
+                seconds, length = self.lengths.get(node.stage.room, (0.0, 0))
+                self.lengths[node.stage.room] = (seconds + node.seconds, length + accesses(node.stage, known))
+
+    def close(self) -> None:
+        """Stop what runs, and throw away what was kept too long."""
+        if self._starting is not None and self._executor is None:
+            wrong = self._starting.exception()
+            self._executor = self._starting.result() if wrong is None else None
+        if self._executor is not None:
+            self._executor.close()
+        self._over.set()
+        if self.kept is not None:
+            self.kept.prune()

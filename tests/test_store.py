@@ -1,0 +1,211 @@
+"""What a sweep leaves on disk: nothing computed is lost, nothing damaged is believed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from memvirt.sweep import store as store_module
+from memvirt.sweep.block import failure
+from memvirt.sweep.journal import Journal, encode, frames
+from memvirt.sweep.store import Store, StoreError
+from tests.support import command, sweep
+from tests.test_sweep import SMALL, points_in, table
+
+WORDS = [*SMALL, "mmu=native,shadow,nested", "tlb=skylake,zen4", "overcommit.ratio=1,1.3,1.6,1.9", "executor=serial"]
+
+
+def fill(store: Store, begin: int, end: int) -> None:
+    """Add points with two rows each."""
+    for number in range(begin, end):
+        store.add(failure(f"key {number}", "error", f"why {number}", 2), [(f"point {number}", f"key {number}")])
+
+
+def rows(store: Store) -> dict[str, list[str]]:
+    """Errors of each point that is done."""
+    found: dict[str, list[str]] = {}
+    for part in store.results():
+        for row in part.to_pylist():
+            found.setdefault(row["key"], []).append(row["error"])
+    return {point: found[key] for point, key in store.points.items()}
+
+
+def test_a_torn_journal(tmp_path: Path) -> None:
+    """However a frame is cut or changed, those before it are read, and what is added later is read too."""
+    about = {"code": "c", "points": []}
+    whole = encode(about, None)
+    for cut in (1, 10, len(whole) - 1):
+        path = tmp_path / f"cut {cut}"
+        journal = Journal(path)
+        journal.add({**about, "n": 1}, None)
+        journal.close()
+        with path.open("ab") as file:
+            file.write(whole[:cut])
+        assert [entry.about["n"] for _, entry in frames(path)] == [1]
+        journal = Journal(path)
+        journal.add({**about, "n": 2}, None)
+        journal.close()
+        assert [entry.about["n"] for _, entry in frames(path)] == [1, 2]
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    assert [entry.about["n"] for _, entry in frames(path)] == [1]
+
+
+def test_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journal and shards together hold every point once; each damage is named and costs the points of its shard, no others."""
+    monkeypatch.setattr(store_module, "SHARD_POINTS", 4)
+    store = Store(tmp_path, "code")
+    store.open(resume=False)
+    fill(store, 0, 14)
+    expected = rows(store)
+    assert len(expected) == 14
+    assert all(errors == [f"why {point.split()[1]}"] * 2 for point, errors in expected.items())
+    store.close()
+    shards = sorted((tmp_path / "shards").glob("*.parquet"))
+    assert len(shards) == 3 * 3
+
+    def reopened(code: str = "code") -> tuple[dict[str, list[str]], list[str]]:
+        again = Store(tmp_path, code)
+        again.open(resume=True)
+        found, damaged = rows(again), again.damaged
+        again.close()
+        return found, damaged
+
+    assert reopened() == (expected, [])
+    assert reopened("other code")[0] == {}
+    victim = next(path for path in shards if "000002-results" in path.name)
+    before = victim.read_bytes()
+    for damage in (before[:-20], before[:100] + bytes([before[100] ^ 4]) + before[101:], b"", None):
+        _ = victim.unlink() if damage is None else victim.write_bytes(damage)
+        found, damaged = reopened()
+        assert found == {point: errors for point, errors in expected.items() if not 4 <= int(point.split()[1]) < 8}
+        assert len(damaged) == 1
+        assert "000002-points" in damaged[0]
+        assert victim.name in damaged[0]
+    victim.write_bytes(before)
+    assert reopened() == (expected, [])
+    again = Store(tmp_path, "code")
+    again.open(resume=True)
+    fill(again, 14, 20)
+    assert len(rows(again)) == 20
+    again.close()
+    assert len(reopened()[0]) == 20
+
+
+def test_points_that_crashed_are_tried_again(tmp_path: Path) -> None:
+    """Errors are kept on a resume; crashes and timeouts are not, nor results of other code."""
+    store = Store(tmp_path, "code")
+    store.open(resume=False)
+    for status in ("ok", "error", "crashed", "timeout"):
+        store.add(failure(f"key {status}", status, "", 1), [(status, f"key {status}")])
+    store.close()
+    store = Store(tmp_path, "code")
+    store.open(resume=True)
+    assert set(store.points) == {"ok", "error"}
+    store.close()
+
+
+def test_a_sweep_in_shards_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut into small shards, windows and stretches, the tables don't change; a damaged shard is named and computed again."""
+    sweep(*WORDS, "name=whole", cwd=tmp_path)
+    script = (
+        "import sys, memvirt.sweep.store as s, memvirt.sweep.work as w, memvirt.sweep.tables as t\n"
+        "s.SHARD_POINTS = 5; w.WINDOW = 40; t.STRETCH = 3\n"
+        "from memvirt.sweep.cli import main\n"
+        "raise SystemExit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", script, *WORDS, "name=parts"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    shards = sorted((tmp_path / "outputs/parts/shards").glob("*-results-*"))
+    assert len(shards) >= 3
+    for name in ("results.parquet", "epochs.parquet"):
+        one, other = (pd.read_parquet(tmp_path / "outputs" / folder / name) for folder in ("whole", "parts"))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    shards[1].write_bytes(b"not a shard")
+    done = subprocess.run([*words, "resume=true"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "damaged, and computed again" in done.stderr
+    assert shards[1].name in done.stderr
+    assert "of them from an earlier run" in done.stderr
+    pd.testing.assert_frame_equal(table(tmp_path / "outputs/whole"), table(tmp_path / "outputs/parts"), check_exact=True)
+
+
+def test_a_killed_driver_resumes(tmp_path: Path) -> None:
+    """SIGKILL twice in the middle: the table in the end is that of a sweep that was never killed."""
+    words = [*WORDS, "workload.accesses=300000", "overcommit.ratio=range(1,2.5,0.1)", "reuse=false"]
+    journal = tmp_path / "outputs/killed/journal.bin"
+    before = 0
+    for more in ([], ["resume=true"]):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "memvirt.sweep", *words, *more, "name=killed"], cwd=tmp_path, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and points_in(journal) < before + 3:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert before < (before := points_in(journal)) < 24
+    done = sweep(*words, "resume=true", "name=killed", cwd=tmp_path)
+    assert f"{before} of them from an earlier run" in done.stderr
+    sweep(*words, "name=quiet", cwd=tmp_path)
+    for name in ("results.parquet", "epochs.parquet"):
+        one, other = (pd.read_parquet(tmp_path / "outputs" / folder / name) for folder in ("quiet", "killed"))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """The sweep stops, says why and how to go on, and goes on when there is room again."""
+    sweep(*WORDS, "name=first", cwd=tmp_path)  # compiled; the limit below would count for numba's cache too
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    words = [*WORDS, "name=full", "reuse=false"]
+    done = subprocess.run(
+        [sys.executable, "-m", "memvirt.sweep", *words], cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit, timeout=300
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "can't be written" in done.stderr
+    assert "go on with" in done.stderr
+    kept = points_in(tmp_path / "outputs/full/journal.bin")
+    assert 0 < kept < 24
+    done = sweep(*words, "resume=true", cwd=tmp_path)
+    assert f"{kept} of them from an earlier run" in done.stderr
+    pd.testing.assert_frame_equal(table(tmp_path / "outputs/first"), table(tmp_path / "outputs/full"), check_exact=True)
+
+
+def test_a_full_disk_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name, not by its number."""
+    store = Store(tmp_path, "code")
+    store.open(resume=False)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Journal, "add", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        fill(store, 0, 1)
+    store.close()
+
+
+def test_too_many_failures(tmp_path: Path) -> None:
+    """The sweep stops early, keeps what is done, and says how to go on."""
+    words = [*SMALL, "reclaim=none", "overcommit.ratio=1.2,1.3,1.4,1.5,1.6", "mmu=native,nested", "executor=serial", "name=few"]
+    done = command("memvirt.sweep", *words, "max_failures=2", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "max_failures=2: 3 points failed" in done.stderr
+    assert "3 of 10 points are kept" in done.stderr
+    assert "resume=true" in done.stderr
+    assert not (tmp_path / "outputs/few/results.parquet").exists()
