@@ -7,19 +7,22 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 
-from memvirt.figures.style import HATCHES, label, numeric, one_legend, ordered, panels, spans_decades, spread_note
+from memvirt.figures.style import HATCHES, label, numeric, one_legend, ordered, panels, replicated, spans_decades, spread_note
 
 
 def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) -> Any:
     """Mean of ``y`` for each ``x``, a bar a value of ``hue``, a panel a value of ``col``."""
     numeric(frame, y, "--y")
+    keys = [name for name in (x, hue, col) if name]
+    note = spread_note(frame, keys, "whiskers")
+    frame, spread = replicated(frame, keys, y)
     figure, pairs = panels(frame, col)
     values = ordered(frame[hue]) if hue else []
     for axes, value in pairs:
         part = frame if col is None else frame[frame[col] == value]
         options: dict[str, Any] = {"hue": hue, "hue_order": values} if hue else {}
         sns.barplot(
-            part, x=x, y=y, ax=axes, order=ordered(frame[x]), errorbar=("pi", 100), capsize=0.2,
+            part, x=x, y=y, ax=axes, order=ordered(frame[x]), errorbar=spread, capsize=0.2,
             err_kws={"linewidth": 1}, edgecolor="black", linewidth=0.6, palette="colorblind" if hue else None, **options,
         )  # fmt: skip
         bars = [container for container in axes.containers if hasattr(container, "patches")]
@@ -31,5 +34,5 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
         axes.set(xlabel=label(x), ylabel=label(y))
         axes.grid(visible=False, axis="x")
     one_legend(figure, pairs, label(hue) if hue else "")
-    figure.supxlabel(spread_note(frame, [name for name in (x, hue, col) if name], "whiskers"), fontsize="small", color="0.35")
+    figure.supxlabel(note, fontsize="small", color="0.35")
     return figure

@@ -7,13 +7,29 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 
-from memvirt.figures.style import DASHES, MARKERS, label, numeric, one_legend, ordered, panels, spans_decades, spread_note
+from memvirt.figures.style import (
+    DASHES,
+    MARKERS,
+    binned,
+    label,
+    numeric,
+    one_legend,
+    ordered,
+    panels,
+    replicated,
+    spans_decades,
+    spread_note,
+)
 
 
 def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) -> Any:
     """Mean of ``y`` at each ``x``, a line a value of ``hue``, a panel a value of ``col``."""
     numeric(frame, y, "--y")
     numeric(frame, x, "--x")
+    frame = binned(frame, x)
+    keys = [name for name in (x, hue, col) if name]
+    note = spread_note(frame, keys, "bands")
+    frame, spread = replicated(frame, keys, y)
     figure, pairs = panels(frame, col)
     values = ordered(frame[hue]) if hue else []
     many = {
@@ -28,12 +44,12 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
     for axes, value in pairs:
         part = frame if col is None else frame[frame[col] == value]
         options = {"hue": hue, **many} if hue else {"marker": "o"}
-        sns.lineplot(part, x=x, y=y, ax=axes, errorbar=("pi", 100), err_style="band", legend="full" if hue else False, **options)
+        sns.lineplot(part, x=x, y=y, ax=axes, errorbar=spread, err_style="band", legend="full" if hue else False, **options)
         if spans_decades(frame[y]):
             axes.set_yscale("log")
         axes.set(xlabel=label(x), ylabel=label(y))
         if frame[x].nunique() <= 6:
             axes.set_xticks(ordered(frame[x]))
     one_legend(figure, pairs, label(hue) if hue else "")
-    figure.supxlabel(spread_note(frame, [name for name in (x, hue, col) if name], "bands"), fontsize="small", color="0.35")
+    figure.supxlabel(note, fontsize="small", color="0.35")
     return figure

@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")  # files only: no display is needed
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 
@@ -30,6 +31,7 @@ LABELS = {
 #: Units of columns by the last word of their name.
 UNITS = {"cycles": "cycles", "ns": "ns", "pages": "4 KiB pages", "faults": "count", "misses": "count", "hits": "count"}
 UNITS |= {"walks": "count", "exits": "count", "accesses": "count", "instructions": "count", "refs": "count"}
+BINS = 12  #: parts into which a number with very many values is cut
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
 DASHES = [(1, 0), (4, 1.5), (1, 1), (3, 1, 1, 1), (5, 1, 1, 1, 1, 1)]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
@@ -104,7 +106,41 @@ def one_legend(figure: Any, pairs: list[tuple[Any, Any]], title: str) -> None:
         figure.legend(handles, names, title=title, loc="outside right upper")
 
 
+def confidence(values: Any) -> tuple[float, float]:
+    """Student's 95 % interval of a mean, from replicates."""
+    from scipy import stats
+
+    numbers = np.asarray(values, float)
+    if numbers.size < 2:
+        return (np.nan, np.nan)
+    half = stats.t.ppf(0.975, numbers.size - 1) * numbers.std(ddof=1) / np.sqrt(numbers.size)
+    return (numbers.mean() - half, numbers.mean() + half)
+
+
+def replicated(frame: pd.DataFrame, keys: list[str], y: str) -> tuple[pd.DataFrame, Any]:
+    """Get rows ready to be drawn: what to draw, and how its spread is measured.
+
+    With replicates, each replicate's rows become their mean, and the spread is that mean's confidence interval; else it is
+    from the least row to the most.
+    """
+    if "replicate" not in frame or frame["replicate"].nunique() < 2:
+        return frame, ("pi", 100)
+    columns = [*dict.fromkeys(key for key in keys if key != "replicate"), "replicate"]
+    return frame.groupby(columns, observed=True, dropna=False, sort=False)[y].mean().reset_index(), confidence
+
+
+def binned(frame: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Draw a number that takes very many values in `BINS` parts of equal width, each at its middle."""
+    if not pd.api.types.is_numeric_dtype(frame[x]) or frame[x].nunique() <= 4 * BINS:
+        return frame
+    edges = np.linspace(frame[x].min(), frame[x].max(), BINS + 1)
+    place = np.clip(np.searchsorted(edges, frame[x], side="right") - 1, 0, BINS - 1)
+    return frame.assign(**{x: (edges[place] + edges[place + 1]) / 2})
+
+
 def spread_note(frame: pd.DataFrame, keys: list[str], marks: str) -> str:
     """Say what a mark stands for where it is more than one row."""
+    if "replicate" in frame and frame["replicate"].nunique() > 1:
+        return f"mean of {frame['replicate'].nunique()} replicates; {marks}: its 95 % confidence interval"
     most = int(frame.groupby(keys, observed=True, dropna=False).size().max())
     return "" if most == 1 else f"mean of up to {most} rows; {marks}: least to most"

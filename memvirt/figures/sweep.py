@@ -10,10 +10,11 @@ import seaborn as sns
 
 from memvirt.cost import PARTS
 from memvirt.errors import MemvirtError
-from memvirt.figures.style import DASHES, HATCHES, MARKERS, label, ordered, spans_decades, use
+from memvirt.figures.style import DASHES, HATCHES, MARKERS, binned, label, ordered, replicated, spans_decades, use
 
 #: Axes that are worth a colour of their own, the first first.
 COLOURED = ("mmu", "reclaim", "reclaim.replacement", "tlb.replacement", "tlb", "workload", "numa")
+MOST_MARKS, MOST_PANELS = 8, 4  #: values that colours, dashes or bars can tell apart; panels beside each other
 PART_NAMES = {
     "base_cycles": "instructions",
     "tlb_cycles": "L2 TLB hits",
@@ -34,7 +35,15 @@ def roles(frame: pd.DataFrame, axes: list[str]) -> dict[str, str | None]:
     rest.sort(key=lambda axis: COLOURED.index(axis) if axis in COLOURED else len(COLOURED))
     if x is None and rest:
         x = rest.pop(0)
-    names: list[str | None] = [*rest, None, None, None, None]
+    few = [axis for axis in rest if frame[axis].nunique() <= MOST_MARKS]  # what has more values is averaged too
+    names: list[str | None] = [
+        *few[:2],
+        *[axis for axis in few[2:] if frame[axis].nunique() <= MOST_PANELS],
+        None,
+        None,
+        None,
+        None,
+    ]
     return dict(zip(("x", "hue", "style", "col", "row"), [x, *names], strict=False))
 
 
@@ -42,6 +51,10 @@ def slowdowns(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
     """Mean slowdown of the VMs over the numeric axis, the other axes as colours, dashes and panels."""
     x, hue, style, col, row = (role[name] for name in ("x", "hue", "style", "col", "row"))
     assert x is not None
+    frame = binned(frame, x)
+    count = frame["replicate"].nunique() if "replicate" in frame else 1
+    frame, spread = replicated(frame, [name for name in (x, hue, style, col, row) if name], "slowdown")
+    spread = spread if count > 1 else None
     options: dict[str, Any] = {"hue": hue, "hue_order": ordered(frame[hue])} if hue else {}
     if pd.api.types.is_numeric_dtype(frame[x]):
         if style:
@@ -51,19 +64,20 @@ def slowdowns(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
         else:
             options |= {"marker": "o"}
         grid = sns.relplot(
-            frame, x=x, y="slowdown", col=col, row=row, kind="line", height=2.9, aspect=1.35, errorbar=None,
+            frame, x=x, y="slowdown", col=col, row=row, kind="line", height=2.9, aspect=1.35, errorbar=spread,
             facet_kws={"margin_titles": True}, **options,
         )  # fmt: skip
         if frame[x].nunique() <= 6:
             grid.set(xticks=ordered(frame[x]))
     else:
         grid = sns.catplot(
-            frame, x=x, y="slowdown", col=style, row=col, kind="bar", height=2.9, aspect=1.35, errorbar=None,
+            frame, x=x, y="slowdown", col=style, row=col, kind="bar", height=2.9, aspect=1.35, errorbar=spread,
             edgecolor="black", linewidth=0.6, margin_titles=True, **options,
         )  # fmt: skip
     if spans_decades(frame["slowdown"]):
         grid.set(yscale="log")
-    grid.set_axis_labels(label(x), "mean slowdown of the VMs\n(× native, alone, no faults)")
+    told = f"\nmean of {count} replicates, 95 %" if count > 1 else ""
+    grid.set_axis_labels(label(x), f"mean slowdown of the VMs\n(× native, alone, no faults){told}")
     for axes in grid.axes.flat:
         axes.axhline(1, color="0.4", linewidth=0.8, linestyle=":")
     return grid.figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -98,9 +99,10 @@ class Call:
         return "python -m memvirt.sweep " + shlex.join([*words, *more])
 
 
-def provenance(call: Call, plans: list[Plan], command: str, begin: str) -> dict[str, Any]:
+def provenance(call: Call, work: Work, command: str, begin: str) -> dict[str, Any]:
     """What is needed to make the same rows again, and each point's config: the first one's, with its varied keys exchanged."""
     packages = ("memvirt", "numba", "numpy", "hydra-core", "ray", "pandas", "pyarrow", "scipy", "SALib")
+    plans = [wanted.plan for wanted in work.wanted]
     plan = plans[0]
     parts = plan.stitch.parts
     axes: dict[str, Any] = {}
@@ -126,6 +128,9 @@ def provenance(call: Call, plans: list[Plan], command: str, begin: str) -> dict[
         "config": plan.config(0),
         "axes": axes,
     }
+    if work.tallies:
+        told["stages"] = {room: dataclasses.asdict(tally) for room, tally in work.tallies.items()}
+        told["longest_chain_seconds"], told["most_bytes_held"] = work.chain, work.most_bytes
     if not plan.stitch.valid:  # options that reach beyond their group: each config for itself
         told["configs"] = [plan.config(number * plan.replicates) for number in range(len(plan.choices))]
     return told
@@ -151,8 +156,14 @@ def run_sweep(loader: Any, master: DictConfig, arguments: list[str], params: dic
     """
     started = time.monotonic()
     call = Call(Composer(loader, master), arguments, params)
-    kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
-    finished(_dry_run(call, kind.plan) if call.settings.dry_run else _run(call, kind, started))
+    work = Work(call.settings)
+    if not (call.settings.dry_run or call.settings.resume):
+        work.start()
+    try:
+        kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
+        finished(_dry_run(call, kind.plan) if call.settings.dry_run else _run(call, work, kind, started))
+    finally:
+        work.close()
 
 
 def _dry_run(call: Call, plan: Plan) -> int:
@@ -168,13 +179,10 @@ def _ids(call: Call, todo: Todo) -> list[str] | None:
     return list(todo.wanted.ids) if call.config["study"]["name"] == "none" else None
 
 
-def _run(call: Call, kind: Any, started: float) -> int:
+def _run(call: Call, work: Work, kind: Any, started: float) -> int:
     settings, begin = call.settings, now()
     store: Store | None = None
-    work = Work(settings)
     try:
-        if not settings.resume:
-            work.start()
         todo = Todo(kind.plan, Store.nowhere()) if settings.name is None and not (call.experiment and call.plain) else None
         name = call.name(_ids(call, todo) if todo is not None else None)
         folder = Path(settings.output) / name
@@ -191,7 +199,6 @@ def _run(call: Call, kind: Any, started: float) -> int:
         except (StoreError, TooManyFailures) as wrong:
             return _stopped(call, work, store, str(wrong), 1)
     finally:
-        work.close()
         if store is not None:
             store.close()
 
@@ -207,9 +214,10 @@ def _stopped(call: Call, work: Work, store: Store, why: str, code: int) -> int:
 def _go(call: Call, kind: Any, study: Study, begin: str, started: float) -> int:
     work, store = study.work, study.store
     kind.run(study)
+    work.finish()
     folder = store.folder
     command = call.command(folder.name, [])
-    told = json.dumps(provenance(call, [wanted.plan for wanted in work.wanted], command, begin), indent=1)
+    told = json.dumps(provenance(call, work, command, begin), indent=1)
     statuses = write_tables(work.wanted, store)
     store.write_text("provenance.json", told + "\n")
     written = ["results.parquet", "results.csv", "epochs.parquet", "provenance.json"]
@@ -220,6 +228,7 @@ def _go(call: Call, kind: Any, study: Study, begin: str, started: float) -> int:
     pictures = _draw(folder, study) if statuses.get("ok") else []
     if work.tallies:
         print(stage_report(work.tallies))
+        print(f"longest chain of stages {work.chain:.1f} CPU-s; at most {work.most_bytes / 2**20:,.0f} MiB held between stages")
         remember_rates(work)
     else:
         print("nothing to compute: every point is in the journal")

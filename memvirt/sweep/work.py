@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import signal
 import threading
 from collections.abc import Iterator
@@ -135,6 +136,8 @@ class Work:
     ----------
     tallies : dict of Tally
         Of all that was computed, by room.
+    most_bytes, chain : int, float
+        Bytes of large fields held at a time, and CPU seconds of the longest chain of stages.
     lengths : dict of (float, int)
         CPU seconds and accesses of what was computed, by room.
     wanted : list of Wanted
@@ -146,16 +149,17 @@ class Work:
         self.tallies: dict[str, Tally] = {}
         self.lengths: dict[str, tuple[float, int]] = {}
         self.wanted: list[Wanted] = []
-        self.most_bytes = 0
+        self.most_bytes, self.chain = 0, 0.0
         self.carried = Carried()
         self._executor: Executor | None = None
         self._starting: Future[Executor] | None = None
         self._over = threading.Event()
+        self._closing: threading.Thread | None = None
         self.kept = Kept(Path(settings.output) / ".stages", settings.reuse_limit) if settings.reuse else None
 
     def start(self) -> None:
-        """Begin to start the executor, while the plan is made."""
-        if self._starting is None and self.settings.executor.name == "ray":
+        """Begin to start the executor and to load what draws, while the plan is made."""
+        if self._starting is None and self.settings.executor.name == "ray" and self.settings.executor.address is None:
             starting: Future[Executor] = Future()
 
             def start() -> None:
@@ -167,6 +171,7 @@ class Work:
 
             self._starting = starting
             threading.Thread(target=start, name="starts-ray", daemon=True).start()
+            threading.Thread(target=importlib.import_module, args=("memvirt.figures.style",), daemon=True).start()
 
     def executor(self) -> Executor:
         """The executor, when it has started.
@@ -241,6 +246,7 @@ class Work:
 
     def _add(self, engine: Engine) -> None:
         self.most_bytes = max(self.most_bytes, engine.most_bytes)
+        self.chain = max([self.chain, *(node.chain for node in engine.nodes.values())])
         for room, tally in engine.tallies.items():
             self.tallies[room] = self.tallies[room].plus(tally) if room in self.tallies else tally
         known: dict[int, int] = {}
@@ -249,12 +255,17 @@ class Work:
                 seconds, length = self.lengths.get(node.stage.room, (0.0, 0))
                 self.lengths[node.stage.room] = (seconds + node.seconds, length + accesses(node.stage, known))
 
-    def close(self) -> None:
-        """Stop what runs, and throw away what was kept too long."""
-        if self._starting is not None and self._executor is None:
-            wrong = self._starting.exception()
-            self._executor = self._starting.result() if wrong is None else None
+    def finish(self) -> None:
+        """Begin to stop the executor: nothing more will be computed."""
         if self._executor is not None:
+            self._closing = threading.Thread(target=self._executor.close, name="stops-executor")
+            self._closing.start()
+
+    def close(self) -> None:
+        """Stop what runs, and throw away what was kept too long; an executor that nobody asked for dies with the process."""
+        if self._closing is not None:
+            self._closing.join()
+        elif self._executor is not None:
             self._executor.close()
         self._over.set()
         if self.kept is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from memvirt.errors import ConfigError
 from memvirt.sweep.axes import Axis
 from memvirt.sweep.choices import Design, crossed, intervals, number
-from memvirt.sweep.design.morris import problem
+from memvirt.sweep.design.morris import problem, salib_seed
 
 
 def design(axes: list[Axis], plan: dict[str, Any]) -> Design:
@@ -23,5 +23,5 @@ def design(axes: list[Axis], plan: dict[str, Any]) -> Design:
     points = number(plan, "points", 2)
     if points & (points - 1):
         raise ConfigError("plan.points", points, "must be a power of two for plan=saltelli")
-    rows = sobol.sample(problem(intervals(axes, "saltelli")), points, calc_second_order=False, seed=number(plan, "seed", 0))
+    rows = sobol.sample(problem(intervals(axes, "saltelli")), points, calc_second_order=False, seed=salib_seed(plan))
     return crossed(axes, rows)

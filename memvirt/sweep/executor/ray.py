@@ -80,7 +80,8 @@ class Ray:
             self.ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError, OSError, self.ray.exceptions.RayError) as wrong:
             text = " ".join(str(wrong).split())
-            raise ConfigError("executor.address", address, f"no Ray cluster can be joined there: {text:.200}") from None
+            why = f"no Ray cluster can be joined there: {text:.200}; if it asks for a token, set RAY_AUTH_MODE=token"
+            raise ConfigError("executor.address", address, why) from None
 
     def _look(self) -> None:
         """Notice machines that came or went, and have as many workers as there are cores."""

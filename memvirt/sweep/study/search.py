@@ -19,8 +19,6 @@ from memvirt.sweep.study import Incomplete, Study, check_columns
 if TYPE_CHECKING:
     from memvirt.sweep.run import Call
 
-BROKEN = "broken"  #: a trial's attribute: how many conditions its design breaks
-
 
 class Search:
     """A search.
@@ -52,9 +50,7 @@ class Search:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sampler = optuna.samplers.TPESampler(
-            seed=self.options["seed"], constraints_func=lambda trial: (float(trial.user_attrs.get(BROKEN, 1.0)),)
-        )
+        sampler = optuna.samplers.TPESampler(seed=self.options["seed"])
         self.study = optuna.create_study(direction="minimize", sampler=sampler)
         self.optuna = optuna
         self.asked: list[Any] = []
@@ -126,7 +122,7 @@ class Search:
             value = outcome[column]
             failed = bool(np.isnan(value))
             broken = sum(not self._holds(condition, {**outcome, **varied}) for condition in self.conditions) if not failed else 1
-            trial.set_user_attr(BROKEN, float(broken))
+            trial.set_constraint("conditions broken", float(broken))
             if failed:
                 self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
             else:

@@ -112,7 +112,7 @@ class Sensitivity:
         for where, shares, values in self._studies(self.plan, self._values(study, self.plan, ids)):
             found = analysis.analyze(
                 morris.problem(len(self.names)), shares, values, num_resamples=self.options["resamples"], conf_level=LEVEL,
-                num_levels=self.options["levels"], seed=self.options["seed"],
+                num_levels=self.options["levels"], seed=morris.salib_seed(self.options),
             )  # fmt: skip
             for place, name in enumerate(self.names):
                 measured = {each: float(found[each][place]) for each in ("mu", "mu_star", "mu_star_conf", "sigma")}
@@ -133,7 +133,7 @@ class Sensitivity:
             else:
                 found = analysis.analyze(
                     morris.problem(len(left)), values, calc_second_order=False, num_resamples=self.options["resamples"],
-                    conf_level=LEVEL, seed=self.options["seed"],
+                    conf_level=LEVEL, seed=morris.salib_seed(self.options),
                 )  # fmt: skip
             for place, name in enumerate(left):
                 measured = {each: float(found[each][place]) for each in ("S1", "S1_conf", "ST", "ST_conf")}
