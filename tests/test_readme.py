@@ -21,7 +21,7 @@ LATER = [line for block in BLOCKS[2:] for line in block.strip().splitlines()]
 
 def test_links() -> None:
     """Of the README and of what it links to."""
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", ROOT / "cluster/README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):
             assert (path.parent / target).exists(), (path, target)
 
@@ -35,6 +35,8 @@ def test_policies_are_listed() -> None:
         "memory.replacement",
         "memory.placement",
         "memory.scheduler",
+        "sweep.design",
+        "sweep.study",
         "workload.synthetic",
     ):
         for name in names(family):
@@ -58,7 +60,7 @@ def test_keys_and_columns_are_explained() -> None:
 
 def test_commands(tmp_path: Path) -> None:
     """Those below the two that install, one after the other, on shorter traces."""
-    assert len(LATER) == 7
+    assert len(LATER) == 9
     for line in LATER:
         words = shlex.split(line)
         assert words[:2] == ["python", "-m"]

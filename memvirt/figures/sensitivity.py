@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memvirt.figures.style import HATCHES, MARKERS, label, panels
+from memvirt.figures.style import HATCHES, MARKERS, label, panels, spans_decades
 
 
 def _joined(frame: pd.DataFrame, outer: list[str]) -> tuple[pd.DataFrame, str | None]:
@@ -20,9 +20,9 @@ def _joined(frame: pd.DataFrame, outer: list[str]) -> tuple[pd.DataFrame, str | 
     return frame.assign(**{" × ".join(outer): names}), " × ".join(outer)
 
 
-def _parts(frame: pd.DataFrame, outer: list[str], height: float) -> tuple[Any, list[tuple[Any, pd.DataFrame]]]:
+def _parts(frame: pd.DataFrame, outer: list[str], height: float, share: bool) -> tuple[Any, list[tuple[Any, pd.DataFrame]]]:
     joined, col = _joined(frame, outer)
-    figure, pairs = panels(joined, col, height=height)
+    figure, pairs = panels(joined, col, height=height, share=share)
     return figure, [(axes, joined if col is None else joined[joined[col] == value]) for axes, value in pairs]
 
 
@@ -34,21 +34,21 @@ def screen(morris: pd.DataFrame, outer: list[str], column: str) -> Any:
     morris : DataFrame
         ``parameter``, ``mu_star``, ``mu_star_conf``, ``sigma`` and the ``outer`` columns, a panel for each of whose combinations.
     """
-    figure, parts = _parts(morris, outer, 3.6)
+    figure, parts = _parts(morris, outer, 3.6, share=False)
     names = list(dict.fromkeys(morris["parameter"]))
     colours = _colours(len(names))
     for axes, part in parts:
         reach = max(1e-12, part[["mu_star", "sigma"]].to_numpy().max()) * 1.08
         for slope, text in ((1.0, "σ = μ*"), (0.5, "σ = μ*/2"), (0.1, "σ = μ*/10")):
             axes.plot([0, reach], [0, slope * reach], color="0.75", linewidth=0.8, linestyle=":", zorder=0)
-            axes.annotate(text, (0.97 * reach, 0.97 * slope * reach), fontsize="x-small", color="0.45", ha="right", va="bottom")
+            axes.annotate(text, (0.9 * reach, 0.9 * slope * reach), fontsize="x-small", color="0.45", ha="right", va="bottom")
         for place, name in enumerate(names):
             row = part[part["parameter"] == name]
             axes.errorbar(
                 row["mu_star"], row["sigma"], xerr=row["mu_star_conf"], linestyle="", marker=MARKERS[place % len(MARKERS)],
                 color=colours[place], markersize=7, markeredgecolor="black", markeredgewidth=0.5, capsize=2, label=name,
             )  # fmt: skip
-        axes.set(xlabel=f"μ*: mean effect on {label(column)}", xlim=(0, reach), ylim=(0, reach))
+        axes.set(xlabel=f"μ*: mean effect on\n{_name(column)}", xlim=(0, reach), ylim=(0, reach))
     parts[0][0].set_ylabel("σ: spread of the effect")
     handles, texts = parts[0][0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=min(3, len(names)), title="parameter (bars: 95 % of μ*)")
@@ -63,7 +63,7 @@ def bars(sobol: pd.DataFrame, outer: list[str], column: str) -> Any:
     sobol : DataFrame
         ``parameter``, ``S1``, ``S1_conf``, ``ST``, ``ST_conf`` and the ``outer`` columns, a panel for each of whose combinations.
     """
-    figure, parts = _parts(sobol, outer, 3.6)
+    figure, parts = _parts(sobol, outer, 3.6, share=True)
     colours = _colours(2)
     for axes, part in parts:
         at = np.arange(len(part))
@@ -76,7 +76,7 @@ def bars(sobol: pd.DataFrame, outer: list[str], column: str) -> Any:
         axes.set_yticks(at, part["parameter"])
         axes.invert_yaxis()
         axes.axvline(0, color="0.3", linewidth=0.8)
-        axes.set_xlabel(f"share of the variance of\n{label(column)}")
+        axes.set_xlabel(f"share of the variance of\n{_name(column)}")
     handles, texts = parts[0][0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=2, title="Sobol' index (bars: 95 %)")
     return figure
@@ -90,9 +90,17 @@ def history(trials: pd.DataFrame, column: str, over_vms: str) -> Any:
         part = trials[trials["feasible"] == met]
         axes.plot(part["trial"], part[column], linestyle="", marker=marker, color=colours[not met], label=text)
     axes.plot(trials["trial"], trials["best so far"].ffill(), color="black", drawstyle="steps-post", label="best so far")
+    if spans_decades(trials[column].dropna()):
+        axes.set_yscale("log")
     axes.set(xlabel="trial", ylabel=f"{label(column)},\n{over_vms} of the VMs")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def _name(column: str) -> str:
+    """What was studied: a column, or ``ln`` and a column."""
+    word, _, rest = column.partition(" ")
+    return f"ln {label(rest)}" if word == "ln" and rest else label(column)
 
 
 def _colours(count: int) -> list[Any]:

@@ -65,14 +65,16 @@ def spans_decades(values: pd.Series[Any]) -> bool:
     return bool((values > 0).all() and values.max() / values.min() > 30)
 
 
-def panels(frame: pd.DataFrame, col: str | None, width: float = 4.2, height: float = 3.3) -> tuple[Any, list[tuple[Any, Any]]]:
+def panels(
+    frame: pd.DataFrame, col: str | None, width: float = 4.2, height: float = 3.3, share: bool = True
+) -> tuple[Any, list[tuple[Any, Any]]]:
     """Make a figure with a panel for each value of a column: the figure, and (axes, value) pairs."""
     use()
     values = ordered(frame[col]) if col else [None]
     across = min(4, len(values))
     down = -(-len(values) // across)
     figure, grid = plt.subplots(
-        down, across, figsize=(width * across, height * down), squeeze=False, sharey=True, layout="constrained"
+        down, across, figsize=(width * across, height * down), squeeze=False, sharey=share, layout="constrained"
     )
     for spare in grid.flat[len(values) :]:
         spare.set_visible(False)

@@ -52,9 +52,9 @@ def slowdowns(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
     x, hue, style, col, row = (role[name] for name in ("x", "hue", "style", "col", "row"))
     assert x is not None
     frame = binned(frame, x)
-    count = frame["replicate"].nunique() if "replicate" in frame else 1
+    replicates = frame["replicate"].nunique() if "replicate" in frame else 1
     frame, spread = replicated(frame, [name for name in (x, hue, style, col, row) if name], "slowdown")
-    spread = spread if count > 1 else None
+    spread = spread if replicates > 1 else None
     options: dict[str, Any] = {"hue": hue, "hue_order": ordered(frame[hue])} if hue else {}
     if pd.api.types.is_numeric_dtype(frame[x]):
         if style:
@@ -76,7 +76,7 @@ def slowdowns(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
         )  # fmt: skip
     if spans_decades(frame["slowdown"]):
         grid.set(yscale="log")
-    told = f"\nmean of {count} replicates, 95 %" if count > 1 else ""
+    told = f"\nmean of {replicates} replicates, 95 % interval" if replicates > 1 else ""
     grid.set_axis_labels(label(x), f"mean slowdown of the VMs\n(× native, alone, no faults){told}")
     for axes in grid.axes.flat:
         axes.axhline(1, color="0.4", linewidth=0.8, linestyle=":")

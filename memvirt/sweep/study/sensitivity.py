@@ -51,6 +51,8 @@ class Sensitivity:
         check_columns(self.options, "study.column", [self.options["column"]])
         if call.config["plan"]["name"] != "grid" or call.config["plan"].get("constraints"):
             raise ConfigError("plan", call.config["plan"]["name"], "study=sensitivity makes its own designs, without constraints")
+        if not isinstance(self.options["log"], bool):
+            raise ConfigError("study.log", self.options["log"], "must be true or false")
         saltelli.design(self.axes, self.options)  # so that a mistake in the second part is known before the first
         self.plan: Plan = call.plan(morris.design(self.axes, self.options))
 
@@ -89,7 +91,11 @@ class Sensitivity:
                 f"study=sensitivity: {missing} of {found.size} points have no {column}, and one alone would make "
                 "every index wrong; narrow the intervals, or try those that failed again with resume=true"
             )
-        return found.reshape(-1, plan.replicates).mean(axis=1)  # type: ignore[no-any-return]
+        if self.options["log"]:
+            if found.min() <= 0:
+                raise Incomplete(f"study.log=true: {column} is {found.min():g} somewhere, which has no logarithm")
+            found = np.log(found)
+        return np.asarray(found.reshape(-1, plan.replicates).mean(axis=1))
 
     def _studies(self, plan: Plan, values: NDArray[np.float64]) -> Iterator[tuple[dict[str, Any], NDArray[Any], NDArray[Any]]]:
         """Of each combination of the other axes: their values, the rows' shares, and what came of them."""
@@ -140,12 +146,15 @@ class Sensitivity:
                 rows.append({**where, "parameter": name, **measured})
         return pd.DataFrame(rows)
 
+    def _studied(self) -> str:
+        return f"ln {self.options['column']}" if self.options["log"] else str(self.options["column"])
+
     def _draw(self, study: Study, screening: pd.DataFrame, indices: pd.DataFrame) -> None:
         from memvirt.figures.sensitivity import bars, screen
 
         outer = [axis.key for axis in self._outer()]
-        study.save(screen(screening, outer, self.options["column"]), "morris")
-        study.save(bars(indices, outer, self.options["column"]), "sobol")
+        study.save(screen(screening, outer, self._studied()), "morris")
+        study.save(bars(indices, outer, self._studied()), "sobol")
 
 
 def make(call: Call) -> Sensitivity:
