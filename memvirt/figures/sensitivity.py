@@ -38,7 +38,7 @@ def screen(morris: pd.DataFrame, outer: list[str], column: str) -> Any:
     names = list(dict.fromkeys(morris["parameter"]))
     colours = _colours(len(names))
     for axes, part in parts:
-        reach = max(1e-12, part[["mu_star", "sigma"]].to_numpy().max()) * 1.08
+        reach = max(1e-12, (part["mu_star"] + part["mu_star_conf"]).max(), part["sigma"].max()) * 1.05
         for slope, text in ((1.0, "σ = μ*"), (0.5, "σ = μ*/2"), (0.1, "σ = μ*/10")):
             axes.plot([0, reach], [0, slope * reach], color="0.75", linewidth=0.8, linestyle=":", zorder=0)
             axes.annotate(text, (0.9 * reach, 0.9 * slope * reach), fontsize="x-small", color="0.45", ha="right", va="bottom")
