@@ -23,6 +23,7 @@ from memvirt.sweep.kept import Kept, KeptStage
 from memvirt.sweep.queue import Queue, home
 
 CARRIED_STAGES = 20_000  #: stages remembered from one layout of a sweep to the next
+MOST_LOSSES = 8  #: times that a stage's inputs may be lost
 IDLE_STAGES = 2000  #: stages of a room remembered with their small fields though nobody may ask for them again
 
 NOTHING: dict[str, Any] = {}  #: never written to
@@ -66,6 +67,7 @@ class Node:
     missing: int = 0
     state: str = "idle"  # idle, blocked, ready, running
     strikes: tuple[str, ...] = ()  # where its worker died
+    losses: int = 0  # how often its inputs were lost
     alone: bool = False  # to be run in a batch of its own
     failure: Failure | None = None
     kept: bool = False
@@ -318,6 +320,9 @@ class Engine:
 
     def _want(self, node: Node) -> None:
         """Have a node computed, after what it reads."""
+        if node.state == "blocked":  # what it waits for may have been given up while nobody wanted it
+            self._block(node)
+            return
         if node.state != "idle" or node.failure is not None:
             return
         if node.kept and self._load(node):
@@ -472,9 +477,9 @@ class Engine:
         else:
             settled: list[Stage] = []
             for node, outcome in zip(batch, ended.outcomes, strict=True):
-                if outcome.status in ("lost", "skipped"):
-                    for each in node.inputs if outcome.status == "lost" else ():
-                        self._lose_fields(each)
+                if outcome.status == "lost":
+                    self._inputs_lost(node)
+                elif outcome.status == "skipped":
                     self._block(node)
                 elif outcome.status != "ok":
                     self._count(node, outcome)
@@ -563,6 +568,16 @@ class Engine:
         for other in blocked:
             if other.state == "blocked":
                 self._fail_node(other, failure)
+
+    def _inputs_lost(self, node: Node) -> None:
+        """What a node reads is computed again, unless it is lost each time."""
+        node.losses += 1
+        for each in node.inputs:
+            self._lose_fields(each)
+        if node.losses > MOST_LOSSES:
+            self._fail_node(node, Failure("crashed", f"what {node.stage.room} reads was lost {node.losses} times"))
+        else:
+            self._block(node)
 
     def _lost(self, batch: list[Node], ended: Ended) -> None:
         """A worker died: its batch is tried once more as it is, then in halves, down to the stage at fault."""
