@@ -66,7 +66,7 @@ class Node:
     blocked: list[Node] | None = None  # for its fields
     missing: int = 0
     state: str = "idle"  # idle, blocked, ready, running
-    strikes: tuple[str, ...] = ()  # where its worker died
+    strikes: tuple[tuple[str, bool], ...] = ()  # where its worker died, and whether it was alone in its batch
     losses: int = 0  # how often its inputs were lost
     alone: bool = False  # to be run in a batch of its own
     failure: Failure | None = None
@@ -585,15 +585,17 @@ class Engine:
             self.again.append(batch)
             return
         for node in batch:
-            node.strikes = (*node.strikes, ended.lost)
+            node.strikes = (*node.strikes, (ended.lost, len(batch) == 1))
         dead = self.executor.dead()
-        worst = min(sum(place not in dead for place in node.strikes) for node in batch)
-        if worst < 2:
+        strikes = [[alone for place, alone in node.strikes if place not in dead] for node in batch]
+        if min(map(len, strikes)) < 2:
             self.again.append(batch)
-        elif len(batch) == 1:
-            error = f"the worker died each time in {batch[0].stage.room}: {ended.reason}"
-            self._fail_node(batch[0], Failure("crashed", error))
-        else:
+        elif len(batch) > 1:
             for node in batch:
                 node.alone = True
             self.again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+        elif sum(strikes[0]) < 2:  # the others may have been at fault, or chance
+            self.again.append(batch)
+        else:
+            error = f"the worker died each time in {batch[0].stage.room}: {ended.reason}"
+            self._fail_node(batch[0], Failure("crashed", error))
