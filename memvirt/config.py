@@ -40,16 +40,7 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 TimeNs = Annotated[float, BeforeValidator(parse_time_ns)]
 
 
-class Plain(BaseModel):
-    """A part of a config."""
-
-    @property
-    def plain(self) -> dict[str, Any]:
-        """What it says, as plain values."""
-        return self.model_dump()
-
-
-class Section(Plain):
+class Section(BaseModel):
     """A part of a point's config: frozen, and strict about the keys that it knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

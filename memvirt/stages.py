@@ -142,7 +142,7 @@ def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
 def _workload_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
     (vm,) = vms
     work = point.member(vm)[0]
-    config = work.plain
+    config = work.model_dump()
     config.pop("warmup")  # the memory room's business
     return {"vm": vm, "workload": config, "content": workload.digest(work)}
 
@@ -150,8 +150,8 @@ def _workload_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
 def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
     traits = mmu.traits(point.mmu.name)
     alone = traits.dimensions == 1 or point.host.levels == 0
-    overcommit = point.overcommit.plain
-    reclaim = point.reclaim.plain
+    overcommit = point.overcommit.model_dump()
+    reclaim = point.reclaim.model_dump()
     enough = overcommit["host_memory"] is None and (overcommit["ratio"] or 1.0) <= 1.0
     if enough and not overcommit["charge_tables"]:  # the host can't run short, so reclaim is never asked
         reclaim = {"name": "none", "replacement": {"name": "fifo"}}
@@ -162,11 +162,11 @@ def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
         "memory": [vm.memory for _, vm in members],
         "vcpus": [vm.vcpus for _, vm in members],
         "warmup": [float(work.warmup) for work, _ in members],
-        "guest": point.guest.plain,
-        "host": {} if alone else point.host.plain,  # one dimension: the host's paging isn't there to be read
-        "clock": point.clock.plain,
-        "epoch": point.epoch.plain,
-        "numa": point.numa.plain,
+        "guest": point.guest.model_dump(),
+        "host": {} if alone else point.host.model_dump(),  # one dimension: the host's paging isn't there to be read
+        "clock": point.clock.model_dump(),
+        "epoch": point.epoch.model_dump(),
+        "numa": point.numa.model_dump(),
         "overcommit": overcommit,
         "reclaim": reclaim,
         "keep_mapped": False,
@@ -177,7 +177,7 @@ def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
 def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
     """What the definition of `slowdown` keeps: alone, everything mapped, local, without faults."""
     members = [point.member(vm) for vm in vms]
-    numa = point.numa.plain
+    numa = point.numa.model_dump()
     numa.update(nodes=1, cpus_per_node=max(1, *(vm.vcpus for _, vm in members)), page_tables="as_data")
     numa.update(placement={"name": "first_touch"}, scheduler={"name": "packed"})
     return {
@@ -185,9 +185,9 @@ def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any
         "memory": [None for _ in members],
         "vcpus": [vm.vcpus for _, vm in members],
         "warmup": [float(work.warmup) for work, _ in members],
-        "guest": {**point.guest.plain, "prefault": True},
+        "guest": {**point.guest.model_dump(), "prefault": True},
         "host": {},
-        "clock": point.clock.plain,
+        "clock": point.clock.model_dump(),
         "epoch": {},
         "numa": numa,
         "overcommit": {"ratio": 1.0, "host_memory": None, "charge_tables": False},
@@ -200,14 +200,14 @@ def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any
 def _tlb_of(point: Point, mode: str) -> dict[str, Any]:
     traits = mmu.traits(mode)._asdict()
     traits.pop("dimensions")
-    return {"tlb": point.tlb.plain, **traits}
+    return {"tlb": point.tlb.model_dump(), **traits}
 
 
 def _mmu_of(point: Point, mode: str) -> dict[str, Any]:
-    walker = point.mmu.plain
+    walker = point.mmu.model_dump()
     if mode != point.mmu.name:
         walker = {"name": mode, "pwc": walker["pwc"]}
-    return {"mmu": walker, "cache": point.cache.plain, "pcid": point.tlb.pcid, "vpid": point.tlb.vpid}
+    return {"mmu": walker, "cache": point.cache.model_dump(), "pcid": point.tlb.pcid, "vpid": point.tlb.vpid}
 
 
 #: What a room reads of a point, over some VMs.
@@ -216,7 +216,7 @@ CONFIGS: dict[str, Callable[[Point, tuple[int, ...]], Any]] = {
     "memory": _memory_config,
     "tlb": lambda point, vms: _tlb_of(point, point.mmu.name),
     "mmu": lambda point, vms: _mmu_of(point, point.mmu.name),
-    "cost": lambda point, vms: {"cpu": point.cpu.plain},
+    "cost": lambda point, vms: {"cpu": point.cpu.model_dump()},
     "result": lambda point, vms: {},
     "baseline memory": _baseline_memory_config,
     "baseline tlb": lambda point, vms: _tlb_of(point, "native"),

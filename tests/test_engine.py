@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from memvirt.sweep.engine import Failure
 from memvirt.sweep.executor import Ended, Job, Outcome
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.kept import Kept
+from memvirt.sweep.node import Failure
 from tests.test_sweep import SMALL, engine_rows, planned
 
 GRID = ("mmu=native,nested", "tlb=skylake,zen4", "overcommit.ratio=1,1.6")

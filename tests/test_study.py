@@ -9,26 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path
-from hydra.types import RunMode
 
 from memvirt.figures.sensitivity import bars, history, screen
 from memvirt.sweep.plan import Plan
-from memvirt.sweep.run import Call
-from memvirt.sweep.stitch import Composer
 from memvirt.sweep.study import Incomplete, search, sensitivity
 from tests.support import command, sweep
-from tests.test_sweep import table
+from tests.test_sweep import called, table
 
 X, Y, Z = "overcommit.ratio", "cpu.memory", "clock.minor_fault"
 INTERVALS = (f"{X}=interval(1,2)", f"{Y}=interval(100,300)", f"{Z}=interval(0,1000)")
-
-
-def called(*words: str) -> Call:
-    """A call, without the command line around it."""
-    loader = ConfigLoaderImpl(config_search_path=create_config_search_path("pkg://memvirt.conf"))
-    return Call(Composer(loader, loader.load_configuration("config", [], RunMode.RUN)), list(words), {})
 
 
 class Known:

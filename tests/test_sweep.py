@@ -24,11 +24,12 @@ from memvirt.compute import simulate
 from memvirt.point import Point
 from memvirt.stages import CONFIGS, READS, Layout, graph, key
 from memvirt.sweep.block import from_bytes
-from memvirt.sweep.engine import Carried, Engine, Failure
+from memvirt.sweep.engine import Engine
 from memvirt.sweep.executor.local import Serial
-from memvirt.sweep.groups import find_groups
 from memvirt.sweep.journal import frames
-from memvirt.sweep.plan import NOT_OF_A_POINT, Plan, make_plan
+from memvirt.sweep.node import Carried, Failure
+from memvirt.sweep.plan import NOT_OF_A_POINT, Plan
+from memvirt.sweep.run import Call
 from memvirt.sweep.settings import Settings
 from memvirt.sweep.stitch import Composer
 from tests.support import command, composed, point, sweep
@@ -37,13 +38,17 @@ SMALL = ("workload=zipf", "workload.accesses=6000", "workload.footprint=2MiB", "
 GRID = ("mmu=native,nested", "tlb=skylake,zen4", "numa=uma,two_socket", "overcommit.ratio=1,1.6", "reclaim.replacement=lru,fifo")
 
 
-def planned(*overrides: str, params: dict[str, Any] | None = None) -> Plan:
-    """A plan, without the command line around it."""
+def called(*words: str) -> Call:
+    """A call, without the command line around it."""
     search: ConfigSearchPath = create_config_search_path("pkg://memvirt.conf")
     loader = ConfigLoaderImpl(config_search_path=search)
-    master = loader.load_configuration("config", [], RunMode.RUN)
-    slashed = [word.replace("reclaim.replacement=", "reclaim/replacement=") for word in overrides]
-    return make_plan(Composer(loader, master), slashed, params or {}, find_groups([]))
+    slashed = [word.replace("reclaim.replacement=", "reclaim/replacement=") for word in words]
+    return Call(Composer(loader, loader.load_configuration("config", [], RunMode.RUN)), slashed, {})
+
+
+def planned(*words: str) -> Plan:
+    """The plan of a call."""
+    return called(*words).plan()
 
 
 def table(folder: Path) -> pd.DataFrame:

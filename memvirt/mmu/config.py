@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memvirt.config import Plain, Section, Size
+from memvirt.config import Section, Size
 
 
 class PwcArray(Section):
@@ -45,7 +45,7 @@ class Pwc(Section):
     host: PwcSizes = PwcSizes()
 
 
-class Mmu(Plain):
+class Mmu(BaseModel):
     """The translation mode, by the name of its file, its page-walk caches, and options of its own."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)

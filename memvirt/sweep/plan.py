@@ -181,25 +181,6 @@ def parse(
     return fixed, axes
 
 
-def make_plan(compose: Composer, arguments: list[str], params: Tree, groups: dict[str, list[str]]) -> Plan:
-    """Plan the sweep that the overrides span; nothing is run, and no point is looked at yet.
-
-    Parameters
-    ----------
-    compose : Composer
-    arguments, params, groups
-        As for `parse`.
-
-    Raises
-    ------
-    ConfigError, TraceError
-        For what can't be.
-    """
-    fixed, axes = parse(arguments, params, groups, compose.loader)
-    settings = own_settings(compose, fixed, axes)
-    return plan_design(compose, fixed, make_design(axes, settings["plan"]), settings)
-
-
 def own_settings(compose: Composer, fixed: list[str], axes: list[Axis]) -> Tree:
     """The config's keys that are not part of a point."""
     config = plain(compose([*fixed, *(axis.override(0) for axis in axes if axis.values)]))

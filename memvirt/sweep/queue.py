@@ -16,7 +16,7 @@ from memvirt.compute import ROOMS
 from memvirt.sweep.executor import Outcome, Remote
 
 if TYPE_CHECKING:
-    from memvirt.sweep.engine import Node
+    from memvirt.sweep.node import Node
 
 BATCH_SECONDS = 0.1  #: stages that take less are sent together
 LARGEST_BATCH = 256

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from memvirt.sweep.engine import Engine, Tally
+    from memvirt.sweep.engine import Engine
+    from memvirt.sweep.node import Tally
 
 EVERY = 10.0  #: seconds between lines where there is no terminal
 LOOK = 0.2  #: seconds between looks at what is running

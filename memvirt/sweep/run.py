@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from memvirt.digest import text_digest
 from memvirt.errors import MemvirtError
 from memvirt.policy import load, plugin_packages
-from memvirt.result import write_table
+from memvirt.result import write_table, write_whole
 from memvirt.sweep.choices import Design
 from memvirt.sweep.estimate import describe, remember_rates
 from memvirt.sweep.groups import find_groups
@@ -167,8 +167,7 @@ def run_sweep(loader: Any, master: DictConfig, arguments: list[str], params: dic
 
 
 def _dry_run(call: Call, plan: Plan) -> int:
-    store = Store.nowhere()
-    todo = Todo(plan, store)
+    todo = Todo(plan)
     for line in describe(plan, todo, call.settings):
         print(line)
     print(f"nothing was run; it would be written to {Path(call.settings.output) / call.name(_ids(call, todo))}")
@@ -183,9 +182,8 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> int:
     settings, begin = call.settings, now()
     store: Store | None = None
     try:
-        todo = Todo(kind.plan, Store.nowhere()) if settings.name is None and not (call.experiment and call.plain) else None
-        name = call.name(_ids(call, todo) if todo is not None else None)
-        folder = Path(settings.output) / name
+        todo = Todo(kind.plan)
+        folder = Path(settings.output) / call.name(_ids(call, todo))
         store = Store(folder, all_code())
         store.open(settings.resume)
         if settings.executor.address is not None:
@@ -193,7 +191,7 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> int:
         for damage in store.damaged:
             say(f"damaged, and computed again: {folder}/{damage}")
         try:
-            return _go(call, kind, Study(call, work, store, kind.plan, todo), begin, started)
+            return _go(call, kind, Study(call, work, store, todo), begin, started)
         except KeyboardInterrupt:
             return _stopped(call, work, store, "stopped", 130)
         except (StoreError, TooManyFailures) as wrong:
@@ -219,7 +217,7 @@ def _go(call: Call, kind: Any, study: Study, begin: str, started: float) -> int:
     command = call.command(folder.name, [])
     told = json.dumps(provenance(call, work, command, begin), indent=1)
     statuses = write_tables(work.wanted, store)
-    store.write_text("provenance.json", told + "\n")
+    write_whole(folder / "provenance.json", lambda part: part.write_text(told + "\n"))
     written = ["results.parquet", "results.csv", "epochs.parquet", "provenance.json"]
     for number, (wanted, ids) in enumerate(zip(work.wanted, study.ids, strict=True)):
         file = "plan.parquet" if len(work.wanted) == 1 else f"plan-{number + 1}.parquet"

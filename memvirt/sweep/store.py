@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -20,8 +19,8 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from memvirt.digest import hash_file
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.result import write_whole
 from memvirt.sweep.block import EPOCHS, RESULTS, Block, from_bytes
 from memvirt.sweep.journal import Journal, frames
 
@@ -35,14 +34,6 @@ FINAL = ("ok", "error")
 
 class StoreError(MemvirtError):
     """The sweep's folder can't be written any more: what is in it stays, and the sweep can be resumed."""
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 class Store:
@@ -82,13 +73,6 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise MemvirtError(f"name={folder.name}: another sweep is writing to {folder}; choose another name") from None
-
-    @classmethod
-    def nowhere(cls) -> Store:
-        """Make a store without a folder and with nothing in it, for plans that aren't run."""
-        store = cls.__new__(cls)
-        store.points, store.known = {}, set()
-        return store
 
     def open(self, resume: bool) -> None:
         """Read what there is if the sweep is resumed, else begin another; the old one's is kept beside it.
@@ -131,7 +115,7 @@ class Store:
         def check(part: Path) -> Path:
             if not part.exists():
                 raise ValueError(f"{part.name} is not there")
-            if part.stem.rpartition("-")[2] != _file_digest(part):
+            if part.stem.rpartition("-")[2] != hash_file(part, 8):
                 raise ValueError(f"{part.name} is not what was written")
             return part
 
@@ -229,7 +213,7 @@ class Store:
         pq.write_table(table, part, compression="zstd")
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        whole = folder / f"{stem}-{_file_digest(part)}.parquet"
+        whole = folder / f"{stem}-{hash_file(part, 8)}.parquet"
         os.replace(part, whole)
         return whole
 
@@ -244,10 +228,6 @@ class Store:
         for _, path in self._shards:
             yield pq.read_table(path, schema=EPOCHS)
         yield self._tables()[1]
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write a small file whole."""
-        write_whole(self.folder / name, lambda part: part.write_text(text))
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -6,7 +6,7 @@ import gc
 import importlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -18,10 +18,11 @@ from memvirt.errors import ConfigError, MemvirtError
 from memvirt.point import Point
 from memvirt.stages import Layout
 from memvirt.sweep.block import Block, failure
-from memvirt.sweep.engine import Carried, Engine, Failure, Tally
+from memvirt.sweep.engine import Engine
 from memvirt.sweep.estimate import accesses
 from memvirt.sweep.executor import Executor, make_executor
 from memvirt.sweep.kept import Kept
+from memvirt.sweep.node import Carried, Failure, Tally
 from memvirt.sweep.plan import Plan
 from memvirt.sweep.report import Watch
 from memvirt.sweep.settings import Settings
@@ -36,7 +37,7 @@ class TooManyFailures(MemvirtError):
 
 
 class Todo:
-    """The points of a plan, and those of them that are still to be computed.
+    """The points of a plan, all of them still to be computed unless some are known to be done.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class Todo:
         Numbers of those to be computed.
     """
 
-    def __init__(self, plan: Plan, store: Store) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.ids = [plan.point(number)[1] for number in range(len(plan))]
         first: dict[str, int] = {}
@@ -58,8 +59,12 @@ class Todo:
             elif not plan.repeats:
                 pair = f"{plan.varied(first[point_id])} and {plan.varied(number)}"
                 raise ConfigError("sweep", pair, "are the same point, written in two ways")
-        self.missing = [number for point_id, number in first.items() if point_id not in store.points]
+        self.missing = list(first.values())
         self.wanted = Wanted(plan, np.array(list(first.values()), np.int64), list(first))
+
+    def skip(self, done: Container[str]) -> None:
+        """Leave points out that are done, by their ids."""
+        self.missing = [number for number in self.missing if self.ids[number] not in done]
 
     def windows(self) -> Iterator[Window]:
         """Lay the missing points out, so many at a time that their stages don't take too much memory."""
@@ -68,9 +73,11 @@ class Todo:
             point, point_id = self.plan.point(number)
             window.add(point, point_id)
             if len(window.layout.stages) >= WINDOW:
+                window.layout.finish()
                 yield window
                 window = Window()
         if window.points:
+            window.layout.finish()
             yield window
 
 
@@ -206,7 +213,6 @@ class Work:
             try:
                 executor = self.executor()
                 for window in todo.windows():
-                    window.layout.finish()
                     self._compute(store, window, executor, watch, interrupt)
                     gc.collect()  # stages and nodes know each other
             finally:

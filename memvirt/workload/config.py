@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memvirt.config import Plain, Size
+from memvirt.config import Size
 
 
-class Workload(Plain):
+class Workload(BaseModel):
     """What each VM runs: a synthetic generator, a recorded program, or a trace file, by name.
 
     Parameters

@@ -7,7 +7,6 @@ groups of `CHUNK`; its schema metadata holds the page table and what is known of
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import zlib
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from memvirt.digest import hash_file
 from memvirt.errors import ConfigError, TraceError
 from memvirt.policy import load, names
 from memvirt.types import CHUNK, Accesses
@@ -116,11 +116,7 @@ def read_cached(path: Path, name: str | None = None) -> Recording:
 
 @lru_cache(maxsize=64)
 def _digest(path: Path, stamp: tuple[int, int]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+    return hash_file(path)
 
 
 def file_digest(path: Path) -> str:

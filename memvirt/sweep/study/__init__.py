@@ -40,9 +40,9 @@ class Study:
         Whether the sweep's own figures are left out.
     """
 
-    def __init__(self, call: Call, work: Work, store: Store, plan: Plan, todo: Todo | None) -> None:
-        self.call, self.work, self.store, self.plan = call, work, store, plan
-        self._todo = todo
+    def __init__(self, call: Call, work: Work, store: Store, todo: Todo) -> None:
+        self.call, self.work, self.store, self.plan = call, work, store, todo.plan
+        self._first = todo
         self.ids: list[list[str]] = []
         self.said: list[str] = []
         self.written: list[str] = []
@@ -52,9 +52,8 @@ class Study:
         """Compute what is missing of a plan; returns the id of each of its points, in order."""
         from memvirt.sweep.run import say
 
-        fresh = self._todo is not None and plan is self.plan and not self.store.points
-        todo = self._todo if fresh and self._todo is not None else Todo(plan, self.store)
-        self._todo = None
+        todo = self._first if plan is self.plan else Todo(plan)
+        todo.skip(self.store.points)
         kept = len(todo.wanted.ids) - len(todo.missing)
         said = f"{kept} of them from an earlier run, " if kept else ""
         if len(todo.wanted.ids) != len(plan):
@@ -118,6 +117,17 @@ def check_columns(options: Mapping[str, Any], key: str, columns: Sequence[str]) 
             raise ConfigError(key, column, "is not a column of numbers", numbers)
     if options["over_vms"] not in OVER_VMS:
         raise ConfigError("study.over_vms", options["over_vms"], "is none of its values", OVER_VMS)
+
+
+def check_plan(plan: Mapping[str, Any], why: str) -> None:
+    """Refuse a plan or constraints beside a study that makes its own designs.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if plan["name"] != "grid" or plan.get("constraints"):
+        raise ConfigError("plan", plan["name"], why)
 
 
 class Incomplete(MemvirtError):

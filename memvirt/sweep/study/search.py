@@ -14,7 +14,7 @@ from memvirt.errors import ConfigError
 from memvirt.sweep.choices import Design, Rows, number
 from memvirt.sweep.constraint import Constraint, read_constraints
 from memvirt.sweep.plan import Plan
-from memvirt.sweep.study import Incomplete, Study, check_columns
+from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
 
 if TYPE_CHECKING:
     from memvirt.sweep.run import Call
@@ -34,10 +34,7 @@ class Search:
         self.axes = call.axes
         if not self.axes:
             raise ConfigError("study", "search", "nothing is swept: give keys several values or an interval(FROM,TO)")
-        if call.config["plan"]["name"] != "grid" or call.config["plan"].get("constraints"):
-            raise ConfigError(
-                "plan", call.config["plan"]["name"], "study=search chooses its own points; say study.subject_to instead"
-            )
+        check_plan(call.config["plan"], "study=search chooses its own points; say study.subject_to instead")
         self.trials, self.batch = number(self.options, "trials", 1, "study"), number(self.options, "batch", 1, "study")
         self.conditions = read_constraints(self.options["subject_to"], "study.subject_to")
         known = {axis.key for axis in self.axes}

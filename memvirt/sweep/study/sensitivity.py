@@ -18,7 +18,7 @@ from memvirt.errors import ConfigError
 from memvirt.sweep.axes import Axis
 from memvirt.sweep.design import morris, saltelli
 from memvirt.sweep.plan import Plan
-from memvirt.sweep.study import Incomplete, Study, check_columns
+from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
 
 if TYPE_CHECKING:
     from memvirt.sweep.run import Call
@@ -49,8 +49,7 @@ class Sensitivity:
         if not isinstance(share, (int, float)) or not 0 <= share <= 1:
             raise ConfigError("study.screen", share, "must be a share from 0 to 1")
         check_columns(self.options, "study.column", [self.options["column"]])
-        if call.config["plan"]["name"] != "grid" or call.config["plan"].get("constraints"):
-            raise ConfigError("plan", call.config["plan"]["name"], "study=sensitivity makes its own designs, without constraints")
+        check_plan(call.config["plan"], "study=sensitivity makes its own designs, without constraints")
         if not isinstance(self.options["log"], bool):
             raise ConfigError("study.log", self.options["log"], "must be true or false")
         saltelli.design(self.axes, self.options)  # so that a mistake in the second part is known before the first
