@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from memvirt import memory, mmu, tlb, workload
-from memvirt.cost import CYCLES, price
+from memvirt.cost import CYCLES, latencies, price, price_levels
 from memvirt.cost.config import Cpu
 from memvirt.digest import content_digest, freeze
+from memvirt.mmu import fused
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.point import Point
-from memvirt.rows import as_rows, rows
+from memvirt.rows import add_walks, as_rows, rows
 from memvirt.stages import EMPTY, Fields, graph
 from memvirt.tlb.config import Tlb
-from memvirt.types import Counters, Event, Machine, Traits, Walks
+from memvirt.types import Counters, Event, Machine, Segment, Traits, Walks
 from memvirt.workload.config import Workload
 
 
@@ -38,6 +39,8 @@ def _memory_stage(config: Any, inputs: list[Fields]) -> Fields:
 def _tlb_stage(config: Any, inputs: list[Fields]) -> Fields:
     *traces, machine = inputs
     values = {name: config[name] for name in Traits._fields if config.get(name) is not None}
+    if "bypass" in values:
+        values["bypass"] = Segment(**values["bypass"])
     walks = tlb.run(
         Tlb.model_validate(config["tlb"]),
         Traits(**values),
@@ -66,6 +69,21 @@ def _mmu_stage(config: Any, inputs: list[Fields]) -> Fields:
     return out._asdict()  # type: ignore[no-any-return]
 
 
+def _fused_stage(config: Any, inputs: list[Fields]) -> Fields:
+    *traces, machine = inputs
+    out = fused.run(
+        Tlb.model_validate(config["tlb"]),
+        Mmu.model_validate(config["mmu"]),
+        Cache.model_validate(config["cache"]),
+        [each["trace"] for each in traces],
+        machine["space"],
+        machine["schedule"],
+        machine["frames"],
+        machine["nodes"],
+    )
+    return out._asdict()  # type: ignore[no-any-return]
+
+
 def counts_by_name(inputs: list[Fields]) -> dict[str, np.ndarray]:
     """Gather the counters of several rooms, each (vms, epochs)."""
     counts: dict[str, np.ndarray] = {}
@@ -79,13 +97,21 @@ def _by_name(counters: Counters) -> dict[str, np.ndarray]:
 
 
 def _cost_stage(config: Any, inputs: list[Fields]) -> Fields:
-    cycles = price(Cpu.model_validate(config["cpu"]), counts_by_name(inputs))
-    return {"cycles": Counters(CYCLES, np.stack([cycles[name] for name in CYCLES], axis=2))}
+    cpu, walks = Cpu.model_validate(config["cpu"]), inputs[-1]
+    cycles = price(cpu, counts_by_name(inputs))
+    return {
+        "cycles": Counters(CYCLES, np.stack([cycles[name] for name in CYCLES], axis=2)),
+        "level_cycles": price_levels(cpu, walks["levels"]),
+        "latency": np.stack([latencies(cpu, paths) for paths in walks["paths"]]),
+    }
 
 
 def _result_stage(config: Any, inputs: list[Fields]) -> Fields:
-    cycles = [_by_name(each["cycles"]) for each in inputs[3:]]
-    results, epochs = rows(counts_by_name(inputs[:3]), inputs[2]["histogram"], cycles[0], cycles[1:])
+    counted = [each for each in inputs if "counters" in each]
+    own, *baselines = inputs[len(counted) :]
+    walks = counted[-1]
+    results, epochs = rows(counts_by_name(counted), _by_name(own["cycles"]), [_by_name(each["cycles"]) for each in baselines])
+    add_walks(results, walks["histogram"], walks["levels"], own["level_cycles"], own["latency"])
     return {"results": results, "epochs": epochs}
 
 
@@ -94,6 +120,7 @@ ROOMS: dict[str, Callable[[Any, list[Fields]], Fields]] = {
     "memory": _memory_stage,
     "tlb": _tlb_stage,
     "mmu": _mmu_stage,
+    "fused": _fused_stage,
     "cost": _cost_stage,
     "result": _result_stage,
 }
@@ -106,7 +133,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "memory": (*Machine._fields, "evictions", "switches"),
     "tlb": Walks._fields,
     "mmu": mmu.MmuOut._fields,
-    "cost": ("cycles",),
+    "fused": mmu.MmuOut._fields,
+    "cost": ("cycles", "level_cycles", "latency"),
     "result": ("results", "epochs"),
 }
 

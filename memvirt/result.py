@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from memvirt.errors import MemvirtError
-from memvirt.rows import COLUMNS
+from memvirt.rows import COLUMNS, WALK_COLUMNS
 
 KINDS = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
 #: What is known of a point besides its varied keys.
@@ -24,7 +24,7 @@ RESULT_COLUMNS = [
     pa.field("vm", pa.int64()),
     pa.field("status", pa.string()),
     pa.field("error", pa.string()),
-    *(pa.field(name, KINDS[kind]) for name, kind in COLUMNS.items()),
+    *(pa.field(name, KINDS[kind]) for name, kind in {**COLUMNS, **WALK_COLUMNS}.items()),
 ]
 EPOCH_COLUMNS = [
     pa.field("vm", pa.int64()),

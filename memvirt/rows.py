@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.types import EXITS
+
 Counts = dict[str, NDArray[Any]]
 
 #: Every measured column of the result table with its kind, in the table's order (DESIGN: the result contract).
@@ -15,6 +17,7 @@ COLUMNS: dict[str, str] = {
     "instructions": "int",
     "l1_tlb_misses": "int",
     "l2_tlb_misses": "int",
+    "dirty_walks": "int",
     "tlb_flushes": "int",
     "tlb_shootdowns": "int",
     "walks": "int",
@@ -26,9 +29,15 @@ COLUMNS: dict[str, str] = {
     "walk_refs_in_llc": "int",
     "walk_refs_in_memory": "int",
     "walk_refs_in_memory_remote": "int",
+    "walk_steps": "int",
     "refs_per_walk": "str",
     "pwc_hits_guest": "int",
     "pwc_hits_host": "int",
+    "nested_tlb_hits": "int",
+    "pom_tlb_hits": "int",
+    "ad_updates_guest": "int",
+    "ad_updates_host": "int",
+    "resyncs": "int",
     "l1d_cache_hits": "int",
     "l1d_cache_misses": "int",
     "l2_cache_hits": "int",
@@ -40,14 +49,10 @@ COLUMNS: dict[str, str] = {
     "data_refs_in_memory": "int",
     "data_refs_in_memory_remote": "int",
     "vm_exits": "int",
-    "vm_exits_ept_violation": "int",
-    "vm_exits_shadow_fault_true": "int",
-    "vm_exits_shadow_fault_hidden": "int",
-    "vm_exits_page_table_write": "int",
-    "vm_exits_cr3_write": "int",
-    "vm_exits_invlpg": "int",
+    **{f"vm_exits_{reason}": "int" for reason in EXITS},
     "minor_faults": "int",
     "host_minor_faults": "int",
+    "guest_cow_faults": "int",
     "major_faults": "int",
     "swap_in_pages": "int",
     "swap_out_pages": "int",
@@ -62,7 +67,17 @@ COLUMNS: dict[str, str] = {
     "fault_cycles": "float",
     "stall_cycles": "float",
     "cycles": "float",
+    "translation_share": "float",
     "slowdown": "float",
+}
+#: What walks are told apart by, of a whole run alone: what an entry was read for, and its level, root highest.
+WALK_PARTS = [f"{row}_l{level}" for row in ("guest", "host", "data", "outer") for level in range(5, 0, -1)]
+QUANTILES = (0.5, 0.9, 0.99)
+#: Columns that only whole runs have.
+WALK_COLUMNS: dict[str, str] = {
+    **{f"cycles_per_walk_p{round(100 * quantile)}": "float" for quantile in QUANTILES},
+    **{f"walk_refs_{part}": "int" for part in WALK_PARTS},
+    **{f"walk_cycles_{part}": "float" for part in WALK_PARTS},
 }
 
 
@@ -76,15 +91,13 @@ def refs_per_walk(histogram: NDArray[np.int64]) -> str:
 Columns = dict[str, Any]  #: arrays, or lists of texts, of one length
 
 
-def rows(counts: Counts, histogram: NDArray[np.int64], cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
+def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
     """Make the rows of one point, column by column.
 
     Parameters
     ----------
     counts : dict of (vms, epochs) int64
         Of all rooms; epoch 0 is the warm-up and is left out.
-    histogram : (vms, refs) int64
-        Walks by their number of references.
     cycles : dict of (vms, epochs) float64
     baselines : list of dict of (1, epochs) float64
         Of each VM, its cycles in the set-up that `slowdown` divides by.
@@ -98,7 +111,7 @@ def rows(counts: Counts, histogram: NDArray[np.int64], cycles: Counts, baselines
     """
     values = {**counts, **cycles}
     known = [name for name in COLUMNS if name in values]
-    results: Columns = {"vm": np.arange(histogram.shape[0])}
+    results: Columns = {"vm": np.arange(values["accesses"].shape[0])}
     vm, epoch = np.nonzero(values["accesses"][:, 1:])
     epochs: Columns = {"vm": vm, "epoch": epoch}
     for name in known:
@@ -109,11 +122,45 @@ def rows(counts: Counts, histogram: NDArray[np.int64], cycles: Counts, baselines
         else:
             results[name] = np.array([each.sum() for each in part])
         epochs[name] = part[vm, epoch]
-    results["refs_per_walk"] = [refs_per_walk(each) for each in histogram]
     alone = np.array([each["cycles"][0, 1:].sum() for each in baselines])
     with np.errstate(divide="ignore", invalid="ignore"):
+        for columns in (results, epochs):
+            spent = columns["tlb_cycles"] + columns["walk_cycles"] + columns["exit_cycles"]
+            columns["translation_share"] = np.where(columns["cycles"] > 0, spent / columns["cycles"], np.nan)
         results["slowdown"] = np.where(alone > 0, results["cycles"] / alone, np.nan)
     return results, epochs
+
+
+def add_walks(
+    results: Columns,
+    histogram: NDArray[np.int64],
+    levels: NDArray[np.int64],
+    level_cycles: NDArray[np.float64],
+    latency: NDArray[np.float64],
+) -> None:
+    """Add what is known of the walks of whole runs.
+
+    Parameters
+    ----------
+    results : dict
+        As `rows` makes it.
+    histogram : (vms, refs) int64
+        Walks by their number of references.
+    levels : (vms, rows, levels, places) int64
+        References by what they were read for, level (lowest first) and place.
+    level_cycles : (vms, rows, levels) float64
+    latency : (vms, quantiles) float64
+    """
+    results["refs_per_walk"] = [refs_per_walk(each) for each in histogram]
+    vms = histogram.shape[0]
+    for place, quantile in enumerate(QUANTILES):
+        results[f"cycles_per_walk_p{round(100 * quantile)}"] = latency[:, place]
+    refs = levels[:, :, ::-1, :4].sum(axis=3).reshape(vms, -1)
+    cycles = level_cycles[:, :, ::-1].reshape(vms, -1)
+    for place, part in enumerate(WALK_PARTS):
+        results[f"walk_refs_{part}"] = refs[:, place]
+    for place, part in enumerate(WALK_PARTS):
+        results[f"walk_cycles_{part}"] = cycles[:, place]
 
 
 def as_rows(columns: Columns) -> list[dict[str, Any]]:

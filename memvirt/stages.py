@@ -25,11 +25,13 @@ READS: dict[str, tuple[str, ...]] = {
     "memory": ("workload", "vms", "guest", "host", "clock", "epoch", "numa", "overcommit", "reclaim", "mmu"),
     "tlb": ("tlb", "mmu"),
     "mmu": ("mmu", "cache", "tlb"),
+    "fused": ("tlb", "mmu", "cache"),
     "cost": ("cpu",),
     "result": (),
     "baseline memory": ("workload", "vms", "guest", "clock", "numa"),
-    "baseline tlb": ("tlb",),
+    "baseline tlb": ("tlb", "mmu"),
     "baseline mmu": ("mmu", "cache", "tlb"),
+    "baseline fused": ("tlb", "mmu", "cache"),
 }
 
 #: Which rooms' code a stage's outcome depends on.
@@ -38,6 +40,7 @@ CODE = {
     "memory": ("workload", "memory"),
     "tlb": ("workload", "memory", "tlb"),
     "mmu": ("workload", "memory", "tlb", "mmu"),
+    "fused": ("workload", "memory", "tlb", "mmu"),
     "cost": ("cost",),
     "result": ("cost", "rows.py"),
 }
@@ -103,29 +106,37 @@ class Stage:
     @property
     def reads(self) -> tuple[tuple[str, ...], ...]:
         """Fields that it reads of each of its inputs."""
-        return reads(self.room, len(self.inputs))
+        return reads(self.room, tuple([each.room for each in self.inputs]))
 
 
-#: Fields that a room's stages read of their inputs; those before are traces, those after (of a result) are prices.
-_OF_OTHERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "workload": (),
-    "memory": (),
-    "tlb": (("space", "schedule", "shootdowns", "evictions", "switches"),),
-    "mmu": (("space", "schedule", "frames", "nodes"), ("offsets",)),
-    "cost": (("counters",), ("counters",), ("counters",)),
-    "result": (("counters",), ("counters",), ("counters", "histogram")),
+#: Fields that a room's stages read of each of the rooms that they need.
+FIELDS_READ: dict[str, dict[str, tuple[str, ...]]] = {
+    "memory": {"workload": ("trace",)},
+    "tlb": {"workload": ("trace",), "memory": ("space", "schedule", "shootdowns", "evictions", "switches")},
+    "mmu": {"workload": ("trace",), "memory": ("space", "schedule", "frames", "nodes"), "tlb": ("offsets",)},
+    "fused": {"workload": ("trace",), "memory": ("space", "schedule", "frames", "nodes")},
+    "cost": {
+        "memory": ("counters",),
+        "tlb": ("counters",),
+        "mmu": ("counters", "levels", "paths"),
+        "fused": ("counters", "levels", "paths"),
+    },
+    "result": {
+        "memory": ("counters",),
+        "tlb": ("counters",),
+        "mmu": ("counters", "histogram", "levels"),
+        "fused": ("counters", "histogram", "levels"),
+        "cost": ("cycles", "level_cycles", "latency"),
+    },
 }
 #: Pairs of a config key and a field that is read: while the field is empty, the key can't matter.
 MOOT: dict[str, tuple[tuple[str, str], ...]] = {"tlb": (("host_unmap", "evictions"), ("flush_on_switch", "switches"))}
 
 
 @cache
-def reads(room: str, count: int) -> tuple[tuple[str, ...], ...]:
-    """Fields that a stage of a room with so many inputs reads of each."""
-    others = _OF_OTHERS[room]
-    if room == "result":
-        return others + (("cycles",),) * (count - len(others))
-    return (("trace",),) * (count - len(others)) + others
+def reads(room: str, needs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Fields that a stage of a room reads of each of the stages that it needs, given their rooms."""
+    return tuple([FIELDS_READ[room][each] for each in needs])
 
 
 def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
@@ -148,7 +159,7 @@ def _workload_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
-    traits = mmu.traits(point.mmu.name)
+    traits = mmu.traits(point.mmu)
     alone = traits.dimensions == 1 or point.host.levels == 0
     overcommit = point.overcommit.model_dump()
     reclaim = point.reclaim.model_dump()
@@ -185,7 +196,7 @@ def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any
         "memory": [None for _ in members],
         "vcpus": [vm.vcpus for _, vm in members],
         "warmup": [float(work.warmup) for work, _ in members],
-        "guest": {**point.guest.model_dump(), "prefault": True},
+        "guest": {**point.guest.model_dump(), "prefault": point.guest.prefault or True},
         "host": {},
         "clock": point.clock.model_dump(),
         "epoch": {},
@@ -197,33 +208,49 @@ def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any
     }
 
 
-def _tlb_of(point: Point, mode: str) -> dict[str, Any]:
+def _native(point: Point) -> mmu.Mmu:
+    """The translation that `slowdown` compares with: native, with the same walk caches and bits."""
+    return mmu.Mmu(name="native", **{name: getattr(point.mmu, name) for name in ("pwc", "nested_tlb", "ad_bits")})
+
+
+def _tlb_of(point: Point, mode: mmu.Mmu) -> dict[str, Any]:
     traits = mmu.traits(mode)._asdict()
-    traits.pop("dimensions")
+    for name in ("dimensions", "fused"):
+        traits.pop(name)
+    if traits["bypass"] is not None:
+        traits["bypass"] = traits["bypass"]._asdict()
     return {"tlb": point.tlb.model_dump(), **traits}
 
 
-def _mmu_of(point: Point, mode: str) -> dict[str, Any]:
-    walker = point.mmu.model_dump()
-    if mode != point.mmu.name:
-        walker = {"name": mode, "pwc": walker["pwc"]}
-    return {"mmu": walker, "cache": point.cache.model_dump(), "pcid": point.tlb.pcid, "vpid": point.tlb.vpid}
+def _mmu_of(point: Point, mode: mmu.Mmu) -> dict[str, Any]:
+    return {"mmu": mode.model_dump(), "cache": point.cache.model_dump(), "pcid": point.tlb.pcid, "vpid": point.tlb.vpid}
+
+
+def _fused_of(point: Point, mode: mmu.Mmu) -> dict[str, Any]:
+    return {"tlb": point.tlb.model_dump(), "mmu": mode.model_dump(), "cache": point.cache.model_dump()}
+
+
+def is_fused(point: Point, mode: mmu.Mmu) -> bool:
+    """Whether the TLBs can't be simulated before the walks: flushes hang on walks, or entries on where frames are."""
+    return mmu.traits(mode).fused or point.tlb.coalesce > 1
 
 
 #: What a room reads of a point, over some VMs.
 CONFIGS: dict[str, Callable[[Point, tuple[int, ...]], Any]] = {
     "workload": _workload_config,
     "memory": _memory_config,
-    "tlb": lambda point, vms: _tlb_of(point, point.mmu.name),
-    "mmu": lambda point, vms: _mmu_of(point, point.mmu.name),
+    "tlb": lambda point, vms: _tlb_of(point, point.mmu),
+    "mmu": lambda point, vms: _mmu_of(point, point.mmu),
+    "fused": lambda point, vms: _fused_of(point, point.mmu),
     "cost": lambda point, vms: {"cpu": point.cpu.model_dump()},
     "result": lambda point, vms: {},
     "baseline memory": _baseline_memory_config,
-    "baseline tlb": lambda point, vms: _tlb_of(point, "native"),
-    "baseline mmu": lambda point, vms: _mmu_of(point, "native"),
+    "baseline tlb": lambda point, vms: _tlb_of(point, _native(point)),
+    "baseline mmu": lambda point, vms: _mmu_of(point, _native(point)),
+    "baseline fused": lambda point, vms: _fused_of(point, _native(point)),
 }
 #: Rooms whose config is the same for any VMs.
-_OF_THE_MACHINE = ("tlb", "mmu", "cost", "baseline tlb", "baseline mmu")
+_OF_THE_MACHINE = ("tlb", "mmu", "fused", "cost", "baseline tlb", "baseline mmu", "baseline fused")
 
 
 class Layout:
@@ -247,6 +274,7 @@ class Layout:
         self._known: dict[tuple[Any, ...], Config] = {}
         self._places: dict[tuple[Any, ...], Stage] = {}
         self._keep: dict[int, Any] = {}  # sections are known by identity, so they must not go away
+        self._fused: dict[tuple[str, int, int], bool] = {}
         self._nothing = Config("result", (), ())
 
     def _config(self, kind: str, point: Point, vms: tuple[int, ...]) -> Config:
@@ -271,12 +299,25 @@ class Layout:
         self.asked[stage.number] += 1
         return stage
 
+    def _is_fused(self, point: Point, baseline: str) -> bool:
+        known = (baseline, id(point.mmu), id(point.tlb))
+        if known not in self._fused:
+            self._keep[id(point.mmu)], self._keep[id(point.tlb)] = point.mmu, point.tlb
+            self._fused[known] = is_fused(point, _native(point) if baseline else point.mmu)
+        return self._fused[known]
+
     def _chain(self, point: Point, vms: tuple[int, ...], traces: tuple[Stage, ...], baseline: str) -> tuple[Stage, ...]:
-        """Memory, TLB, MMU and cost over some VMs."""
+        """Memory, TLB and MMU (or both in one), and cost over some VMs."""
         memory = self._stage("memory", self._config(f"{baseline}memory", point, vms), traces)
-        tlb = self._stage("tlb", self._config(f"{baseline}tlb", point, vms), (*traces, memory))
-        walks = self._stage("mmu", self._config(f"{baseline}mmu", point, vms), (*traces, memory, tlb))
-        return memory, tlb, walks, self._stage("cost", self._config("cost", point, vms), (memory, tlb, walks))
+        if self._is_fused(point, baseline):
+            counted: tuple[Stage, ...] = (
+                memory,
+                self._stage("fused", self._config(f"{baseline}fused", point, vms), (*traces, memory)),
+            )
+        else:
+            tlb = self._stage("tlb", self._config(f"{baseline}tlb", point, vms), (*traces, memory))
+            counted = (memory, tlb, self._stage("mmu", self._config(f"{baseline}mmu", point, vms), (*traces, memory, tlb)))
+        return (*counted, self._stage("cost", self._config("cost", point, vms), counted))
 
     def add(self, point: Point) -> Stage:
         """Lay a point out; returns the stage of its result.

@@ -66,8 +66,12 @@ class GuestEvent(IntEnum):
 
     SWITCH = 1  #: load the address space `asid`
     UNMAP = 2  #: unmap the page (`page` is a row of `Pages`)
-    TABLE_WRITE = 3  #: rewrite the page-table entry of `page` without changing what it maps
+    TABLE_WRITE = 3  #: rewrite the page-table entry of `page` without changing what it maps, and INVLPG it
+    PROTECT = 4  #: make `page` read-only for copy-on-write, as a fork does; a FLUSH follows the last
+    FLUSH = 5  #: flush the translations of `asid` from this CPU; of every address space if it is `EVERY_SPACE`
 
+
+EVERY_SPACE = 0xFFFF  #: the ``asid`` of a FLUSH that spares none
 
 GUEST_EVENT = np.dtype([("at", "<u8"), ("kind", "u1"), ("asid", "<u2"), ("page", "<u4")])
 
@@ -122,8 +126,10 @@ class Event(IntEnum):
     DROP = 5  #: the translation of `page` is no more; `order` is what its host page has from now on
     SWITCH = 6  #: `vm` loads address space `asid` on `cpu`
     PREEMPT = 7  #: physical CPU `cpu` goes over to `vm`
-    TABLE_WRITE = 8  #: the guest rewrites the table entry of `page`
+    TABLE_WRITE = 8  #: the guest rewrites the table entry of `page`; `count` DROPs follow (none: a FLUSH will)
     GUEST_UNMAP = 9  #: the guest unmaps `page` (all of its larger page); `count` DROPs follow
+    FLUSH = 10  #: the guest flushes `asid` on `cpu`, or all of its address spaces (`EVERY_SPACE`)
+    COW_FAULT = 11  #: a write finds `page` read-only after a fork: a fault, then the TABLE_WRITE that follows
 
 
 #: ``vm``, ``cpu`` and ``epoch`` are those of the access at ``at``; EVICT and its DROPs name the VM that loses.
@@ -160,6 +166,41 @@ RUN = np.dtype(
 )
 
 
+#: Why a guest leaves to its hypervisor.
+EXITS = (
+    "ept_violation",
+    "shadow_fault_true",
+    "shadow_fault_hidden",
+    "write_protect",
+    "page_table_write",
+    "cr3_write",
+    "invlpg",
+    "hypercall",
+    "mode_switch",
+)
+
+
+class Segment(NamedTuple):
+    """A range of each address space that is translated by base and limit, with an escape filter (Gandhi et al., MICRO'14).
+
+    Attributes
+    ----------
+    share : float
+        Of the address space's pages, from its lowest.
+    bad : float
+        Share of those that must escape from the segment.
+    filter_bits, hashes : int
+        The Bloom filter that knows them; what it takes for one of them escapes as well.
+    seed : int
+    """
+
+    share: float
+    bad: float
+    filter_bits: int
+    hashes: int
+    seed: int
+
+
 class Traits(NamedTuple):
     """What a translation mode tells the TLB, as data, so that the TLB knows no mode.
 
@@ -175,6 +216,11 @@ class Traits(NamedTuple):
         1: the VMs are processes of the host, and the guest's tables map straight to host frames.
     fused : bool
         Flushes depend on what walks find, so that TLB and MMU are one kernel.
+    dirty : {'none', 'walk'}
+        What the first write to an entry that was loaded clean takes: nothing, or a walk, which sets the dirty bit or runs
+        into the hypervisor's write protection.
+    bypass : Segment, optional
+        Pages that need no TLB.
     """
 
     entry_size: str = "smaller"
@@ -182,6 +228,8 @@ class Traits(NamedTuple):
     host_unmap: str = "page"
     dimensions: int = 2
     fused: bool = False
+    dirty: str = "none"
+    bypass: Segment | None = None
 
 
 class Counters(NamedTuple):
@@ -315,7 +363,7 @@ class Machine(NamedTuple):
     space : Space
     schedule : Schedule
     shootdowns : (e,) EVENT
-        The EVICT, DROP, SWITCH and PREEMPT events, for the TLBs; no host frame is named in them.
+        The EVICT, DROP, SWITCH, PREEMPT and FLUSH events, for the TLBs; no host frame is named in them.
     frames : Frames
     nodes : Nodes
     counters : Counters

@@ -219,3 +219,56 @@ def host_counts(order: list[tuple[int, int, bool]], frames: int, policy: str) ->
         if write:
             written.add(item)
     return counts
+
+
+class NaiveHierarchy:
+    """Two levels of true LRU, modulo, with inclusion and dirty bits, as dictionaries: page → whether the entry is dirty."""
+
+    def __init__(self, first: tuple[int, int], second: tuple[int, int], inclusion: str = "neither", dirty: bool = False) -> None:
+        self.sizes, self.inclusion, self.keeps_dirty = (first, second), inclusion, dirty
+        self.levels = [[OrderedDict[int, bool]() for _ in range(entries // ways)] for entries, ways in self.sizes]
+        self.written = set[int]()
+        self.l1_misses = self.l2_misses = self.dirty_walks = 0
+
+    def of(self, level: int, page: int) -> OrderedDict[int, bool]:
+        return self.levels[level][page % len(self.levels[level])]
+
+    def put(self, level: int, page: int, dirty: bool) -> None:
+        entries, out = self.of(level, page), None
+        if len(entries) == self.sizes[level][1]:
+            out = entries.popitem(last=False)
+        entries[page] = dirty
+        if out and self.inclusion == "inclusive" and level == 1:
+            self.of(0, out[0]).pop(out[0], None)
+        if out and self.inclusion == "exclusive" and level == 0:
+            self.put(1, *out)
+
+    def access(self, page: int, write: bool) -> bool:
+        """Look a page up; True if it must be walked for."""
+        first, second = self.of(0, page), self.of(1, page)
+        if page in first:
+            first.move_to_end(page)
+        else:
+            self.l1_misses += 1
+            if page not in second:
+                self.l2_misses += 1
+                if write:
+                    self.written.add(page)
+                if self.inclusion != "exclusive":
+                    self.put(1, page, page in self.written)
+                self.put(0, page, page in self.written)
+                return True
+            dirty = second[page]
+            if self.inclusion == "exclusive":
+                del second[page]
+            else:
+                second.move_to_end(page)
+            self.put(0, page, dirty)
+        if not (self.keeps_dirty and write):
+            return False
+        clean = [entries for entries in (first, second) if not entries.get(page, True)]
+        for entries in clean:
+            entries[page] = True
+        self.dirty_walks += bool(clean)
+        self.written.add(page)
+        return bool(clean)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memvirt import tlb
+from memvirt import mmu, tlb
 from memvirt.config import Choice
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert, remove, touch, victim
+from memvirt.mmu import Mmu
 from memvirt.mmu.mode import FAMILY as MODES
 from memvirt.policy import load, names
 from memvirt.sweep.groups import find_groups
@@ -136,13 +137,13 @@ def test_scheduler(name: str) -> None:
 @pytest.mark.parametrize("name", names(MODES))
 def test_mode(name: str) -> None:
     """Traits, a walk for each miss, one retry for each fault; nothing depends on what the mode ignores."""
-    module = load(MODES, name)
-    assert isinstance(module.TRAITS, Traits)
+    traits = mmu.traits(Mmu(name=name))
+    assert isinstance(traits, Traits)
     common = [f"mmu={name}", "workload=zipf", "workload.accesses=8000", "workload.footprint=8MiB", "overcommit.ratio=1.5"]
     got = row(*common)
     assert got["walks"] == got["l2_tlb_misses"] + got["faulting_walks"]
     assert got["major_faults"] > 0
-    if module.TRAITS.dimensions == 1:
+    if traits.dimensions == 1:
         assert got == row(*common, "host.page_size=2M", "host.levels=5")
 
 

@@ -90,7 +90,7 @@ class State(NamedTuple):
     pwc: Pwc
 
 def make(setup):
-    return State(make_pwc(setup.config.pwc, setup.schedule.cpus, False, False))
+    return State(make_pwc(setup))
 
 @walk.register
 def _walk(state: State, port, page):

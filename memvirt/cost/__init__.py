@@ -6,17 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.cost.config import Cpu
+from memvirt.types import EXITS
 
-__all__ = ["CYCLES", "PARTS", "Cpu", "price"]
+__all__ = ["CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels"]
 
-EXIT_REASONS = (
-    "ept_violation",
-    "shadow_fault_true",
-    "shadow_fault_hidden",
-    "page_table_write",
-    "cr3_write",
-    "invlpg",
-)
 #: The parts of a VM's cycles, in the order in which they are summed.
 PARTS = ("base_cycles", "tlb_cycles", "walk_cycles", "data_cycles", "exit_cycles", "fault_cycles", "stall_cycles")
 CYCLES = (*PARTS, "cycles")  #: what a pricing gives
@@ -47,6 +40,7 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
         return amount
 
     remote = cpu.memory_remote - cpu.memory
+    overlapped = {f"walk_refs_overlapped_in_{place}": -each for place, each in zip(PLACES, place_prices(cpu), strict=True)}
     shown = 1.0 - cpu.memory_overlap
     cycles = {
         "base_cycles": total({"instructions": cpu.cycles_per_instruction}),
@@ -55,13 +49,13 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
             {
                 "pwc_hits_guest": cpu.pwc,
                 "pwc_hits_host": cpu.pwc,
-                "walk_refs_in_l1d": cpu.l1d,
-                "walk_refs_in_l2": cpu.l2,
-                "walk_refs_in_llc": cpu.llc,
-                "walk_refs_in_memory": cpu.memory,
-                "walk_refs_in_memory_remote": remote,
+                "nested_tlb_hits": cpu.pwc,
+                **{f"walk_refs_in_{place}": each for place, each in zip(PLACES, place_prices(cpu), strict=True)},
+                **overlapped,
             }
-        ),
+        )
+        * walks_shown(cpu)
+        + total({"ad_updates_guest": cpu.ad_update, "ad_updates_host": cpu.ad_update}),
         "data_cycles": total(
             {
                 "data_refs_in_l2": shown * (cpu.l2 - cpu.l1d),
@@ -70,7 +64,7 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
                 "data_refs_in_memory_remote": shown * remote,
             }
         ),
-        "exit_cycles": total({f"vm_exits_{reason}": getattr(cpu, f"exit_{reason}") for reason in EXIT_REASONS}),
+        "exit_cycles": total({f"vm_exits_{reason}": getattr(cpu, f"exit_{reason}") for reason in EXITS} | {"resyncs": cpu.resync}),
         "fault_cycles": total(
             {"minor_faults": cpu.minor_fault, "host_minor_faults": cpu.minor_fault, "major_faults": cpu.major_fault}
         ),
@@ -81,3 +75,61 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
         whole += cycles[part]
     cycles["cycles"] = whole
     return cycles
+
+
+PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
+
+
+def place_prices(cpu: Cpu) -> tuple[float, ...]:
+    """What a reference costs by where it is found; a remote one stands under memory as well, and costs so much more."""
+    return cpu.l1d, cpu.l2, cpu.llc, cpu.memory, cpu.memory_remote - cpu.memory
+
+
+def walks_shown(cpu: Cpu) -> float:
+    """Share of walks' cycles that the program waits for: what neither other instructions hide nor walks beside them."""
+    return (1.0 - cpu.walk_hidden) * (1.0 - cpu.walk_overlap * (1.0 - 1.0 / cpu.walkers))
+
+
+def price_levels(cpu: Cpu, levels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Price references by what they were read for.
+
+    Parameters
+    ----------
+    cpu : Cpu
+    levels : (vms, rows, levels, places) int64
+
+    Returns
+    -------
+    (vms, rows, levels) float64
+        Cycles, one reference after the other.
+    """
+    return np.asarray(levels @ np.array(place_prices(cpu)), np.float64)
+
+
+PATH_BITS = 9  #: of each number in a path's key (`memvirt.mmu.port.keep_path`)
+
+
+def latencies(cpu: Cpu, paths: NDArray[np.int64], quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)) -> NDArray[np.float64]:
+    """Quantiles of the cycles that a walk takes.
+
+    Parameters
+    ----------
+    cpu : Cpu
+    paths : (n, 2) int64
+        Kinds of walks, and how many there were.
+    quantiles : tuple of float
+
+    Returns
+    -------
+    (quantiles,) float64
+        NaN if there were no walks.
+    """
+    key, times = paths[:, 0], paths[:, 1]
+    if not times.sum():
+        return np.full(len(quantiles), np.nan)
+    cycles = np.zeros(key.size)
+    for place, each in enumerate((*place_prices(cpu), cpu.pwc)):
+        cycles += each * (key >> (PATH_BITS * (5 - place)) & ((1 << PATH_BITS) - 1))
+    order = np.argsort(cycles, kind="stable")
+    reached = np.cumsum(times[order]) / times.sum()
+    return np.asarray(cycles[order][np.searchsorted(reached, np.array(quantiles))], np.float64)

@@ -11,7 +11,9 @@ class Cpu(Section):
     """What each count costs, in cycles unless the name says otherwise; a preset of `conf/cpu` with its source.
 
     ``memory_overlap`` is the share of a data access's latency beyond the L1 that out-of-order execution hides;
-    walks hide nothing.
+    of walks' it hides ``walk_hidden``; ``walk_overlap`` is the share of walks that another could go on beside, where there are
+    ``walkers``.
+    ``resync`` is what synchronizing a shadow table takes, ``ad_update`` a locked write of an accessed or dirty bit.
     """
 
     ghz: float = Field(gt=0)
@@ -26,8 +28,16 @@ class Cpu(Section):
     exit_ept_violation: float = Field(ge=0)
     exit_shadow_fault_true: float = Field(ge=0)
     exit_shadow_fault_hidden: float = Field(ge=0)
+    exit_write_protect: float = Field(ge=0)
     exit_page_table_write: float = Field(ge=0)
     exit_cr3_write: float = Field(ge=0)
     exit_invlpg: float = Field(ge=0)
+    exit_hypercall: float = Field(ge=0)
+    exit_mode_switch: float = Field(ge=0)
+    resync: float = Field(ge=0)
+    ad_update: float = Field(ge=0)
+    walkers: int = Field(1, ge=1, le=64)
+    walk_overlap: float = Field(0.0, ge=0, le=1)
+    walk_hidden: float = Field(0.0, ge=0, le=1)
     minor_fault: float = Field(ge=0)
     major_fault: float = Field(ge=0)

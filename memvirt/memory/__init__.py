@@ -35,7 +35,7 @@ from memvirt.types import (
 
 __all__ = ["COUNTERS", "MemoryConfig", "run"]
 
-SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT)
+SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH)
 MOST_EPOCHS = 1 << 16
 
 
@@ -63,13 +63,18 @@ def _map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
     return OK
 
 
-def _prefault(world: World, traces: list[Trace]) -> None:
-    """Map every page that a trace touches, VM after VM, in the order of first touch; no event, no count, no time."""
+def _prefault(world: World, traces: list[Trace], everything: bool) -> None:
+    """Map every page that a trace touches, VM after VM, in the order of first touch; no event, no count, no time.
+
+    ``everything``: every page that it could touch, in order of address.
+    """
     world.clock[0].quiet = 1
     for vm, trace in enumerate(traces):
         size = trace.pages.vpn.size
         seen, order, count = np.zeros(size, np.uint8), np.empty(size, np.uint32), 0
-        for chunk in trace.chunks:
+        if everything:
+            order, count = np.arange(size, dtype=np.uint32), size
+        for chunk in [] if everything else trace.chunks:
             count = _first_touches(chunk.page, seen, order, count)
             if count == size:
                 break
@@ -183,7 +188,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     frames: FrameLayout = lay_out_frames(config, pages)
     world = build(config, traces, pages, frames)
     if config.guest.prefault:
-        _prefault(world, traces)
+        _prefault(world, traces, config.guest.prefault == "all")
     frame_of_page = world.pages.frame.astype(np.uint32)
     hfn_of_frame = world.frames.hfn.astype(np.uint32)
     order_of_frame = world.frames.order.astype(np.uint8)

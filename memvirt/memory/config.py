@@ -29,6 +29,9 @@ class Vms(Section):
 class Guest(Section):
     """The guest's paging.
 
+    ``prefault``: true maps and backs every page that the trace touches before the first access, in order of first touch;
+    ``all`` every page of the footprint, touched or not, in order of address.
+
     ``thp``: an aligned 2 MiB region is one page if the workload touches at least ``thp_fill`` of it (traces
     carry no VMAs; this stands in for the rule that one must cover it) and the guest's memory isn't
     fragmented there, which a share ``fragmentation`` of regions is.
@@ -36,15 +39,19 @@ class Guest(Section):
 
     page_size: AnyPageSize = "4K"
     levels: Literal[4, 5] = 4
-    prefault: bool = False
+    prefault: bool | Literal["all"] = False
     thp_fill: float = Field(0.5, ge=0, le=1)
     fragmentation: float = Field(0.0, ge=0, le=1)
 
 
 class Host(Section):
-    """The host's paging behind the guests; 0 levels are an identity host that costs nothing, for tests."""
+    """The host's paging behind the guests; 0 levels are an identity host that costs nothing, for tests.
+
+    ``table_page_size`` is the size of the host pages behind the guest's page tables, if not that of those behind its data.
+    """
 
     page_size: AnyPageSize = "4K"
+    table_page_size: Literal["4K", "2M", "1G"] | None = None
     levels: Literal[0, 4, 5] = 4
     fragmentation: float = Field(0.0, ge=0, le=1)
 

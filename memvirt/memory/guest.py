@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import numpy as np
 
-from memvirt.jit import kernel_apart
+from memvirt.jit import kernel, kernel_apart
 from memvirt.memory.frames import back, install, release, take_page, take_table
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
 from memvirt.memory.placement import choose_node
-from memvirt.memory.state import FOR_DATA, FOR_TABLE, GUEST_FULL, HOST_FULL, MINOR_FAULTS, NOTHING, ONE, ZERO, Now, World
+from memvirt.memory.state import (
+    FOR_DATA,
+    FOR_TABLE,
+    GUEST_COW_FAULTS,
+    GUEST_FULL,
+    HOST_FULL,
+    MINOR_FAULTS,
+    NOTHING,
+    ONE,
+    ZERO,
+    Now,
+    World,
+)
 from memvirt.types import Event
 
 GUEST_MAP, GUEST_UNMAP, DROP = map(np.int64, (Event.GUEST_MAP, Event.GUEST_UNMAP, Event.DROP))
-TABLE_WRITE = np.int64(Event.TABLE_WRITE)
+TABLE_WRITE, FLUSH, COW_FAULT = map(np.int64, (Event.TABLE_WRITE, Event.FLUSH, Event.COW_FAULT))
 OK = -1
+
+
+@kernel
+def set_table_order(world: World, frame: int) -> None:
+    """Give the host page behind a new table's frame the size that is set for tables, unless it is there already."""
+    order = world.rules[0].table_order
+    if world.frames[frame].order != order and world.frames[frame].hfn == NOTHING:
+        first = frame >> order << order
+        for part in range(first, first + (1 << order)):
+            world.frames[part].order = order
 
 
 @kernel_apart
@@ -28,6 +50,8 @@ def add_tables(world: World, now: Now, page: int) -> int:
         if table.frame == NOTHING:
             number = take_small(world.bumps, 2 * now.vm, world.rules[0].table_area, world.rules[0].block)
             table.frame = world.vms[now.vm].frame_base + number
+            if world.rules[0].table_order >= 0:
+                set_table_order(world, np.int64(table.frame))
             if world.rules[0].dimensions == 1:
                 taken = take_table(world, now)
                 if taken < 0:
@@ -81,6 +105,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
     for number in range(mapped.first, mapped.end):
         other = world.pages[number]
         other.frame = head + (other.vpn & (size - 1))
+        other.cow = 0
         world.frames[other.frame].page = number
     hfn = ZERO
     if world.rules[0].dimensions == 1:
@@ -128,9 +153,44 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
 
 @kernel_apart
 def table_write(world: World, now: Now, page: int) -> None:
-    """Rewrite the table entry of a mapped page, as mprotect would; its translation must be loaded again."""
+    """Rewrite the table entry of a mapped page, as mprotect would, and INVLPG it: its translation must be loaded again."""
     frame = world.pages[page].frame
     if frame == NOTHING:
         return
-    log_event(world, now, TABLE_WRITE, page, np.int64(frame), ZERO, ONE, np.int64(world.pages[page].order), now.vm)
-    log_event(world, now, DROP, page, ZERO, ZERO, ZERO, np.int64(world.frames[frame].order), now.vm)
+    mapped = world.pages[page]
+    whole = np.int64(world.frames[frame].order) >= np.int64(mapped.order)  # else the page has entries of smaller pages
+    first, end = (page, page + 1) if whole else (np.int64(mapped.first), np.int64(mapped.end))
+    log_event(world, now, TABLE_WRITE, page, np.int64(frame), ZERO, end - first, np.int64(mapped.order), now.vm)
+    for number in range(first, end):
+        behind = np.int64(world.frames[world.pages[number].frame].order)
+        log_event(world, now, DROP, number, ZERO, ZERO, ZERO, behind, now.vm)
+
+
+@kernel_apart
+def protect(world: World, now: Now, page: int) -> None:
+    """Make a mapped page read-only, as fork does to what parent and child share; the flush follows for all of them."""
+    mapped = world.pages[page]
+    if mapped.frame == NOTHING or mapped.first != page:  # one entry for a larger page
+        return
+    for number in range(mapped.first, mapped.end):
+        world.pages[number].cow = 1
+    log_event(world, now, TABLE_WRITE, page, np.int64(mapped.frame), ZERO, ZERO, np.int64(mapped.order), now.vm)
+
+
+@kernel_apart
+def break_cow(world: World, now: Now, page: int) -> None:
+    """Take the fault of a write to a page that a fork made read-only; the entry is rewritten, writable again."""
+    mapped = world.pages[page]
+    for number in range(mapped.first, mapped.end):
+        world.pages[number].cow = 0
+    log_event(world, now, COW_FAULT, page, np.int64(mapped.frame), ZERO, ZERO, np.int64(mapped.order), now.vm)
+    count(world, now.vm, now.epoch, MINOR_FAULTS, ONE)
+    count(world, now.vm, now.epoch, GUEST_COW_FAULTS, ONE)
+    table_write(world, now, page)
+
+
+@kernel_apart
+def flush(world: World, now: Now, asid: int) -> None:
+    """Flush an address space, or all, from the CPU's TLBs."""
+    flushed = Now(now.vm, now.cpu, now.label, now.node, asid, now.epoch, now.at, now.time_ns)
+    log_event(world, flushed, FLUSH, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)

@@ -143,8 +143,10 @@ def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
     vms = len(config.memory)
     large_host = config.dimensions == 2 and config.host.page_size != "4K"
     host_order = ORDERS.get(config.host.page_size, 9) if large_host else 0
-    unit = 1 << (host_order if config.dimensions == 2 else ORDERS.get(config.guest.page_size, 9))
-    block = max(BLOCK, 1 << host_order)
+    table_order = ORDERS[config.host.table_page_size] if config.dimensions == 2 and config.host.table_page_size else 0
+    data_unit = 1 << (host_order if config.dimensions == 2 else ORDERS.get(config.guest.page_size, 9))
+    unit = max(data_unit, 1 << table_order)
+    block = max(BLOCK, unit) if config.dimensions == 2 else max(BLOCK, 1 << host_order)
     heads = np.flatnonzero(pages.first_page == np.arange(pages.vpn.size))
     table_vm = np.zeros(pages.tables, np.int64)
     table_vm[pages.table] = pages.vm[np.flatnonzero(_starts([pages.row.astype(np.int64)]))][:, None]
@@ -163,7 +165,7 @@ def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
         if large_host:
             # data pages start in mid-block, and the small areas' blocks may part the large pages
             need = (-(-(FIRST_FRAME + small) // block) + -(-large // block) + (blocks if 0 < large < block else 0)) * block
-        promised[vm] = max(need, -(-int(limit[vm]) // unit) * unit if large_host else limit[vm])
+        promised[vm] = max(need, -(-int(limit[vm]) // data_unit) * data_unit if large_host else limit[vm])
         widest = int(1 << order.max()) if order.size else 1
         span = FIRST_FRAME + (blocks + 3) * block + (small + int(tables[vm])) + large + (blocks + 2) * widest
         spans[vm] = -(-span // align) * align
@@ -174,7 +176,7 @@ def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
     else:
         frames = int(total / (config.overcommit.ratio or 1.0))
     mixed = (config.host if config.dimensions == 2 else config.guest).page_size == "thp"
-    whole = 1 if mixed else unit
+    whole = 1 if mixed else data_unit
     parts = np.full(config.numa.nodes, frames // whole // config.numa.nodes, np.int64)
     parts[: frames // whole % config.numa.nodes] += 1
     return FrameLayout(base, limit, promised, parts * whole, unit)

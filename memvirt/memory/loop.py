@@ -11,7 +11,7 @@ import numpy as np
 
 from memvirt.jit import kernel, kernel_apart
 from memvirt.memory.frames import back
-from memvirt.memory.guest import OK, guest_map, guest_unmap, table_write
+from memvirt.memory.guest import OK, break_cow, flush, guest_map, guest_unmap, protect, table_write
 from memvirt.memory.log import log_event, log_run
 from memvirt.memory.replacement import touch
 from memvirt.memory.state import (
@@ -34,7 +34,7 @@ from memvirt.memory.state import (
 from memvirt.types import WRITE, Event, GuestEvent
 
 SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
-ON_SWITCH, ON_UNMAP = int(GuestEvent.SWITCH), int(GuestEvent.UNMAP)
+ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH = map(int, GuestEvent)
 FOREVER = 1 << 62
 
 
@@ -100,8 +100,13 @@ def guest_events(world: World, now: Now, number: int) -> int:
         elif event.kind == ON_UNMAP:
             if not world.rules[0].keep_mapped:
                 guest_unmap(world, now, page)
-        else:
+        elif event.kind == ON_TABLE_WRITE:
             table_write(world, now, page)
+        elif event.kind == ON_PROTECT:
+            if not world.rules[0].keep_mapped:
+                protect(world, now, page)
+        else:
+            flush(world, now, event.asid)
         following += 1
         if world.clock[0].events + world.rules[0].margin > world.events.size:
             break
@@ -114,7 +119,7 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
     """Make up to ``length`` accesses of one vCPU; returns how many were made, and `OK` or what is full."""
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
     pages, frames, host_frames = world.pages, world.frames, world.host_frames
-    ns_per_instruction, tracked, node = rules.ns_per_instruction, rules.tracked, now.node
+    ns_per_instruction, tracked, forks, node = rules.ns_per_instruction, rules.tracked, rules.forks, now.node
     base = world.vms[now.vm].page_base
     offset = actor.position - actor.begin
     numbers, lines, gaps = world.window.page[number], world.window.line[number], world.window.gap[number]
@@ -137,6 +142,9 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
                 break
             time += rules.minor_fault_ns
             last = NOTHING
+        if forks and lines[offset + made] & WRITE and pages[page].cow:
+            break_cow(world, Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time), page)
+            time += rules.minor_fault_ns
         if tracked:
             frames[frame].accessed = 1
             order = np.int64(frames[frame].order)

@@ -181,7 +181,7 @@ def _policies(config: MemoryConfig, frames: FrameLayout) -> Policies:
     )
 
 
-def _rules(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> Any:
+def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
     rules = records(1, RULES)
     rule, virtual = rules[0], config.dimensions == 2
     rule.dimensions, rule.nodes = config.dimensions, config.numa.nodes
@@ -190,11 +190,13 @@ def _rules(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> Any:
     rule.quantum, rule.epoch_accesses, rule.share = config.clock.quantum, config.epoch.accesses or 0, SHARE
     rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
     rule.host_levels = config.host.levels if virtual else 0
+    rule.forks = any((trace.events["kind"] == GuestEvent.PROTECT).any() for trace in traces)
     rule.tracked = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
-    largest = min(frames.unit, int(pages.vpn.size)) + 2
+    largest = min(max(frames.unit, 1 << int(pages.order.max(initial=0))), int(pages.vpn.size)) + 2
     rule.margin = 64 + 2 * largest + (8 * largest if rule.tracked else 0)
     rule.block = max(512, frames.unit) if virtual else 512
-    rule.table_area = virtual and config.host.page_size != "4K"
+    rule.table_area = virtual and (config.host.page_size != "4K" or config.host.table_page_size is not None)
+    rule.table_order = ORDERS[config.host.table_page_size] if virtual and config.host.table_page_size is not None else -1
     rule.split = virtual and config.host.page_size == "thp"
     rule.read_latency_ns, rule.ns_per_page = config.reclaim.read_latency, 4096e9 / config.reclaim.bandwidth
     return rules
@@ -224,7 +226,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         raise ConfigError("vms.memory", data << 12, "makes more frames than signed 32-bit frame numbers name")
     vms = _vms(config, traces, pages, frames)
     actors, own_events_ = _actors(config, traces)
-    rules = _rules(config, pages, frames)
+    rules = _rules(config, traces, pages, frames)
     window = max(1, min(WINDOW, int(actors.total.max())))
     return World(
         pages=_pages(pages),

@@ -17,6 +17,7 @@ COUNTERS = (
     "instructions",
     "minor_faults",
     "host_minor_faults",
+    "guest_cow_faults",
     "major_faults",
     "swap_in_pages",
     "swap_out_pages",
@@ -29,6 +30,7 @@ COUNTERS = (
     INSTRUCTIONS,
     MINOR_FAULTS,
     HOST_MINOR_FAULTS,
+    GUEST_COW_FAULTS,
     MAJOR_FAULTS,
     SWAP_IN_PAGES,
     SWAP_OUT_PAGES,
@@ -49,7 +51,7 @@ DONE, REFILL, LOG_FULL, MORE_EPOCHS, GUEST_FULL, HOST_FULL = range(6)
 
 #: A base page of a guest: its number, the global guest frame behind it, the range of global pages that share
 #: the guest's (larger) page, its row of the guest's tables, the orders of the guest's page and of the host's
-#: when first mapped (255 until then).
+#: when first mapped (255 until then); whether it is read-only for copy-on-write.
 PAGE = np.dtype(
     [
         ("vpn", "<i8"),
@@ -59,6 +61,7 @@ PAGE = np.dtype(
         ("row", "<i4"),
         ("order", "<i2"),
         ("host_order", "<i2"),
+        ("cow", "<i4"),
     ],
     align=True,
 )
@@ -154,8 +157,9 @@ CLOCK = np.dtype(
 )
 
 #: The one row of what the config fixes. ``share``: accesses dealt to a vCPU at a time; ``tracked``: the host can run
-#: short, so replacement must see every access; ``margin``: events that one access can write at the most; ``block``:
-#: frames that an area of a guest takes at a time, ``table_area`` the one that tables come from; ``split``: a large
+#: short, so replacement must see every access; ``forks``: some guest forks, so writes may find their page read-only; ``margin``:
+#: events that one access can write at the most; ``block``: frames that an area of a guest takes at a time, ``table_area`` the one
+#: that tables come from, ``table_order`` the order of the host pages behind those (-1: as behind data); ``split``: a large
 #: host page is split when it is swapped out, and not made where no block is free.
 RULES = np.dtype(
     [
@@ -169,12 +173,14 @@ RULES = np.dtype(
         ("epoch_accesses", "<i8"),
         ("share", "<i8"),
         ("tracked", "<i8"),
+        ("forks", "<i8"),
         ("charge_tables", "<i8"),
         ("keep_mapped", "<i8"),
         ("host_levels", "<i8"),
         ("margin", "<i8"),
         ("block", "<i8"),
         ("table_area", "<i8"),
+        ("table_order", "<i8"),
         ("split", "<i8"),
         ("read_latency_ns", "<f8"),
         ("ns_per_page", "<f8"),

@@ -12,9 +12,9 @@ from memvirt.mmu.caches import make_caches
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.mmu.loop import walk_stretch
 from memvirt.mmu.mode import Setup
-from memvirt.mmu.port import EXITS, HISTOGRAM, TALLY, Port
+from memvirt.mmu.port import HISTOGRAM, LEVELS, PLACES, ROWS, TALLY, Port
 from memvirt.policy import load
-from memvirt.types import CHUNK, NONE, Counters, Frames, Nodes, Schedule, Space, Trace, Traits
+from memvirt.types import CHUNK, EXITS, NONE, Counters, Frames, Nodes, Schedule, Space, Trace, Traits
 
 __all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "run", "traits"]
 
@@ -28,7 +28,9 @@ COUNTERS = (
     "l2_cache_misses",
     "llc_hits",
     "llc_misses",
+    "walk_steps",
 )
+MOST_PATHS = 1 << 22  #: slots of all VMs' tables of paths together
 
 
 class MmuOut(NamedTuple):
@@ -39,64 +41,97 @@ class MmuOut(NamedTuple):
     counters : Counters
     histogram : (vms, refs) int64
         Walks by their number of references, warm-up left out.
+    levels : (vms, `ROWS`, `LEVELS`, `PLACES`) int64
+        References by what they were read for, table level and place.
+    paths : list of (n, 2) int64
+        Of each VM: kinds of walks (`memvirt.mmu.port.keep_path`), ascending, and how many there were.
     """
 
     counters: Counters
     histogram: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    paths: list[NDArray[np.int64]]
 
 
-def traits(name: str) -> Traits:
-    """Traits of the mode of that name.
+def traits(mmu: Mmu) -> Traits:
+    """Traits of a mode with its options.
 
     Raises
     ------
     ConfigError
         If there is no such mode.
     """
-    return load("mmu.mode", name, "mmu").TRAITS  # type: ignore[no-any-return]
+    module = load("mmu.mode", mmu.name, "mmu")
+    if hasattr(module, "traits"):
+        defaults = {key: known[0] if isinstance(known, tuple) else known for key, known in module.OPTIONS.items()}
+        found: Traits = module.traits({**defaults, **mmu.options})
+    else:
+        found = module.TRAITS
+    return found._replace(dirty="walk" if mmu.ad_bits else "none")
 
 
-def _spaces(space: Space) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number the address spaces of all VMs: of each page, and the first of each VM."""
+def _spaces(space: Space) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Number the address spaces of all VMs: of each page, the first of each VM, and the first page of each."""
     vms = space.page_base.size - 1
     vm = np.repeat(np.arange(vms), np.diff(space.page_base))
     new = np.ones(vm.size, bool)
     new[1:] = (vm[1:] != vm[:-1]) | (space.asid[1:] != space.asid[:-1])
     of_page = np.cumsum(new) - 1
     base = np.concatenate([[0], np.cumsum(np.bincount(vm[new], minlength=vms))])
-    return of_page.astype(np.int64), base.astype(np.int64)
+    return of_page.astype(np.int64), base.astype(np.int64), np.append(np.flatnonzero(new), vm.size).astype(np.int64)
 
 
-def make_port(cache: Cache, space: Space, schedule: Schedule, frames: Frames, nodes: Nodes) -> Port:
-    """Show the machine as it is before access 0."""
-    of_page, base = _spaces(space)
-    spare = frames.guest.frames.size + 16  # for tables that a mode adds: no more than the guests have
+def _first_pages(space: Space, of_page: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """First page of each guest entry."""
+    number = space.vpn >> space.guest_order.astype(np.uint64)
+    new = np.ones(number.size, bool)
+    new[1:] = (number[1:] != number[:-1]) | (of_page[1:] != of_page[:-1])
+    first: NDArray[np.uint32] = np.flatnonzero(new)[np.cumsum(new) - 1].astype(np.uint32)
+    return first
+
+
+def make_port(mmu: Mmu, cache: Cache, space: Space, schedule: Schedule, frames: Frames, nodes: Nodes) -> Port:
+    """Show the machine as it is before access 0, without caches yet."""
+    of_page, base, page_base = _spaces(space)
     page_of_frame = np.full(frames.hfn_of_frame.size, NONE, np.uint32)
     mapped = np.flatnonzero(frames.frame_of_page != NONE)
     page_of_frame[frames.frame_of_page[mapped]] = mapped
     hfn_of_page = np.full(space.vpn.size, NONE, np.uint32)
     hfn_of_page[mapped] = frames.hfn_of_frame[frames.frame_of_page[mapped]]
+    slots = 1 << max(6, min(14, (MOST_PATHS // schedule.vms).bit_length() - 1))
+    hypervisor_sets = traits(mmu).dirty != "none" and getattr(load("mmu.mode", mmu.name), "HYPERVISOR_SETS_DIRTY", False)
+    two = frames.dimensions == 2
     return Port(
         kind=KINDS[cache.name],
-        caches=make_caches(cache, schedule.cpus, nodes.nodes, frames.host_frames + spare),
-        now=np.zeros(6, np.int64),
+        caches=make_caches(cache, schedule.cpus, nodes.nodes, frames.host_frames),
+        now=np.zeros(9, np.int64),
+        walk=np.zeros(7, np.int64),
         tally=np.zeros(len(TALLY), np.int64),
         histogram=np.zeros((schedule.vms, HISTOGRAM), np.int64),
-        node_of_hfn=np.concatenate([nodes.node_of_hfn, np.zeros(spare, np.uint8)]),
+        levels=np.zeros((schedule.vms, len(ROWS), LEVELS, len(PLACES)), np.int64),
+        paths=np.zeros((schedule.vms, slots, 2), np.int64),
+        flush=np.zeros(3, np.int64),
+        ad=np.array([mmu.ad_bits, hypervisor_sets, mmu.ad_bits and two and not mmu.host_ad], np.int64),
+        clean=np.full(space.vpn.size if mmu.ad_bits else 1, 2, np.uint8),
+        host_clean=np.zeros(frames.hfn_of_frame.size if mmu.ad_bits and two else 1, np.uint8),
+        node_of_hfn=nodes.node_of_hfn.copy(),
         frame_of_page=frames.frame_of_page.copy(),
         hfn_of_page=hfn_of_page,
         space_of_page=of_page,
         space_base=base,
+        page_base=page_base,
         page_of_frame=page_of_frame,
         hfn_of_frame=frames.hfn_of_frame.copy(),
         order_of_frame=frames.order_of_frame.copy(),
         vpn=space.vpn.astype(np.int64),
         guest_order=space.guest_order.copy(),
+        first_page=_first_pages(space, of_page),
         guest_row=frames.guest.row.copy(),
         guest_frames=frames.guest.frames.copy(),
         host_frames=frames.host.frames.copy(),
         frame_base=frames.frame_base.copy(),
         dimensions=frames.dimensions,
+        spare=frames.host_frames,
     )
 
 
@@ -109,7 +144,35 @@ def counters(counts: NDArray[np.int64], kind: int) -> Counters:
     for level in range(3):
         missed = refs[level + 1 :].sum(axis=0)
         extra += [refs[level] if kind else 0 * refs[level], missed if kind else 0 * missed]
+    hidden = sum(counts[:, :, place[f"walk_refs_overlapped_in_{where}"]] for where in PLACES[:4])
+    extra.append(counts[:, :, place["walk_refs_guest"]] + counts[:, :, place["walk_refs_host"]] - hidden)
     return Counters(COUNTERS, np.concatenate([counts, np.stack(extra, axis=2)], axis=2))
+
+
+def start(
+    mmu: Mmu, cache: Cache, space: Space, schedule: Schedule, frames: Frames, nodes: Nodes, pcid: bool, vpid: bool
+) -> tuple[Any, Port]:
+    """Make a mode's state, and the machine that it sees, with frames for the tables that the mode adds."""
+    module = load("mmu.mode", mmu.name, "mmu")
+    port = make_port(mmu, cache, space, schedule, frames, nodes)
+    setup = Setup(mmu, space, schedule, frames, port, pcid, vpid)
+    extra = int(module.frames(setup)) if hasattr(module, "frames") else 0
+    if extra:
+        port = port._replace(
+            caches=make_caches(cache, schedule.cpus, nodes.nodes, frames.host_frames + extra),
+            node_of_hfn=np.concatenate([nodes.node_of_hfn, np.zeros(extra, np.uint8)]),
+        )
+    return module.make(setup._replace(port=port)), port
+
+
+def finish(counts: NDArray[np.int64], port: Port) -> MmuOut:
+    """Gather what the room hands on."""
+    paths = []
+    for table in port.paths:
+        used = table[table[:, 0] > 0]
+        used[:, 0] -= 1
+        paths.append(used[np.argsort(used[:, 0])])
+    return MmuOut(counters(counts, port.kind), port.histogram, port.levels, paths)
 
 
 def run(
@@ -141,8 +204,22 @@ def run(
     step : int
         Accesses simulated at a time, as in the TLB room.
     """
-    port = make_port(cache, space, schedule, frames, nodes)
-    state = load("mmu.mode", mmu.name, "mmu").make(Setup(mmu, space, schedule, frames, port, pcid, vpid))
+    state, port = start(mmu, cache, space, schedule, frames, nodes, pcid, vpid)
+    return drive(state, port, traces, space, schedule, frames, nodes, offsets, step)
+
+
+def drive(
+    state: Any,
+    port: Port,
+    traces: list[Trace],
+    space: Space,
+    schedule: Schedule,
+    frames: Frames,
+    nodes: Nodes,
+    offsets: list[NDArray[np.uint32]],
+    step: int = CHUNK,
+) -> MmuOut:
+    """Simulate from what `start` has made, as `run` does."""
     counts = np.zeros((schedule.vms, schedule.epochs, len(TALLY)), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event = 0
@@ -152,4 +229,4 @@ def run(
         next_event = walk_stretch(
             state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, walks, next_event, first
         )
-    return MmuOut(counters(counts, port.kind), port.histogram)
+    return finish(counts, port)

@@ -35,38 +35,81 @@ class Pwc(Section):
     """Page-walk caches.
 
     ``rule``: ``combined`` holds, in the guest's dimension, where in host memory the next guest table is (Intel's
-    combined mappings, SDM vol. 3 section 30.4); ``dmt`` is the published simulator's that PUBLISHED counts come
-    from: all levels probed and filled at every walk, a guest hit saves no host walk, and the last host walk uses none.
+    combined mappings, SDM vol. 3 section 30.4); ``entries`` is one cache of single entries above the lowest level, tagged by
+    host-physical address, each of which saves its own reference (AMD's, Bhargava et al., ASPLOS'08); ``dmt`` is the published
+    simulator's that PUBLISHED counts come from: all levels probed and filled at every walk, a guest hit saves no host walk, and
+    the last host walk uses none. ``dimensions``: 1 caches the guest's tables only, 2 the host's as well.
     """
 
     enabled: bool = True
-    rule: Literal["combined", "dmt"] = "combined"
+    rule: Literal["combined", "entries", "dmt"] = "combined"
+    dimensions: Literal[1, 2] = 2
+    entries: PwcArray = PwcArray(entries=24)
     guest: PwcSizes = PwcSizes()
     host: PwcSizes = PwcSizes()
 
 
 class Mmu(BaseModel):
-    """The translation mode, by the name of its file, its page-walk caches, and options of its own."""
+    """The translation mode, by the name of its file, its walk caches, and options of its own.
+
+    ``nested_tlb`` holds translations from guest frames to host pages, and saves whole host walks. ``ad_bits`` keeps accessed and
+    dirty bits; ``host_ad`` says that the host's entries have them too, so that it needs no write protection to know what is dirty.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
     pwc: Pwc = Pwc()
+    nested_tlb: PwcArray = PwcArray(entries=0)
+    ad_bits: bool = False
+    host_ad: bool = True
 
     @model_validator(mode="after")
     def _known(self) -> Mmu:
         from memvirt.errors import ConfigError
         from memvirt.policy import load
 
-        module = load("mmu.mode", self.name, "mmu")
-        for key in self.model_extra or {}:
-            if key not in getattr(module, "OPTIONS", ()):
-                raise ConfigError(f"mmu.{key}", self.options[key], "there is no such key", ["name", "pwc"])
+        known = getattr(load("mmu.mode", self.name, "mmu"), "OPTIONS", {})
+        for key, value in self.options.items():
+            if key not in known:
+                raise ConfigError(f"mmu.{key}", value, f"{self.name} has no such key", [*COMMON_KEYS, *known])
+            check_option(f"mmu.{key}", value, known[key])
         return self
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the mode's own YAML file sets besides."""
+        """Options of the mode's own, as its YAML file names them."""
         return dict(self.model_extra or {})
+
+
+COMMON_KEYS = ("name", "pwc", "nested_tlb", "ad_bits", "host_ad")
+
+
+def check_option(key: str, value: Any, known: Any) -> None:
+    """Refuse a value of a mode's own option that isn't of the kind of its default, or one of the choices.
+
+    Parameters
+    ----------
+    key : str
+        As the command line writes it.
+    value : object
+    known : bool, int, float or tuple of str
+        What a mode's ``OPTIONS`` says of it: its default, or the choices, the first of which is the default.
+
+    Raises
+    ------
+    ConfigError
+    """
+    from memvirt.errors import ConfigError
+
+    if isinstance(known, tuple):
+        if value not in known:
+            raise ConfigError(key, value, "is none of its values", list(known))
+        return
+    right = isinstance(value, bool) if isinstance(known, bool) else isinstance(value, int | float) and not isinstance(value, bool)
+    if not right or (isinstance(known, int) and not isinstance(value, bool) and value != int(value)):
+        raise ConfigError(key, value, f"must be like {known}")
+    if value < 0 or (isinstance(known, float) and known <= 1 < value):
+        raise ConfigError(key, value, "must not be negative" if value < 0 else "is a share, so at most 1")
 
 
 class CacheArray(Section):

@@ -10,10 +10,28 @@ from numpy.typing import NDArray
 from memvirt.jit import kernel, kernel_apart
 from memvirt.mmu.caches import Caches, read_line
 from memvirt.mmu.mode import on_event, walk
-from memvirt.mmu.port import CPU, DATA_IN_L1D, DATA_REMOTE, NODE, Port, enter
+from memvirt.mmu.port import (
+    AD_UPDATES_GUEST,
+    AD_UPDATES_HOST,
+    AT,
+    CPU,
+    DATA_IN_L1D,
+    DATA_REMOTE,
+    NODE,
+    WALK_FAULTS,
+    WRITE_PROTECT,
+    WRITES,
+    Port,
+    enter,
+    exit_to_host,
+)
 from memvirt.types import NONE, Event
 
 GUEST_MAP, HOST_MAP, SWAP_IN, EVICT = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.EVICT))
+
+TABLE_WRITE = np.int64(Event.TABLE_WRITE)
+DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
+ONCE = np.int64(1)
 
 
 @kernel
@@ -50,13 +68,27 @@ def back_frames(port: Port, event: Any) -> None:
 
 
 @kernel
+def note_clean(port: Port, event: Any, kind: int, page: int) -> None:
+    """Keep accessed and dirty bits in step with an event."""
+    if kind == GUEST_MAP or kind == TABLE_WRITE or (port.dimensions == 1 and kind == SWAP_IN and page != NONE):
+        port.clean[port.first_page[page]] = UNTOUCHED
+    if kind == SWAP_IN:
+        port.host_clean[event.frame] = UNTOUCHED
+    elif kind == HOST_MAP:
+        port.host_clean[event.frame] = DIRTY
+
+
+@kernel
 def happen(state: Any, port: Port, event: Any) -> None:
     """Let the mode take notice of an event, and carry it out."""
     kind, page = np.int64(event.kind), np.int64(event.page)
     if kind == HOST_MAP or kind == SWAP_IN:  # its size decides how far the faulting walk gets
         for part in range(1 << np.int64(event.order)):
             port.order_of_frame[np.int64(event.frame) + part] = event.order
+    port.now[AT] = event.at
     on_event(state, port, event, page)
+    if port.ad[0]:
+        note_clean(port, event, kind, page)
     if kind == GUEST_MAP:
         map_pages(port, event)
     elif kind == HOST_MAP or kind == SWAP_IN:
@@ -64,6 +96,50 @@ def happen(state: Any, port: Port, event: Any) -> None:
     elif kind == EVICT:
         for part in range(1 << np.int64(event.order)):
             port.hfn_of_frame[np.int64(event.frame) + part] = NONE
+
+
+@kernel
+def is_protected(port: Port, entry: int, unit: int) -> bool:
+    """Whether a first write runs into the protection by which a hypervisor learns of it."""
+    guest = port.ad[1] and port.clean[entry] == CLEAN
+    return bool(guest or (port.ad[2] and port.host_clean[unit] == CLEAN))
+
+
+@kernel
+def note_access(port: Port, write: int, entry: int, unit: int) -> None:
+    """Set accessed and dirty bits after a walk."""
+    was, host_was = port.clean[entry], port.host_clean[unit]
+    if write:
+        port.clean[entry] = port.host_clean[unit] = DIRTY
+        port.tally[AD_UPDATES_GUEST] += not port.ad[1] and was != DIRTY
+        port.tally[AD_UPDATES_HOST] += not port.ad[2] and host_was != DIRTY
+    else:
+        port.clean[entry], port.host_clean[unit] = min(was, CLEAN), min(host_was, CLEAN)
+        port.tally[AD_UPDATES_GUEST] += not port.ad[1] and was == UNTOUCHED
+
+
+@kernel
+def walk_access(state: Any, port: Port, page: int, write: int) -> None:
+    """Walk for an access, with what becomes of accessed and dirty bits."""
+    port.now[WRITES] = write
+    entry, unit, protected = np.int64(0), np.int64(0), False
+    if port.ad[0]:
+        entry = np.int64(port.first_page[page])
+        if port.host_clean.size > 1:
+            frame = np.int64(port.frame_of_page[page])
+            order = np.int64(port.order_of_frame[frame])
+            unit = frame >> order << order
+        protected = write and is_protected(port, entry, unit)
+    for attempt in range(2):  # one call of `walk`, which is long
+        if attempt == 0 and not protected:
+            continue
+        port.walk[WALK_FAULTS] = attempt == 0
+        walk(state, port, page)
+        port.walk[WALK_FAULTS] = 0
+        if attempt == 0:
+            exit_to_host(port, WRITE_PROTECT, ONCE)
+    if port.ad[0]:
+        note_access(port, write, entry, unit)
 
 
 @kernel_apart
@@ -144,7 +220,8 @@ def walk_stretch(
                     )
                 at = min(missed, stop)
                 if at < stop:
-                    walk(state, port, np.int64(pages[at]))
+                    port.now[AT] = first + at
+                    walk_access(state, port, np.int64(pages[at]), np.int64(lines[at] >> 7))
                     number += 1
                     if port.kind == 2:
                         access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, at, at + 1)

@@ -9,40 +9,66 @@ from numpy.typing import NDArray
 
 from memvirt.jit import kernel
 from memvirt.mmu.caches import Caches, read_line
+from memvirt.types import EXITS
 
-EXITS = ("ept_violation", "shadow_fault_true", "shadow_fault_hidden", "page_table_write", "cr3_write", "invlpg")
+PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
 #: What is tallied while a run goes on; the counters of the room are made of these.
 TALLY = (
     "walks",
     "faulting_walks",
     "walk_refs_guest",
     "walk_refs_host",
-    "walk_refs_in_l1d",
-    "walk_refs_in_l2",
-    "walk_refs_in_llc",
-    "walk_refs_in_memory",
-    "walk_refs_in_memory_remote",
+    *(f"walk_refs_in_{place}" for place in PLACES),
+    *(f"walk_refs_overlapped_in_{place}" for place in PLACES),
     "pwc_hits_guest",
     "pwc_hits_host",
-    "data_refs_in_l1d",
-    "data_refs_in_l2",
-    "data_refs_in_llc",
-    "data_refs_in_memory",
-    "data_refs_in_memory_remote",
+    "nested_tlb_hits",
+    "pom_tlb_hits",
+    "ad_updates_guest",
+    "ad_updates_host",
+    "resyncs",
+    *(f"data_refs_in_{place}" for place in PLACES),
     *(f"vm_exits_{reason}" for reason in EXITS),
 )
+
+
+def place_of(name: str) -> Any:
+    """Place of a counter in the tally."""
+    return np.int64(TALLY.index(name))
+
+
 WALKS, FAULTING_WALKS, REFS_GUEST, REFS_HOST, IN_L1D = np.arange(5)
-WALK_REMOTE = np.int64(TALLY.index("walk_refs_in_memory_remote"))
-PWC_HITS = np.int64(TALLY.index("pwc_hits_guest"))
-DATA_IN_L1D = np.int64(TALLY.index("data_refs_in_l1d"))
-DATA_REMOTE = np.int64(TALLY.index("data_refs_in_memory_remote"))
-EXIT = np.int64(TALLY.index("vm_exits_ept_violation"))
-(EPT_VIOLATION, SHADOW_FAULT_TRUE, SHADOW_FAULT_HIDDEN, PAGE_TABLE_WRITE, CR3_WRITE, INVLPG) = EXIT + np.arange(len(EXITS))
+WALK_REMOTE, OVERLAPPED = place_of("walk_refs_in_memory_remote"), place_of("walk_refs_overlapped_in_l1d")
+PWC_HITS, NESTED_TLB_HITS, POM_TLB_HITS = place_of("pwc_hits_guest"), place_of("nested_tlb_hits"), place_of("pom_tlb_hits")
+AD_UPDATES_GUEST, AD_UPDATES_HOST = place_of("ad_updates_guest"), place_of("ad_updates_host")
+RESYNCS = place_of("resyncs")
+DATA_IN_L1D, DATA_REMOTE = place_of("data_refs_in_l1d"), place_of("data_refs_in_memory_remote")
+(
+    EPT_VIOLATION,
+    SHADOW_FAULT_TRUE,
+    SHADOW_FAULT_HIDDEN,
+    WRITE_PROTECT,
+    PAGE_TABLE_WRITE,
+    CR3_WRITE,
+    INVLPG,
+    HYPERCALL,
+    MODE_SWITCH,
+) = place_of("vm_exits_ept_violation") + np.arange(len(EXITS))
+
 GUEST, HOST = np.int64(0), np.int64(1)  #: dimensions
+#: What a reference is read for: the guest's table, the host's on the way to one of the guest's tables, the host's on the way
+#: to the data, and the outer host's below a guest hypervisor.
+ROWS = ("guest", "host", "data", "outer")
+GUEST_ROW, HOST_ROW, DATA_ROW, OUTER_ROW = np.arange(4)
+LEVELS = 5
 HISTOGRAM = 1024  #: references a walk that the histogram tells apart
 
-# What `Port.now` holds.
-CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED = np.arange(6)
+# What `Port.now` holds: physical CPU, its node, VM, the space of the VM's guest-physical addresses, first global frame of the
+# VM, whether the epoch counts, whether the access is a write, the row that references are read for, the place in the merged order.
+CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT = np.arange(9)
+# What `Port.walk` holds: references so far by place, then hits of walk caches, then whether the walk is one that faults.
+WALK_HITS, WALK_FAULTS = np.int64(5), np.int64(6)
+PATH_BITS = 9  #: of each number in the key of a path
 
 
 class Port(NamedTuple):
@@ -53,83 +79,166 @@ class Port(NamedTuple):
     kind : int
         0 no caches, 1 table entries only, 2 data too.
     caches : Caches
-    now : (6,) int64
-        Physical CPU, its node, VM, the space of the VM's guest-physical addresses, first global frame of the
-        VM, whether the epoch counts.
+    now : (9,) int64
+        Who is walking, and why.
+    walk : (7,) int64
+        What the walk that goes on has read.
     tally : (`TALLY`,) int64
     histogram : (vms, refs) int64
+    levels : (vms, `ROWS`, `LEVELS`, `PLACES`) int64
+        References by what they were read for and where they were; a remote one stands under memory as well.
+    paths : (vms, slots, 2) int64
+        Hash table of walks: references by place and cache hits, packed, plus 1; and how many walks were so.
+    flush : (3,) int64
+        Whether a mode asks for a TLB flush, and of which range of global pages.
+    ad : (3,) int64
+        Whether accessed and dirty bits are kept; whether a first write to a clean guest entry exits; whether one to a clean host
+        page does.
+    clean : (pages,) uint8
+        Of each guest entry, at its first page: 2 neither accessed nor dirty, 1 not dirty.
+    host_clean : (frames,) uint8
+        Of each host page, at its first guest frame.
     node_of_hfn : (host frames,) uint8
     frame_of_page, hfn_of_page : (pages,) uint32
     space_of_page : (pages,) int64
         Number of the page's address space; guest-physical spaces are numbered after all of them.
     space_base : (vms + 1,) int64
         First address space of each VM.
+    page_base : (spaces + 1,) int64
+        First page of each address space.
     page_of_frame, hfn_of_frame : (frames,) uint32
     order_of_frame : (frames,) uint8
     vpn : (pages,) int64
     guest_order : (pages,) uint8
+    first_page : (pages,) uint32
+        First of the pages that share the guest's (larger) page.
     guest_row : (pages,) uint32
     guest_frames, host_frames : (rows, levels) uint32
         As `Tables.frames`.
     frame_base : (vms + 1,) int64
     dimensions : int
+    spare : int
+        First host frame that no one uses, for tables that a mode adds.
     """
 
     kind: int
     caches: Caches
     now: NDArray[np.int64]
+    walk: NDArray[np.int64]
     tally: NDArray[np.int64]
     histogram: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    paths: NDArray[np.int64]
+    flush: NDArray[np.int64]
+    ad: NDArray[np.int64]
+    clean: NDArray[np.uint8]
+    host_clean: NDArray[np.uint8]
     node_of_hfn: NDArray[np.uint8]
     frame_of_page: NDArray[np.uint32]
     hfn_of_page: NDArray[np.uint32]
     space_of_page: NDArray[np.int64]
     space_base: NDArray[np.int64]
+    page_base: NDArray[np.int64]
     page_of_frame: NDArray[np.uint32]
     hfn_of_frame: NDArray[np.uint32]
     order_of_frame: NDArray[np.uint8]
     vpn: NDArray[np.int64]
     guest_order: NDArray[np.uint8]
+    first_page: NDArray[np.uint32]
     guest_row: NDArray[np.uint32]
     guest_frames: NDArray[np.uint32]
     host_frames: NDArray[np.uint32]
     frame_base: NDArray[np.int64]
     dimensions: int
+    spare: int
 
 
 @kernel
-def read_entry(port: Port, dimension: int, hfn: int, index: int) -> None:
-    """Read entry ``index`` of the table in host frame ``hfn``, and tally where it was."""
+def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> int:
+    """Read entry ``index`` of the table in host frame ``hfn``, and tally where it was, which is returned."""
     line = (np.int64(hfn) << 6) | ((index & 511) >> 3)
     where = np.int64(3)
     if port.kind:
         where = read_line(port.caches, port.now[CPU], port.now[NODE], line)
     port.tally[REFS_GUEST + dimension] += 1
     port.tally[IN_L1D + where] += 1
-    if where == 3 and port.node_of_hfn[hfn] != port.now[NODE]:
+    port.walk[where] += 1
+    remote = where == 3 and port.node_of_hfn[hfn] != port.now[NODE]
+    if remote:
         port.tally[WALK_REMOTE] += 1
+        port.walk[4] += 1
+    if port.now[COUNTED]:
+        row = port.now[ROW] if dimension else GUEST_ROW
+        port.levels[port.now[VM], row, level, where] += 1
+        if remote:
+            port.levels[port.now[VM], row, level, 4] += 1
+    return where  # type: ignore[no-any-return]
+
+
+@kernel
+def overlap(port: Port, where: int) -> None:
+    """Note that a reference was read beside a slower one, and so takes no time of its own."""
+    port.tally[OVERLAPPED + where] += 1
+    port.walk[where] -= 1
+
+
+@kernel
+def count_hit(port: Port, counter: int) -> None:
+    """Tally a hit of a walk cache."""
+    port.tally[counter] += 1
+    port.walk[WALK_HITS] += 1
 
 
 @kernel
 def begin_walk(port: Port) -> int:
     """Note that a walk begins; give what it returns to `end_walk`."""
     port.tally[WALKS] += 1
+    for place in range(WALK_FAULTS):
+        port.walk[place] = 0
     return port.tally[REFS_GUEST] + port.tally[REFS_HOST]  # type: ignore[no-any-return]
 
 
 @kernel
 def end_walk(port: Port, begun: int, faulted: int) -> None:
-    """Note that a walk is over, and its length."""
-    port.tally[FAULTING_WALKS] += faulted
+    """Note that a walk is over, and what it read."""
+    port.tally[FAULTING_WALKS] += max(faulted, port.walk[WALK_FAULTS])
     if port.now[COUNTED]:
         refs = port.tally[REFS_GUEST] + port.tally[REFS_HOST] - begun
         port.histogram[port.now[VM], min(refs, HISTOGRAM - 1)] += 1
+        key = np.int64(0)
+        for place in range(WALK_FAULTS):
+            key = (key << PATH_BITS) | min(port.walk[place], (1 << PATH_BITS) - 1)
+        keep_path(port.paths[port.now[VM]], key + 1)
+
+
+@kernel
+def keep_path(paths: NDArray[np.int64], key: int) -> None:
+    """Count a path; one too many for the table is left out."""
+    slots = paths.shape[0]
+    place = (key * -7046029254386353131 >> 20) & (slots - 1)
+    for _ in range(slots):
+        if paths[place, 0] == key:
+            paths[place, 1] += 1
+            return
+        if paths[place, 0] == 0:
+            paths[place, 0] = key
+            paths[place, 1] = 1
+            return
+        place = (place + 1) & (slots - 1)
 
 
 @kernel
 def exit_to_host(port: Port, reason: int, times: int) -> None:
     """Tally VM exits."""
     port.tally[reason] += times
+
+
+@kernel
+def ask_flush(port: Port, low: int, high: int) -> None:
+    """Ask a `fused` mode's TLBs to flush a range of global pages on every CPU."""
+    port.flush[1] = min(port.flush[1], low) if port.flush[0] else low
+    port.flush[2] = max(port.flush[2], high) if port.flush[0] else high
+    port.flush[0] = 1
 
 
 @kernel

@@ -1,38 +1,49 @@
-"""Page-walk caches: of each dimension and CPU, one small LRU cache a level above the lowest."""
+"""Walk caches of each CPU: page-walk caches, one small LRU cache a dimension and level above the lowest, and the nested TLB."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import kernel
 from memvirt.mmu.caches import insert_first, reuse
-from memvirt.mmu.config import Pwc as PwcConfig
-from memvirt.mmu.port import PWC_HITS, Port
+from memvirt.mmu.config import Mmu, PwcArray
+from memvirt.mmu.port import HOST_SPACE, NESTED_TLB_HITS, PWC_HITS, Port, count_hit
 from memvirt.types import Event
 
+if TYPE_CHECKING:
+    from memvirt.mmu.mode import Setup
+
 FIRST_ROW, SWITCH, PREEMPT = np.int64(0), np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
+GUEST, HOST, LOWEST = np.int64(0), np.int64(1), np.int64(0)
 EMPTY = -1
 SPACE_BITS = 45  #: a key is the address space above, the number of the entry below
+EVERY_LEVEL = 0x3F
+LOWEST_ONLY = 0
 
 
 class Pwc(NamedTuple):
-    """All page-walk caches.
+    """All walk caches, and which levels a walk reads at all.
 
     Attributes
     ----------
     tags : (rows, ways) int64
         Keys, most recent first.
     row, sets, ways : (2, 6) int64
-        By dimension and level: first row of CPU 0, geometry; 0 sets for none.
+        By dimension and level: first row of CPU 0, geometry; 0 sets for none. Level 0 of the host's is the nested TLB, of
+        the guest's the cache of single entries (rule ``entries``).
     cpu_rows : int
         Rows of one CPU.
     dmt : int
         1 for the rule of that name.
     flushes : (2,) int64
         Whether a switch of address space, and one of VM, drops entries, which then have no tag for it.
+    reads : (2,) int64
+        By dimension, a bit for each level whose entries a walk reads; the lowest is always read.
+    cached : int
+        Dimensions whose entries the cache of single entries holds.
     """
 
     tags: NDArray[np.int64]
@@ -42,23 +53,52 @@ class Pwc(NamedTuple):
     cpu_rows: int
     dmt: int
     flushes: NDArray[np.int64]
+    reads: NDArray[np.int64]
+    cached: int
 
 
-def make_pwc(config: PwcConfig, cpus: int, on_switch: bool, on_preempt: bool) -> Pwc:
-    """Empty page-walk caches, none at all if they are not enabled, and on which switches they are flushed."""
-    flushes = np.array([on_switch, on_preempt], np.int64)
+def _arrays(config: Mmu) -> dict[tuple[int, int], PwcArray]:
+    """Each cache that there is, by dimension and level."""
+    pwc, arrays = config.pwc, {}
+    if pwc.enabled and pwc.rule == "entries":
+        arrays[0, 0] = pwc.entries
+    elif pwc.enabled:
+        for dimension, sizes in list(enumerate((pwc.guest, pwc.host)))[: pwc.dimensions]:
+            arrays |= {(dimension, level): getattr(sizes, name) for level, name in enumerate(("pde", "pdpte", "pml4e", "pml5e"), 1)}
+    arrays[1, 0] = config.nested_tlb
+    return {place: array for place, array in arrays.items() if array.entries}
+
+
+def make_pwc(setup: Setup, tagged: bool = True, guest: int = EVERY_LEVEL, host: int = EVERY_LEVEL) -> Pwc:
+    """Empty walk caches.
+
+    Parameters
+    ----------
+    setup : Setup
+    tagged : bool
+        Whether the mode's address spaces have tags at all, where the TLBs' do.
+    guest, host : int
+        A bit for each level above the lowest whose entries a walk reads.
+    """
+    config, cpus = setup.config, setup.schedule.cpus
+    flushes = np.array([not (tagged and setup.pcid), not setup.vpid], np.int64)
     row, sets, ways = (np.zeros((2, 6), np.int64) for _ in range(3))
     rows, widest = 0, 1
-    for dimension, sizes in enumerate((config.guest, config.host)):
-        for level, array in enumerate((sizes.pde, sizes.pdpte, sizes.pml4e, sizes.pml5e), start=1):
-            if config.enabled and array.entries:
-                wide = array.entries if array.ways == "full" else array.ways
-                row[dimension, level], ways[dimension, level] = rows, wide
-                sets[dimension, level] = array.entries // wide
-                rows += array.entries // wide
-                widest = max(widest, wide)
+    for place, array in _arrays(config).items():
+        wide = array.entries if array.ways == "full" else array.ways
+        row[place], ways[place] = rows, wide
+        sets[place] = array.entries // wide
+        rows += array.entries // wide
+        widest = max(widest, wide)
     tags = np.full((cpus * max(rows, 1), widest), EMPTY, np.int64)
-    return Pwc(tags, row, sets, ways, max(rows, 1), int(config.rule == "dmt"), flushes)
+    rule = int(config.pwc.rule == "dmt")
+    return Pwc(tags, row, sets, ways, max(rows, 1), rule, flushes, np.array([guest, host], np.int64), config.pwc.dimensions)
+
+
+@kernel
+def is_read(pwc: Pwc, dimension: int, level: int, lowest: int) -> bool:
+    """Whether a walk reads the entry at a level."""
+    return level == lowest or (pwc.reads[dimension] >> level) & 1 == 1
 
 
 @kernel
@@ -82,7 +122,7 @@ def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, t
     cpu = port.now[0]
     begin = top
     for level in range(lowest + 1, top + 1):
-        if pwc.sets[dimension, level] == 0:
+        if pwc.sets[dimension, level] == 0 or not is_read(pwc, dimension, level, lowest):
             continue
         entry = number >> (9 * level)
         row = pwc_row(pwc, cpu, dimension, level, entry)
@@ -90,7 +130,7 @@ def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, t
         if reuse(pwc.tags, row, pwc.ways[dimension, level], tag):
             if begin == top:
                 begin = level - 1
-                port.tally[PWC_HITS + dimension] += 1
+                count_hit(port, PWC_HITS + dimension)
             if not pwc.dmt:
                 return begin
         elif pwc.dmt:
@@ -106,6 +146,58 @@ def keep_entry(pwc: Pwc, cpu: int, dimension: int, space: int, number: int, leve
     entry = number >> (9 * level)
     row = pwc_row(pwc, cpu, dimension, level, entry)
     keep_tag(pwc, row, pwc.ways[dimension, level], (space << SPACE_BITS) | entry)
+
+
+@kernel
+def found_entry(pwc: Pwc, port: Port, dimension: int, space: int, hfn: int, index: int, level: int, lowest: int) -> bool:
+    """Whether the cache of single entries, tagged by host-physical address, has one above the lowest level."""
+    if pwc.sets[GUEST, LOWEST] == 0 or level == lowest or dimension >= pwc.cached:
+        return False
+    entry = np.int64(hfn) << 9 | (index & 511)
+    row = pwc_row(pwc, port.now[0], GUEST, LOWEST, entry)
+    hit = reuse(pwc.tags, row, pwc.ways[GUEST, LOWEST], (space << SPACE_BITS) | entry)
+    if hit:
+        count_hit(port, PWC_HITS + dimension)
+    return hit  # type: ignore[no-any-return]
+
+
+@kernel
+def keep_single(pwc: Pwc, cpu: int, dimension: int, space: int, hfn: int, index: int) -> None:
+    """Enter an entry into the cache of single ones, unless it is there."""
+    if pwc.sets[GUEST, LOWEST] == 0 or dimension >= pwc.cached:
+        return
+    entry = np.int64(hfn) << 9 | (index & 511)
+    row = pwc_row(pwc, cpu, GUEST, LOWEST, entry)
+    tag = (space << SPACE_BITS) | entry
+    if not reuse(pwc.tags, row, pwc.ways[GUEST, LOWEST], tag):
+        keep_tag(pwc, row, pwc.ways[GUEST, LOWEST], tag)
+
+
+@kernel
+def nested_tag(port: Port, gfn: int, lowest: int) -> int:
+    """Tag of the host page behind a guest frame."""
+    return port.now[HOST_SPACE] << SPACE_BITS | (gfn >> (9 * lowest)) << 2 | lowest  # type: ignore[no-any-return]
+
+
+@kernel
+def in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> bool:
+    """Whether the nested TLB knows the host page behind a guest frame."""
+    if pwc.sets[HOST, LOWEST] == 0:
+        return False
+    row = pwc_row(pwc, port.now[0], HOST, LOWEST, gfn >> (9 * lowest))
+    if reuse(pwc.tags, row, pwc.ways[HOST, LOWEST], nested_tag(port, gfn, lowest)):
+        count_hit(port, NESTED_TLB_HITS)
+        return True
+    return False
+
+
+@kernel
+def keep_in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> None:
+    """Enter the host page behind a guest frame."""
+    if pwc.sets[HOST, LOWEST] == 0:
+        return
+    row = pwc_row(pwc, port.now[0], HOST, LOWEST, gfn >> (9 * lowest))
+    keep_tag(pwc, row, pwc.ways[HOST, LOWEST], nested_tag(port, gfn, lowest))
 
 
 @kernel
@@ -137,3 +229,10 @@ def flush_on_switch(pwc: Pwc, port: Port, event: Any) -> None:
     elif np.int64(event.kind) == PREEMPT:
         if pwc.flushes[1]:
             drop_rows(pwc, begin, begin + pwc.cpu_rows, port.space_base[0], port.space_base[-1])
+
+
+@kernel
+def flush_spaces(pwc: Pwc, port: Port, event: Any) -> None:
+    """Drop the entries of all of a VM's address spaces on one CPU, for a FLUSH."""
+    begin = np.int64(event.cpu) * pwc.cpu_rows
+    drop_rows(pwc, begin, begin + pwc.cpu_rows, port.space_base[event.vm], port.space_base[event.vm + 1])

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from memvirt.jit import kernel
-from memvirt.mmu.port import FRAME_BASE, GUEST, HOST, HOST_SPACE, Port, read_entry
-from memvirt.mmu.pwc import Pwc, first_level, keep_entry
+from memvirt.mmu.port import DATA_ROW, FRAME_BASE, GUEST, HOST, HOST_ROW, HOST_SPACE, ROW, Port, read_entry
+from memvirt.mmu.pwc import Pwc, first_level, found_entry, in_nested_tlb, is_read, keep_entry, keep_in_nested_tlb, keep_single
 
 NONE_MISSING, CACHED = np.int64(0), np.int64(1)
 
@@ -37,9 +37,14 @@ def walk_tables(
     top = frames.size - 1
     begin = first_level(pwc, port, dimension, space, number, top, lowest) if cached else top
     for level in range(begin, lowest + missing - 1, -1):
-        read_entry(port, dimension, frames[level], number >> (9 * level))
+        if not is_read(pwc, dimension, level, lowest):
+            continue
+        index = number >> (9 * level)
+        if not found_entry(pwc, port, dimension, space, frames[level], index, level, lowest):
+            read_entry(port, dimension, frames[level], index, level)
         if cached and level > lowest + missing:
             keep_entry(pwc, port.now[0], dimension, space, number, level)
+            keep_single(pwc, port.now[0], dimension, space, frames[level], index)
 
 
 @kernel
@@ -49,7 +54,11 @@ def walk_host(pwc: Pwc, port: Port, frame: int, missing: int, cached: int) -> No
         return
     lowest = port.order_of_frame[frame] // 9
     gfn = frame - port.now[FRAME_BASE]
+    if in_nested_tlb(pwc, port, gfn, lowest):
+        return
     walk_tables(pwc, port, HOST, port.now[HOST_SPACE], gfn, port.host_frames[frame >> 9], lowest, missing, cached)
+    if missing == 0:
+        keep_in_nested_tlb(pwc, port, gfn, lowest)
 
 
 @kernel
@@ -67,20 +76,33 @@ def walk_both(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing:
     ``data_missing`` is what the host's tables lack of the way to the data page; it is -1 where the guest's
     fault ends the walk before.
     """
-    top = port.guest_frames.shape[1] - 1
+    root = port.guest_frames.shape[1] - 1
+    begin = first_level(pwc, port, GUEST, port.space_of_page[page], port.vpn[page], root, port.guest_order[page] // 9)
+    known = begin < root and not pwc.dmt  # a combined entry says where in host memory the table is
+    walk_on(pwc, port, page, begin, known, guest_missing, data_missing)
+
+
+@kernel
+def walk_on(pwc: Pwc, port: Port, page: int, begin: int, known: int, guest_missing: int, data_missing: int) -> None:
+    """Go on as `walk_both` from the guest's table at level ``begin``; ``known`` says that its host frame is."""
     lowest = port.guest_order[page] // 9
     space, vpn = port.space_of_page[page], port.vpn[page]
-    begin = first_level(pwc, port, GUEST, space, vpn, top, lowest)
-    for level in range(begin, lowest + guest_missing - 1, -1):
-        frame = port.guest_frames[port.guest_row[page], level]
-        hfn = frame
-        if port.dimensions == 2:
-            combined = level == begin and level < top and not pwc.dmt
-            if not combined:  # a combined entry says where in host memory the table is
-                walk_host(pwc, port, frame, NONE_MISSING, CACHED)
-            hfn = port.hfn_of_frame[frame]
-        read_entry(port, GUEST, hfn, vpn >> (9 * level))
+    last = lowest - 1 if data_missing >= 0 and port.dimensions == 2 else lowest + guest_missing  # below the lowest: the data
+    for level in range(begin, last - 1, -1):
+        data = level < lowest
+        if not data and not is_read(pwc, GUEST, level, lowest):
+            continue
+        frame = np.int64(port.frame_of_page[page] if data else port.guest_frames[port.guest_row[page], level])
+        if port.dimensions == 2 and not (known and level == begin):
+            port.now[ROW] = DATA_ROW if data else HOST_ROW
+            cached = CACHED - pwc.dmt if data else CACHED
+            walk_host(pwc, port, frame, data_missing if data else NONE_MISSING, cached)
+        if data:
+            break
+        hfn = np.int64(port.hfn_of_frame[frame]) if port.dimensions == 2 else frame
+        index = vpn >> (9 * level)
+        if not found_entry(pwc, port, GUEST, space, hfn, index, level, lowest):
+            read_entry(port, GUEST, hfn, index, level)
         if level > lowest + guest_missing:
             keep_entry(pwc, port.now[0], GUEST, space, vpn, level)
-    if data_missing >= 0 and port.dimensions == 2:
-        walk_host(pwc, port, port.frame_of_page[page], data_missing, CACHED - pwc.dmt)
+            keep_single(pwc, port.now[0], GUEST, space, hfn, index)

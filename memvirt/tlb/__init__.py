@@ -11,11 +11,16 @@ from memvirt.errors import ConfigError
 from memvirt.memory.merge import merged
 from memvirt.policy import load
 from memvirt.tlb.config import Tlb
-from memvirt.tlb.geometry import Level, lay_out_entries, lay_out_level
+from memvirt.tlb.general import translate_general
+from memvirt.tlb.geometry import Level, group_bits, lay_out_entries, lay_out_level
 from memvirt.tlb.hierarchy import (
+    BYPASSES,
+    COALESCES,
     COUNTERS,
+    DIRTY_BITS,
     EVICT_TAKES_VM,
     HOST_SIZE_MATTERS,
+    INCLUSION,
     INVALID,
     PREEMPT_FLUSHES,
     SWITCH_FLUSHES,
@@ -23,19 +28,27 @@ from memvirt.tlb.hierarchy import (
     Hierarchy,
     translate,
 )
+from memvirt.tlb.segment import bypassed
 from memvirt.types import CHUNK, Counters, Schedule, Space, Trace, Traits, Walks
 
 __all__ = ["COUNTERS", "Tlb", "build", "run"]
 
 
-def _bank(config: Tlb, number: int, level: Level, cpus: int) -> Bank:
+def _bank(config: Tlb, number: int, level: Level, cpus: int, keeps_dirty: bool) -> Bank:
     policy = load("tlb.replacement", config.replacement.name, "tlb.replacement")
     ways = sorted({array.associativity for array in config.arrays.values() if array.level == number})
     try:
         state = policy.make(max(1, cpus * level.slots), ways, config.seed + number, **config.replacement.options)
     except TypeError as wrong:
         raise ConfigError("tlb.replacement", config.replacement.name, f"its options don't fit: {wrong}") from wrong
-    return Bank(np.full(max(1, cpus * level.slots), INVALID, np.uint32), level, state)
+    size = max(1, cpus * level.slots)
+    dirty, covers = np.zeros(size if keeps_dirty else 1, np.uint8), np.zeros(size if config.coalesce > 1 else 1, np.uint8)
+    return Bank(np.full(size, INVALID, np.uint32), level, state, dirty, covers)
+
+
+def is_plain(config: Tlb, traits: Traits) -> bool:
+    """Whether looking up needs none of what `memvirt.tlb.general` is for."""
+    return config.inclusion == "neither" and config.coalesce == 1 and traits.dirty == "none" and traits.bypass is None
 
 
 def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hierarchy:
@@ -46,13 +59,17 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
     ConfigError
         For a replacement policy that doesn't exist or doesn't fit the geometry.
     """
-    rules = np.zeros(5, np.int64)
+    rules = np.zeros(9, np.int64)
     rules[EVICT_TAKES_VM] = traits.host_unmap == "vm"
     rules[SWITCH_FLUSHES] = traits.flush_on_switch or not config.pcid
     rules[PREEMPT_FLUSHES] = not config.vpid
     rules[HOST_SIZE_MATTERS] = traits.entry_size == "smaller"
-    entries = lay_out_entries(space, traits.entry_size)
-    banks = [_bank(config, level, lay_out_level(config, level, space, entries), schedule.cpus) for level in (1, 2)]
+    rules[DIRTY_BITS], rules[BYPASSES] = traits.dirty == "walk", traits.bypass is not None
+    rules[COALESCES], rules[INCLUSION] = config.coalesce > 1, ("neither", "inclusive", "exclusive").index(config.inclusion)
+    entries = lay_out_entries(space, traits.entry_size, group_bits(config))
+    levels = [lay_out_level(config, level, space, entries) for level in (1, 2)]
+    banks = [_bank(config, number, level, schedule.cpus, bool(rules[DIRTY_BITS])) for number, level in enumerate(levels, 1)]
+    none = np.zeros(1, np.uint8)
     return Hierarchy(
         first=banks[0],
         second=banks[1],
@@ -62,6 +79,10 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
         base=space.page_base,
         rules=rules,
         counts=np.zeros((schedule.vms, schedule.epochs, len(COUNTERS)), np.int64),
+        bypass=none if traits.bypass is None else bypassed(traits.bypass, space),
+        written=np.zeros(space.vpn.size, np.uint8) if rules[DIRTY_BITS] else none,
+        bit=(1 << (space.vpn.astype(np.int64) % config.coalesce)).astype(np.uint8) if rules[COALESCES] else none,
+        asid=space.asid.copy(),
     )
 
 
@@ -95,6 +116,9 @@ def run(
     for first in range(0, schedule.accesses, step):
         part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
         runs: Any = part.runs.view(np.recarray)
-        found, next_event = translate(tlbs, part.page, runs, events, next_event, first, walks)
+        if is_plain(config, traits):
+            found, next_event = translate(tlbs, part.page, runs, events, next_event, first, walks)
+        else:
+            found, next_event = translate_general(tlbs, part.page, part.line, runs, events, next_event, first, walks)
         offsets.append(walks[:found].copy())
     return Walks(offsets, Counters(COUNTERS, tlbs.counts))

@@ -8,14 +8,14 @@ from pydantic import Field, model_serializer, model_validator
 
 from memvirt.config import Choice, PageSize, Section
 
-OTHER_KEYS = ("replacement", "index", "pcid", "vpid", "seed", "arrays")
+OTHER_KEYS = ("replacement", "index", "inclusion", "coalesce", "pcid", "vpid", "seed", "arrays")
 
 
 class Array(Section):
     """One array: the level it is looked up at, the page sizes that it holds, and its geometry.
 
     ``ways`` may be ``full``. Where several arrays of a level hold a size, a hash bit of the page's number
-    chooses; where several sizes share an array, each is indexed by its own page number.
+    chooses; where several sizes share an array, each is indexed by its own page number. ``index`` overrules the section's.
     """
 
     level: Literal[1, 2]
@@ -23,6 +23,7 @@ class Array(Section):
     entries: int = Field(ge=1, le=1 << 20)
     ways: int | Literal["full"]
     hit_cycles: int = Field(0, ge=0)
+    index: Literal["modulo", "xor"] | None = None
 
     @property
     def associativity(self) -> int:
@@ -39,12 +40,17 @@ class Tlb(Section):
     """The TLBs of one CPU, as a preset of `conf/tlb` describes them.
 
     Array names are keys of the section itself, ``tlb.l1_4k.entries``; ``pcid`` and ``vpid`` say that entries are
-    tagged by address space and by VM, rather than flushed on a switch.
+    tagged by address space and by VM, rather than flushed on a switch. ``inclusion``: ``inclusive`` takes out of the L1 what leaves
+    the L2; ``exclusive`` has an entry in one of the two, so a walk fills the L1, whose victims go to the L2, and an L2 hit moves
+    up. ``coalesce``: entries of 4K pages cover up to so many aligned neighbours whose frames are neighbours too (CoLT, Pham et al.,
+    MICRO'12).
     """
 
     arrays: dict[str, Array]
     replacement: Choice
     index: Literal["modulo", "xor"] = "modulo"
+    inclusion: Literal["neither", "inclusive", "exclusive"] = "neither"
+    coalesce: Literal[1, 2, 4, 8] = 1
     pcid: bool = True
     vpid: bool = True
     seed: int = 0
@@ -60,7 +66,7 @@ class Tlb(Section):
     @model_serializer
     def _flat(self) -> dict[str, Any]:
         arrays = {name: array.model_dump() for name, array in self.arrays.items()}
-        others = {"index": self.index, "pcid": self.pcid, "vpid": self.vpid, "seed": self.seed}
+        others = {name: getattr(self, name) for name in ("index", "inclusion", "coalesce", "pcid", "vpid", "seed")}
         return {**arrays, **others, "replacement": self.replacement.model_dump()}
 
     @model_validator(mode="after")
@@ -73,8 +79,9 @@ class Tlb(Section):
             ways = array.associativity
             if ways < 1 or array.entries % ways:
                 raise ConfigError(f"tlb.{name}.ways", array.ways, f"must divide the array's {array.entries} entries")
-            if self.index == "xor" and array.sets & (array.sets - 1):
-                raise ConfigError("tlb.index", "xor", f"{name} has {array.sets} sets, which is no power of two")
+            if (array.index or self.index) == "xor" and array.sets & (array.sets - 1):
+                key = f"tlb.{name}.index" if array.index else "tlb.index"
+                raise ConfigError(key, "xor", f"{name} has {array.sets} sets, which is no power of two")
         for level in (1, 2):
             for size in ("4K", "2M", "1G"):
                 holders = [name for name, array in self.arrays.items() if array.level == level and size in array.page_sizes]

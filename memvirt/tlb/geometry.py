@@ -83,25 +83,30 @@ def lay_out_level(config: Tlb, level: int, space: Space, entries: Entries) -> Le
     start = np.full((space.vpn.size, len(ORDERS)), NOWHERE, np.int32)
     for column, (size, order) in enumerate(ORDERS.items()):
         holders = [place for place, array in enumerate(arrays) if size in array.page_sizes]
-        number = space.vpn >> np.uint64(order)
+        number = space.vpn >> np.uint64(order if order else group_bits(config))
         chosen = hash_bit(number) if len(holders) == 2 else np.zeros(number.size, np.int64)
         for which, place in enumerate(holders):
             mine = chosen == which
             array = arrays[place]
-            start[mine, column] = offsets[place] + set_index(number[mine], array, config.index) * array.associativity
+            start[mine, column] = offsets[place] + set_index(number[mine], array, array.index or config.index) * array.associativity
     ways = np.concatenate([np.full(array.entries, array.associativity, np.int32) for array in arrays] or [np.zeros(1, np.int32)])
     cycles = np.concatenate([np.full(array.entries, array.hit_cycles, np.int32) for array in arrays] or [np.zeros(1, np.int32)])
     now = start[np.arange(start.shape[0]), columns(entries.guest_order, entries.host_order)]
     return Level(start, now, ways, cycles, int(offsets[-1]))
 
 
-def lay_out_entries(space: Space, entry_size: str) -> Entries:
-    """Tag every page for every size its entry can have."""
+def group_bits(config: Tlb) -> int:
+    """Log2 of the 4K pages that an entry can cover."""
+    return config.coalesce.bit_length() - 1
+
+
+def lay_out_entries(space: Space, entry_size: str, group: int = 0) -> Entries:
+    """Tag every page for every size its entry can have; entries of 4K pages are for groups of ``2**group``."""
     pages = np.arange(space.vpn.size, dtype=np.uint32)
     vm = np.searchsorted(space.page_base, pages, side="right") - 1
     tag = np.empty((space.vpn.size, len(ORDERS)), np.uint32)
     for column, order in enumerate(ORDERS.values()):
-        number = space.vpn >> np.uint64(order)
+        number = space.vpn >> np.uint64(order if order else group)
         new = np.ones(pages.size, bool)
         new[1:] = (vm[1:] != vm[:-1]) | (space.asid[1:] != space.asid[:-1]) | (number[1:] != number[:-1])
         tag[:, column] = pages[new][np.cumsum(new) - 1]

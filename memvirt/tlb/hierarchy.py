@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from memvirt.jit import kernel, kernel_apart
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
-from memvirt.types import Event
+from memvirt.types import EVERY_SPACE, Event
 
-COUNTERS = ("l1_tlb_misses", "l2_tlb_misses", "tlb_cycles", "tlb_flushes", "tlb_shootdowns")
-L1_MISSES, L2_MISSES, CYCLES, FLUSHES, SHOOTDOWNS = np.arange(len(COUNTERS))
-EVICT, DROP, SWITCH = np.int64(Event.EVICT), np.int64(Event.DROP), np.int64(Event.SWITCH)
+COUNTERS = ("l1_tlb_misses", "l2_tlb_misses", "dirty_walks", "tlb_cycles", "tlb_flushes", "tlb_shootdowns")
+L1_MISSES, L2_MISSES, DIRTY_WALKS, CYCLES, FLUSHES, SHOOTDOWNS = np.arange(len(COUNTERS))
+EVICT, DROP, SWITCH, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Event.SWITCH, Event.FLUSH))
 INVALID = np.uint32(0xFFFFFFFF)
 SCANNED = 16  #: up to so many ways, a search that stops at the hit is fastest
 
@@ -31,11 +31,17 @@ class Bank(NamedTuple):
     tags : (cpus * slots,) uint32
     level : Level
     policy : State of the replacement policy
+    dirty : (cpus * slots,) uint8
+        Whether the entry was loaded or walked for as dirty; of length 1 where that is not kept.
+    covers : (cpus * slots,) uint8
+        Which pages of its group the entry is for, a bit each; of length 1 where entries aren't coalesced.
     """
 
     tags: NDArray[np.uint32]
     level: Level
     policy: Any
+    dirty: NDArray[np.uint8]
+    covers: NDArray[np.uint8]
 
 
 class Hierarchy(NamedTuple):
@@ -51,10 +57,18 @@ class Hierarchy(NamedTuple):
         What a hit on it costs.
     base : (vms + 1,) int64
         First tag of each VM.
-    rules : (5,) int64
+    rules : (9,) int64
         Whether an EVICT takes all of the VM's entries, a switch of address space flushes them, a switch of VM
-        flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass.
+        flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass; whether dirty
+        bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one.
     counts : (vms, epochs, counters) int64
+    bypass : (pages,) uint8
+        Pages that need no entry.
+    written : (pages,) uint8
+        Whether the table's entry is dirty, at its tag.
+    bit : (pages,) uint8
+        The page's place in its group, as a bit.
+    asid : (pages,) uint16
     """
 
     first: Bank
@@ -65,9 +79,24 @@ class Hierarchy(NamedTuple):
     base: NDArray[np.int64]
     rules: NDArray[np.int64]
     counts: NDArray[np.int64]
+    bypass: NDArray[np.uint8]
+    written: NDArray[np.uint8]
+    bit: NDArray[np.uint8]
+    asid: NDArray[np.uint16]
 
 
-EVICT_TAKES_VM, SWITCH_FLUSHES, PREEMPT_FLUSHES, HOST_SIZE_MATTERS, TO_PASS = np.arange(5)
+(
+    EVICT_TAKES_VM,
+    SWITCH_FLUSHES,
+    PREEMPT_FLUSHES,
+    HOST_SIZE_MATTERS,
+    TO_PASS,
+    DIRTY_BITS,
+    BYPASSES,
+    COALESCES,
+    INCLUSION,
+) = np.arange(9)
+INCLUSIVE, EXCLUSIVE = 1, 2
 
 
 @kernel
@@ -112,9 +141,10 @@ def take_out(bank: Bank, offset: int, start: int, tag: int) -> None:
         return
     ways = np.int64(bank.level.ways[start])
     way = find(bank.tags, offset + start, ways, np.uint32(tag))
-    if way >= 0:
+    while way >= 0:  # more than once only where entries are coalesced
         bank.tags[offset + start + way] = INVALID
         drop(bank.policy, offset + start, ways, way)
+        way = find(bank.tags, offset + start, ways, np.uint32(tag))
 
 
 @kernel
@@ -132,6 +162,15 @@ def flush(bank: Bank, offset: int, low: int, high: int) -> None:
 
 
 @kernel
+def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> None:
+    """Invalidate translations whose tags are in a range, on CPUs ``begin`` to ``end``."""
+    for cpu in range(begin, end):
+        flush(tlbs.first, cpu * tlbs.first.level.slots, low, high)
+        flush(tlbs.second, cpu * tlbs.second.level.slots, low, high)
+        tlbs.last[cpu] = -1
+
+
+@kernel
 def obey(tlbs: Hierarchy, event: Any) -> None:
     """Carry out a shootdown or flush."""
     kind, cpus = np.int64(event.kind), tlbs.last.size
@@ -140,8 +179,12 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
     first, second = tlbs.first, tlbs.second
     if kind == DROP:
         page = np.int64(event.page)
+        if tlbs.rules[DIRTY_BITS]:
+            tlbs.written[entries.tag_now[page]] = 0
         if tlbs.rules[TO_PASS] > 0:
             tlbs.rules[TO_PASS] -= 1
+            if tlbs.rules[BYPASSES]:
+                tlbs.bypass[page] = 0  # what the host took away escapes from the segment
         else:
             column = min(entries.guest_order[page], entries.host_order[page]) // 9
             tag = entries.tag[page, column]
@@ -164,14 +207,18 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             return
         tlbs.rules[TO_PASS] = event.count
         begin, end = np.int64(0), np.int64(cpus)
-    elif not tlbs.rules[SWITCH_FLUSHES if kind == SWITCH else PREEMPT_FLUSHES]:
+    elif kind != FLUSH and not tlbs.rules[SWITCH_FLUSHES if kind == SWITCH else PREEMPT_FLUSHES]:
         return
-    if kind == EVICT or kind == SWITCH:
+    if kind == EVICT or kind == SWITCH or kind == FLUSH:
         low, high = tlbs.base[event.vm], tlbs.base[event.vm + 1]
-    for cpu in range(begin, end):
-        flush(first, cpu * first.level.slots, low, high)
-        flush(second, cpu * second.level.slots, low, high)
-        tlbs.last[cpu] = -1
+    if kind == FLUSH and np.int64(event.asid) != EVERY_SPACE:
+        while low < high and np.int64(tlbs.asid[low]) != np.int64(event.asid):
+            low += 1
+        last = low
+        while last < high and np.int64(tlbs.asid[last]) == np.int64(event.asid):
+            last += 1
+        high = last
+    flush_range(tlbs, begin, end, low, high)
     counts[FLUSHES] += 1
 
 

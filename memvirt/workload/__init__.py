@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
 from memvirt.policy import load as load_policy
-from memvirt.types import GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
+from memvirt.types import EVERY_SPACE, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.config import Workload
 from memvirt.workload.files import file_digest, read_cached
 from memvirt.workload.names import SYNTHETIC, trace_file
@@ -76,26 +76,59 @@ class _Generated:
         return _Generated, (self.config, self.pages, self.seed)
 
 
-def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[np.void]:
-    """Switches, unmaps and table writes of a VM, in order."""
+def _event_table(size: int, kind: GuestEvent) -> NDArray[np.void]:
+    table = np.zeros(size, GUEST_EVENT)
+    table["kind"] = kind
+    return table
+
+
+def _running(config: Workload, at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Address space that runs at some accesses."""
+    return at // config.switch_every % config.processes if config.processes > 1 else np.zeros_like(at)
+
+
+def _random_pages(at: NDArray[np.int64], each: int, pages: int, draw: NDArray[np.uint64], kind: GuestEvent) -> NDArray[np.void]:
+    change = _event_table(at.size * each, kind)
+    change["at"] = np.repeat(at, each)
+    change["page"] = below(draw, pages)
+    return change
+
+
+def _forks(config: Workload, accesses: int, pages: int) -> NDArray[np.void]:
+    """For each fork a PROTECT of every page of the process, then a FLUSH."""
     parts = []
+    own = pages // config.processes
+    for at in range(config.fork_every, accesses, config.fork_every) if config.fork_every else ():
+        (asid,) = _running(config, np.array([at]))
+        protect = _event_table(own + 1, GuestEvent.PROTECT)
+        protect["at"], protect["asid"] = at, asid
+        protect["page"][:own] = asid * own + np.arange(own)
+        protect["kind"][own] = GuestEvent.FLUSH
+        parts.append(protect)
+    return np.concatenate(parts) if parts else _event_table(0, GuestEvent.PROTECT)
+
+
+def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[np.void]:
+    """All that a VM does besides accessing memory, in order."""
+
+    def times(every: int) -> NDArray[np.int64]:
+        return np.arange(every, accesses, every) if every else np.zeros(0, np.int64)
+
+    turn = _event_table(0, GuestEvent.SWITCH)
     if config.processes > 1:
-        at = np.arange(config.switch_every, accesses, config.switch_every)
-        turn = np.zeros(at.size, GUEST_EVENT)
-        turn["at"], turn["kind"] = at, GuestEvent.SWITCH
-        turn["asid"] = at // config.switch_every % config.processes
-        parts.append(turn)
-    for every, each, kind, stream in (
-        (config.remap_every, config.remap_pages, GuestEvent.UNMAP, 101),
-        (config.table_writes_every, 1, GuestEvent.TABLE_WRITE, 102),
-    ):
-        if every:
-            at = np.repeat(np.arange(every, accesses, every), each)
-            change = np.zeros(at.size, GUEST_EVENT)
-            change["at"], change["kind"] = at, kind
-            change["page"] = below(draws(seed, stream, 0, at.size), pages)
-            parts.append(change)
-    events = np.concatenate(parts) if parts else np.zeros(0, GUEST_EVENT)
+        at = times(config.switch_every)
+        turn = _event_table(at.size, GuestEvent.SWITCH)
+        turn["at"], turn["asid"] = at, _running(config, at)
+    remaps, each = times(config.remap_every), config.remap_pages
+    unmap = _random_pages(remaps, each, pages, draws(seed, 101, 0, remaps.size * each), GuestEvent.UNMAP)
+    rewrites, each = times(config.table_writes_every), config.table_write_pages
+    written = max(1, round(pages * config.table_write_share))
+    rewrite = _random_pages(rewrites, each, written, np.repeat(draws(seed, 102, 0, rewrites.size), each), GuestEvent.TABLE_WRITE)
+    rewrite["page"] = (rewrite["page"] + np.tile(np.arange(each), rewrites.size)) % written
+    at = times(config.flush_every)
+    flush = _event_table(at.size, GuestEvent.FLUSH)
+    flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at)
+    events = np.concatenate([turn, unmap, rewrite, _forks(config, accesses, pages), flush])
     return events[np.argsort(events["at"], kind="stable")]
 
 

@@ -34,8 +34,13 @@ class Workload(BaseModel):
         Address spaces of each VM, which run the same workload on pages of their own and take turns.
     remap_every, remap_pages : int
         Every so many accesses so many pages are unmapped, to be mapped again when touched; 0 for never.
-    table_writes_every : int
-        Every so many accesses the page-table entry of some page is rewritten; 0 for never.
+    table_writes_every, table_write_pages, table_write_share : int, int, float
+        Every so many accesses the page-table entries of so many pages, one after the other, are rewritten, from anywhere in the
+        lowest share of the footprint; 0 for never.
+    fork_every : int
+        Every so many accesses the process that runs forks: all of its pages become copy-on-write; 0 for never.
+    flush_every, flush_all : int, bool
+        Every so many accesses the guest flushes its address space from the TLB, or all of its address spaces; 0 for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
@@ -54,6 +59,11 @@ class Workload(BaseModel):
     remap_every: int = Field(0, ge=0)
     remap_pages: int = Field(16, ge=1)
     table_writes_every: int = Field(0, ge=0)
+    table_write_pages: int = Field(1, ge=1)
+    table_write_share: float = Field(1.0, gt=0, le=1)
+    fork_every: int = Field(0, ge=0)
+    flush_every: int = Field(0, ge=0)
+    flush_all: bool = False
 
     @model_validator(mode="after")
     def _known(self) -> Workload:

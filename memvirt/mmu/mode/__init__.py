@@ -1,8 +1,10 @@
 """Translation modes: one file each, with its traits and two verbs.
 
-A mode's file has ``TRAITS`` (`memvirt.types.Traits`), ``class State(NamedTuple)``, ``make(setup) -> State`` and, for
-options in its YAML file, their names in ``OPTIONS``. The loop calls `on_event` for each event before it changes the
-machine, and `walk` for each access that missed the TLBs, after the faults of that access are served.
+A mode's file has ``TRAITS`` (`memvirt.types.Traits`), or ``traits(options) -> Traits`` where they depend on its options,
+``class State(NamedTuple)``, ``make(setup) -> State``, in ``OPTIONS`` the defaults (or choices) of options in its YAML file, and, if
+it keeps tables of its own, ``frames(setup) -> int``: host frames that they may take, from `Port.spare` on. The loop calls
+`on_event` for each event before it changes the machine, and `walk` for each access that missed the TLBs, after its faults are
+served.
 """
 
 from __future__ import annotations
@@ -27,6 +29,13 @@ class Setup(NamedTuple):
     port: Port
     pcid: bool = True
     vpid: bool = True
+
+    def option(self, name: str) -> Any:
+        """Value of an option of the mode's own: what the config says, or its default."""
+        from memvirt.policy import load
+
+        known = load(FAMILY, self.config.name, "mmu").OPTIONS[name]
+        return self.config.options.get(name, known[0] if isinstance(known, tuple) else known)
 
 
 @verb

@@ -6,16 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from memvirt.jit import kernel_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import Port, begin_walk, end_walk
-from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, make_pwc
+from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_guest
-from memvirt.types import NONE, Event, Traits
+from memvirt.mmu.two_dimensional import DROP, FAULTED, FLUSH, GUEST_MAP, NONE_MISSING, PREEMPT, SERVED, SWITCH, forget, is_fault
+from memvirt.types import NONE, Traits
 
 TRAITS = Traits(dimensions=1)
-GUEST_MAP, HOST_MAP, SWAP_IN, DROP = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.DROP))
-SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
-FAULTED, SERVED, NONE_MISSING = np.int64(1), np.int64(0), np.int64(0)
 
 
 class State(NamedTuple):
@@ -26,25 +25,27 @@ class State(NamedTuple):
 
 def make(setup: Setup) -> State:
     """State at the start."""
-    return State(make_pwc(setup.config.pwc, setup.schedule.cpus, not setup.pcid, not setup.vpid))
+    return State(make_pwc(setup))
+
+
+@kernel_apart
+def walk_one(pwc: Pwc, port: Port, page: int, missing: int, faulted: int) -> None:
+    """Walk in one dimension."""
+    begun = begin_walk(port)
+    walk_guest(pwc, port, page, missing)
+    end_walk(port, begun, faulted)
 
 
 @walk.register
 def _walk(state: State, port: Port, page: int) -> None:
-    begun = begin_walk(port)
-    walk_guest(state.pwc, port, page, NONE_MISSING)
-    end_walk(port, begun, SERVED)
+    walk_one(state.pwc, port, page, NONE_MISSING, SERVED)
 
 
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: int) -> None:
     kind = np.int64(event.kind)
-    if kind == GUEST_MAP or (page != NONE and (kind == SWAP_IN or kind == HOST_MAP)):
-        begun = begin_walk(port)
-        walk_guest(state.pwc, port, page, np.int64(event.count) if kind == GUEST_MAP else NONE_MISSING)
-        end_walk(port, begun, FAULTED)
-    elif kind == SWITCH or kind == PREEMPT:
-        flush_on_switch(state.pwc, port, event)
-    elif kind == DROP:
-        space = port.space_of_page[page]
-        drop_spaces(state.pwc, space, space + 1)
+    if is_fault(kind):
+        if page != NONE:
+            walk_one(state.pwc, port, page, np.int64(event.count) if kind == GUEST_MAP else NONE_MISSING, FAULTED)
+    elif kind == SWITCH or kind == PREEMPT or kind == FLUSH or kind == DROP:
+        forget(state.pwc, port, event, page, kind)

@@ -1,8 +1,11 @@
 """Shadow paging: the hypervisor keeps a table gVA→hPA that the hardware walks in one dimension.
 
 It write-protects the guest's tables, so that each of the guest's page-table writes exits, and fills its own
-on hidden faults (Waldspurger, OSDI'02, section 2; Adams and Agesen, ASPLOS'06). Left out: unsynchronized pages,
-prefetching of entries around a fault. After a trapped write the shadow entry is empty until the next access.
+on hidden faults (Waldspurger, OSDI'02, section 2; Adams and Agesen, ASPLOS'06). After a trapped write the shadow entry is
+empty until the next access. With `unsync` the first write to one of the guest's lowest tables exits and lifts its protection;
+further ones are free until the guest flushes: an INVLPG synchronizes the page's entry, a CR3 write or a flush every table
+written since, which are then protected again (Linux, arch/x86/kvm/mmu/mmu.c, `mmu_try_to_unsync_pages`, `kvm_mmu_sync_roots`).
+Left out: prefetching of entries around a fault, and tables that KVM gives up shadowing because they are written too often.
 """
 
 from __future__ import annotations
@@ -12,15 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
-from memvirt.memory.layout import radix_tables
+from memvirt.jit import kernel, kernel_apart
+from memvirt.mmu import shadow_tables
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     CR3_WRITE,
     GUEST,
     INVLPG,
-    NODE,
     PAGE_TABLE_WRITE,
+    RESYNCS,
     SHADOW_FAULT_HIDDEN,
     SHADOW_FAULT_TRUE,
     Port,
@@ -28,149 +31,173 @@ from memvirt.mmu.port import (
     end_walk,
     exit_to_host,
 )
-from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, make_pwc
+from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces, make_pwc
 from memvirt.mmu.radix import CACHED, NONE_MISSING, walk_tables
-from memvirt.tlb.geometry import Entries, lay_out_entries
+from memvirt.mmu.shadow_tables import (
+    Shadow,
+    fill_entry,
+    is_present,
+    lowest_level,
+    make_shadow,
+    missing_tables,
+    set_path,
+    zap_entry,
+    zap_guest_entry,
+)
 from memvirt.types import NONE, Event, Traits
 
+OPTIONS = {"unsync": False}
 TRAITS = Traits(flush_on_switch=True)
-GUEST_MAP, DROP, SWITCH, TABLE_WRITE, GUEST_UNMAP = map(
-    np.int64, (Event.GUEST_MAP, Event.DROP, Event.SWITCH, Event.TABLE_WRITE, Event.GUEST_UNMAP)
+HYPERVISOR_SETS_DIRTY = True  #: an entry is read-only until the guest's page is dirty
+GUEST_MAP, DROP, SWITCH, PREEMPT, TABLE_WRITE, GUEST_UNMAP, FLUSH, COW_FAULT = map(
+    np.int64,
+    (
+        Event.GUEST_MAP,
+        Event.DROP,
+        Event.SWITCH,
+        Event.PREEMPT,
+        Event.TABLE_WRITE,
+        Event.GUEST_UNMAP,
+        Event.FLUSH,
+        Event.COW_FAULT,
+    ),
 )
-PREEMPT = np.int64(Event.PREEMPT)
 FAULTED, SERVED, ONCE = np.int64(1), np.int64(0), np.int64(1)
+UNSYNC, SYNCED_DROPS = np.arange(2)
+
+frames = shadow_tables.frames
 
 
 class State(NamedTuple):
-    """The shadow tables.
+    """The shadow tables, and which of the guest's are out of sync.
 
     Attributes
     ----------
-    entries : Entries
-        Which pages share an entry: those of the smaller of guest's and host's page.
-    present : (pages,) uint8
-        Of an entry, at its first page.
-    table : (rows, levels) uint32
-        Number of the table at each level.
-    hfn : (tables + 1,) uint32
-        Its host frame, `NONE` until needed; the last is the next frame to hand out.
-    path : (levels,) uint32
-        Host frames of the tables on the way of the walk that is going on.
+    rules : (2,) int64
+        Whether tables may be out of sync; how many DROPs to come leave a synchronized entry.
+    unsync : (tables,) uint8
+    stack : (tables + 1,) int64
+        Those out of sync, and last their number.
+    space_of_table : (tables,) int64
     """
 
     pwc: Pwc
-    entries: Entries
-    present: NDArray[np.uint8]
-    table: NDArray[np.uint32]
-    hfn: NDArray[np.uint32]
-    path: NDArray[np.uint32]
-
-
-def tables_needed(setup: Setup) -> tuple[NDArray[np.uint32], int]:
-    """Number the tables that shadow the guest's: of the same shape, one tree for each address space."""
-    _, first = np.unique(setup.frames.guest.row, return_index=True)
-    vpn = setup.space.vpn[first].astype(np.int64)
-    groups = [setup.port.space_of_page[first]]
-    table, count = radix_tables(groups, vpn >> 9, setup.frames.guest_levels)
-    return table, count
+    shadow: Shadow
+    rules: NDArray[np.int64]
+    unsync: NDArray[np.uint8]
+    stack: NDArray[np.int64]
+    space_of_table: NDArray[np.int64]
 
 
 def make(setup: Setup) -> State:
-    """Shadow tables in sync with what is mapped and backed before access 0."""
-    entries = lay_out_entries(setup.space, TRAITS.entry_size)
-    table, count = tables_needed(setup)
-    hfn = np.full(count + 1, NONE, np.uint32)
-    hfn[-1] = setup.frames.host_frames
-    state = State(
-        make_pwc(setup.config.pwc, setup.schedule.cpus, True, not setup.vpid),
-        entries,
-        np.zeros(setup.space.vpn.size, np.uint8),
-        table,
-        hfn,
-        np.zeros(table.shape[1], np.uint32),
-    )
-    mapped = np.flatnonzero(setup.port.hfn_of_page != NONE)
-    fill_all(state, setup.port, mapped[np.argsort(setup.port.frame_of_page[mapped], kind="stable")])
-    return state
+    """State at the start."""
+    shadow = make_shadow(setup)
+    tables = shadow.hfn.size - 1
+    space = np.zeros(tables, np.int64)
+    space[shadow.table] = setup.port.space_of_page[shadow.row_first[:-1]][:, None]
+    rules = np.array([setup.option("unsync"), 0], np.int64)
+    stack = np.zeros(tables + 1, np.int64)
+    return State(make_pwc(setup, tagged=False), shadow, rules, np.zeros(tables, np.uint8), stack, space)
 
 
-@kernel
-def lowest_level(state: State, page: int) -> int:
-    """Level of a page's shadow entry."""
-    return np.int64(min(state.entries.guest_order[page], state.entries.host_order[page])) // 9
-
-
-@kernel
-def fill_entry(state: State, port: Port, page: int) -> int:
-    """Make a page's shadow entry, and the tables above it; returns how many of those were missing."""
-    lowest = lowest_level(state, page)
-    missing = 0
-    for level in range(state.table.shape[1] - 1, lowest - 1, -1):
-        table = state.table[port.guest_row[page], level]
-        if state.hfn[table] == NONE:
-            state.hfn[table] = state.hfn[-1]
-            port.node_of_hfn[state.hfn[-1]] = port.now[NODE]
-            state.hfn[-1] += 1
-            missing += 1
-    state.present[state.entries.tag[page, lowest]] = 1
-    return missing
-
-
-@kernel
-def fill_all(state: State, port: Port, pages: NDArray[np.int64]) -> None:
-    """Synchronize some pages."""
-    for page in pages:
-        fill_entry(state, port, page)
-
-
-@kernel
-def missing_tables(state: State, port: Port, page: int) -> int:
-    """How many tables a page's shadow entry lacks."""
-    missing = 0
-    for level in range(lowest_level(state, page), state.table.shape[1]):
-        if state.hfn[state.table[port.guest_row[page], level]] == NONE:
-            missing += 1
-    return missing
-
-
-@kernel
+@kernel_apart
 def walk_shadow(state: State, port: Port, page: int, missing: int, faulted: int) -> None:
     """Walk the shadow tables, down to the entry or to where a table is missing."""
     begun = begin_walk(port)
-    for level in range(state.path.size):
-        state.path[level] = state.hfn[state.table[port.guest_row[page], level]]
-    lowest = lowest_level(state, page)
-    walk_tables(state.pwc, port, GUEST, port.space_of_page[page], port.vpn[page], state.path, lowest, missing, CACHED)
+    set_path(state.shadow, port, page)
+    lowest = lowest_level(state.shadow, page)
+    path = state.shadow.path
+    walk_tables(state.pwc, port, GUEST, port.space_of_page[page], port.vpn[page], path, lowest, missing, CACHED)
     end_walk(port, begun, faulted)
+
+
+@kernel
+def lowest_table(state: State, port: Port, page: int) -> int:
+    """Number of the guest's table whose entry maps a page."""
+    return np.int64(state.shadow.table[port.guest_row[page], port.guest_order[page] // 9])
+
+
+@kernel
+def guest_writes(state: State, port: Port, page: int) -> int:
+    """Let the guest write the entry of a page; returns whether the table was out of sync already, and so took no exit."""
+    table = lowest_table(state, port, page)
+    if state.unsync[table]:
+        return 1
+    exit_to_host(port, PAGE_TABLE_WRITE, ONCE)
+    if state.rules[UNSYNC]:
+        state.unsync[table] = 1
+        state.stack[state.stack[-1]] = table
+        state.stack[-1] += 1
+        return 1
+    return 0
+
+
+@kernel
+def resync(state: State, port: Port, low: int, high: int) -> None:
+    """Synchronize and protect again what a range of address spaces has out of sync."""
+    left = 0
+    for number in range(state.stack[-1]):
+        table = state.stack[number]
+        if low <= state.space_of_table[table] < high:
+            state.unsync[table] = 0
+            port.tally[RESYNCS] += 1
+        else:
+            state.stack[left] = table
+            left += 1
+    state.stack[-1] = left
 
 
 @walk.register
 def _walk(state: State, port: Port, page: int) -> None:
-    if not state.present[state.entries.tag[page, lowest_level(state, page)]]:
-        walk_shadow(state, port, page, missing_tables(state, port, page), FAULTED)
+    if not is_present(state.shadow, page):
+        walk_shadow(state, port, page, missing_tables(state.shadow, port, page), FAULTED)
         exit_to_host(port, SHADOW_FAULT_HIDDEN, ONCE)
-        fill_entry(state, port, page)
+        fill_entry(state.shadow, port, page)
     walk_shadow(state, port, page, NONE_MISSING, SERVED)
+
+
+@kernel_apart
+def on_guest_event(state: State, port: Port, event: Any, page: int, kind: int) -> None:
+    """Take notice of what the guest does to its tables."""
+    if kind == GUEST_MAP:
+        walk_shadow(state, port, page, missing_tables(state.shadow, port, page), FAULTED)
+        exit_to_host(port, SHADOW_FAULT_TRUE, ONCE)
+        exit_to_host(port, PAGE_TABLE_WRITE, np.int64(event.count))
+        guest_writes(state, port, page)
+    elif kind == TABLE_WRITE:
+        free = guest_writes(state, port, page)
+        if np.int64(event.count) > 0:
+            exit_to_host(port, INVLPG, ONCE)
+        if free:
+            state.rules[SYNCED_DROPS] = event.count
+        else:
+            zap_guest_entry(state.shadow, port, page)
+    elif kind == GUEST_UNMAP:
+        guest_writes(state, port, page)
+        exit_to_host(port, INVLPG, ONCE)
+    else:  # a COW_FAULT
+        walk_shadow(state, port, page, missing_tables(state.shadow, port, page), FAULTED)
+        exit_to_host(port, SHADOW_FAULT_TRUE, ONCE)
 
 
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: int) -> None:
     kind = np.int64(event.kind)
-    if kind == GUEST_MAP:
-        walk_shadow(state, port, page, missing_tables(state, port, page), FAULTED)
-        exit_to_host(port, SHADOW_FAULT_TRUE, ONCE)
-        exit_to_host(port, PAGE_TABLE_WRITE, ONCE + np.int64(event.count))
-    elif kind == DROP:
-        state.present[state.entries.tag[page, lowest_level(state, page)]] = 0
-        state.entries.host_order[page] = event.order
+    if kind == DROP:
+        if state.rules[SYNCED_DROPS] > 0:
+            state.rules[SYNCED_DROPS] -= 1
+        else:
+            zap_entry(state.shadow, page)
+        state.shadow.entries.host_order[page] = event.order
         drop_spaces(state.pwc, port.space_of_page[page], port.space_of_page[page] + 1)
-    elif kind == SWITCH:
-        flush_on_switch(state.pwc, port, event)
+    elif kind == SWITCH or kind == FLUSH:
+        if kind == SWITCH:
+            flush_on_switch(state.pwc, port, event)
+        else:
+            flush_spaces(state.pwc, port, event)
         exit_to_host(port, CR3_WRITE, ONCE)
+        resync(state, port, port.space_base[event.vm], port.space_base[event.vm + 1])
     elif kind == PREEMPT:
         flush_on_switch(state.pwc, port, event)
-    elif kind == TABLE_WRITE:
-        exit_to_host(port, PAGE_TABLE_WRITE, ONCE)
-    elif kind == GUEST_UNMAP:
-        exit_to_host(port, PAGE_TABLE_WRITE, ONCE)
-        exit_to_host(port, INVLPG, ONCE)
+    elif page != NONE and (kind == GUEST_MAP or kind == TABLE_WRITE or kind == GUEST_UNMAP or kind == COW_FAULT):
+        on_guest_event(state, port, event, page, kind)

@@ -1,0 +1,92 @@
+"""Experiments: one folder per question or published figure, with what it measures and what was published.
+
+A folder has ``README.md`` (question, set-up, sources), ``reference.csv`` (a row a claim: what was published, and from where to
+where a simulated number may be), ``measure.py`` with ``measure(frame) -> dict`` of claims to numbers, and ``figure.py`` with
+``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from memvirt.errors import ConfigError
+
+HERE = Path(__file__).parent
+
+
+class Claim(NamedTuple):
+    """A published number beside what it may be.
+
+    Attributes
+    ----------
+    name, what : str
+        Its row in PUBLISHED's tables, and what is measured.
+    published : str
+    low, high : float
+        Bounds of a simulated number; infinite where there is none.
+    tolerance, source, note : str
+        How the bounds come about; the paper; why it is missed, where it is known to be.
+    """
+
+    name: str
+    what: str
+    published: str
+    low: float
+    high: float
+    tolerance: str
+    source: str
+    note: str
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is within the bounds (to rounding)."""
+        slack = 1e-9 * max(abs(self.low) if math.isfinite(self.low) else 0.0, abs(value), 1.0)
+        return self.low - slack <= value <= self.high + slack
+
+
+def names() -> list[str]:
+    """Names of the experiments."""
+    return sorted(path.parent.name for path in HERE.glob("*/reference.csv"))
+
+
+def claims(name: str) -> list[Claim]:
+    """Claims of an experiment.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such experiment.
+    """
+    if name not in names():
+        raise ConfigError("experiment", name, "there is no such experiment", names())
+    with (HERE / name / "reference.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        Claim(
+            row["claim"],
+            row["what"],
+            row["published"],
+            float(row["low"] or "-inf"),
+            float(row["high"] or "inf"),
+            row["tolerance"],
+            row["source"],
+            row["note"],
+        )
+        for row in rows
+    ]
+
+
+def measure(name: str, frame: pd.DataFrame) -> dict[str, float]:
+    """Measure an experiment's claims in its result table."""
+    found: dict[str, float] = importlib.import_module(f"memvirt.experiments.{name}.measure").measure(frame)
+    return found
+
+
+def draw(name: str, frame: pd.DataFrame) -> Any:
+    """Draw an experiment's figure from its result table."""
+    return importlib.import_module(f"memvirt.experiments.{name}.figure").draw(frame)

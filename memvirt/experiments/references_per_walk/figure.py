@@ -1,0 +1,15 @@
+"""T6: references a walk by program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from memvirt.figures import draw as draw_kind
+
+
+def draw(frame: pd.DataFrame) -> Any:
+    """Bars by program, native and virtualized."""
+    frame = frame.assign(**{"references of a walk": (frame["walk_refs_guest"] + frame["walk_refs_host"]) / frame["walks"]})
+    return draw_kind(frame, "bar", "workload", "references of a walk", "mmu")

@@ -1,0 +1,35 @@
+"""T8: cycles over the rate of page-table updates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from memvirt.experiments.shadow_or_nested.measure import RATE, table
+from memvirt.figures.style import use
+
+
+def draw(frame: pd.DataFrame) -> Any:
+    """Lines of shadow and nested, with where they cross."""
+    use()
+    cycles = table(frame).div(frame["accesses"].iloc[0])
+    figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    for mode, marker, dashes in (("shadow", "o", (1, 0)), ("nested", "s", (4, 1.5))):
+        axes.plot(cycles.index, cycles[mode], marker=marker, dashes=dashes, label=mode)
+    worse = cycles["shadow"] > cycles["nested"]
+    if worse.any() and not worse.all():
+        even = float(cycles.index[int(worse.to_numpy().argmax())])
+        axes.axvline(even, color="0.4", linestyle=":", linewidth=1)
+        axes.annotate(
+            "nested wins from here",
+            (even, axes.get_ylim()[1]),
+            ha="right",
+            va="top",
+            rotation=90,
+            fontsize="small",
+        )
+    axes.set(xscale="log", xlabel=RATE, ylabel="cycles per access")
+    axes.legend(title="MMU mode")
+    return figure

@@ -1,0 +1,22 @@
+"""References a walk over the footprint, expected and simulated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from memvirt.experiments import claims
+from memvirt.experiments.walk_cache_law.measure import measure
+from memvirt.figures.compare import beside
+
+
+def draw(frame: pd.DataFrame) -> Any:
+    """Expected beside simulated."""
+    values, known = measure(frame), claims("walk_cache_law")
+    return beside(
+        [claim.name for claim in known],
+        [float(claim.published) for claim in known],
+        [values[claim.name] for claim in known],
+        "references of a walk",
+    )

@@ -1,0 +1,153 @@
+"""TLB and MMU as one: for modes whose flushes depend on what walks find, and for TLB entries that depend on where frames are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.jit import kernel
+from memvirt.memory.merge import merged
+from memvirt.mmu import COUNTERS as MMU_COUNTERS
+from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
+from memvirt.mmu.loop import access_data, happen, walk_access
+from memvirt.mmu.port import AT, TALLY, Port, enter
+from memvirt.tlb import COUNTERS as TLB_COUNTERS
+from memvirt.tlb import Tlb, build
+from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
+from memvirt.tlb.hierarchy import COALESCES, FLUSHES, Hierarchy, flush_range, obey
+from memvirt.types import CHUNK, NONE, Counters, Event, Frames, Nodes, Schedule, Space, Trace
+
+EVICT, DROP, SWITCH, PREEMPT, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH))
+FIRST_CPU = np.int64(0)
+
+
+@kernel
+def obey_mode(tlbs: Hierarchy, port: Port, counts: NDArray[np.int64]) -> None:
+    """Carry out a flush that a mode asks for."""
+    if port.flush[0]:
+        flush_range(tlbs, FIRST_CPU, np.int64(tlbs.last.size), port.flush[1], port.flush[2])
+        port.flush[0] = 0
+        counts[FLUSHES] += 1
+
+
+@kernel
+def neighbours(tlbs: Hierarchy, port: Port, page: int) -> int:
+    """Which pages of a 4K page's group have frames that run on from its own, a bit each."""
+    entries = tlbs.entries
+    covers = np.int64(tlbs.bit[page])
+    if min(entries.guest_order[page], entries.host_order[page]) > 0:
+        return covers
+    tag = entries.tag[page, 0]
+    for way in (-1, 1):
+        other = page + way
+        while 0 <= other < port.vpn.size and entries.tag[other, 0] == tag:
+            near = other - way
+            backed = port.hfn_of_page[other] != NONE and min(entries.guest_order[other], entries.host_order[other]) == 0
+            if not backed or port.vpn[other] - port.vpn[near] != way:
+                break
+            if np.int64(port.hfn_of_page[other]) - np.int64(port.hfn_of_page[near]) != way:
+                break
+            covers |= np.int64(tlbs.bit[other])
+            other += way
+    return covers
+
+
+@kernel
+def run_stretch(
+    tlbs: Hierarchy,
+    state: Any,
+    port: Port,
+    counts: NDArray[np.int64],
+    node_of_cpu: NDArray[np.uint8],
+    pages: NDArray[np.uint32],
+    lines: NDArray[np.uint8],
+    runs: Any,
+    events: Any,
+    next_event: int,
+    first: int,
+) -> int:
+    """Simulate one stretch of the merged order; returns the first event that lies beyond it.
+
+    Parameters are as `memvirt.mmu.loop.walk_stretch` has them.
+    """
+    for run in runs:
+        enter(port, run, np.int64(node_of_cpu[run.cpu]))
+        mine, cpu = tlbs.counts[run.vm, run.epoch], np.int64(run.cpu)
+        begin, end = np.int64(run.at), np.int64(run.at) + np.int64(run.length)
+        data = begin  # accesses from here on have yet to read their data
+        for at in range(begin, end):
+            page, write = np.int64(pages[at]), np.int64(lines[at] >> 7)
+            while next_event < events.size and np.int64(events[next_event].at) <= first + at:
+                if port.kind == 2 and data < at:
+                    access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, at)
+                    data = at
+                event = events[next_event]
+                kind = np.int64(event.kind)
+                if kind == EVICT or kind == DROP or kind == SWITCH or kind == PREEMPT or kind == FLUSH:
+                    obey(tlbs, event)
+                happen(state, port, event)
+                obey_mode(tlbs, port, mine)
+                next_event += 1
+            outcome = look_up_one(tlbs, mine, cpu, page, write)
+            if outcome != HIT:
+                if port.kind == 2 and data < at:
+                    access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, at)
+                    data = at
+                port.now[AT] = first + at
+                walk_access(state, port, page, write)
+                obey_mode(tlbs, port, mine)
+                if outcome == MISS:
+                    covers = neighbours(tlbs, port, page) if tlbs.rules[COALESCES] else np.int64(1)
+                    fill_both(tlbs, cpu, page, write, covers)
+        if port.kind == 2:
+            access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, end)
+        for name in range(port.tally.size):
+            counts[run.vm, run.epoch, name] += port.tally[name]
+            port.tally[name] = 0
+    return next_event
+
+
+def run(
+    tlb: Tlb,
+    mmu: Mmu,
+    cache: Cache,
+    traces: list[Trace],
+    space: Space,
+    schedule: Schedule,
+    frames: Frames,
+    nodes: Nodes,
+    step: int = CHUNK,
+) -> MmuOut:
+    """Look every access up, and walk the tables for those that miss.
+
+    Parameters
+    ----------
+    tlb, mmu, cache
+        Config sections.
+    traces : list of Trace
+    space, schedule, frames, nodes
+        As `Machine` has them.
+    step : int
+        Accesses simulated at a time.
+
+    Returns
+    -------
+    MmuOut
+        Its counters are those of both rooms.
+    """
+    tlbs = build(tlb, traits(mmu), space, schedule)
+    state, port = start(mmu, cache, space, schedule, frames, nodes, tlb.pcid, tlb.vpid)
+    counts = np.zeros((schedule.vms, schedule.epochs, len(TALLY)), np.int64)
+    changes: Any = frames.changes.view(np.recarray)
+    next_event = 0
+    for first in range(0, schedule.accesses, step):
+        part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
+        runs: Any = part.runs.view(np.recarray)
+        next_event = run_stretch(
+            tlbs, state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, next_event, first
+        )
+    out = finish(counts, port)
+    values = np.concatenate([tlbs.counts, out.counters.values], axis=2)
+    return out._replace(counters=Counters((*TLB_COUNTERS, *MMU_COUNTERS), values))

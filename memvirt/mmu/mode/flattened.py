@@ -1,0 +1,45 @@
+"""Flattened page tables: two levels folded into one table of 2 MiB, so that a walk reads two entries a dimension.
+
+Park, Vougioukas, Sandberg and Black-Schaffer, ASPLOS'22: the root and the level below it are one node, and so are the two lowest;
+2 references natively, (2 + 1)(2 + 1) - 1 = 8 under virtualization. `flatten` says in which dimension. The root of five levels
+stays alone. A 2M page's entry is read at the upper half of the lower node, as if it stood there once and not 512 times. An entry
+of a node stands where the lower of the two levels has it. Left out: the caches' preference for lines of page tables, and the
+fall-back to plain tables where no 2 MiB are contiguous.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from memvirt.mmu.mode import Setup, on_event, walk
+from memvirt.mmu.port import Port
+from memvirt.mmu.pwc import EVERY_LEVEL, Pwc, make_pwc
+from memvirt.mmu.two_dimensional import serve_walk, take_event
+from memvirt.types import Traits
+
+OPTIONS = {"flatten": ("both", "guest", "host")}
+TRAITS = Traits(host_unmap="vm")
+FOLDED = 0b10100  #: entries of level 2 (root node) and of a fifth level are read, those of levels 3 and 1 aren't
+
+
+class State(NamedTuple):
+    """The walk caches of both dimensions."""
+
+    pwc: Pwc
+
+
+def make(setup: Setup) -> State:
+    """State at the start."""
+    flatten = setup.option("flatten")
+    guest, host = (FOLDED if flatten in ("both", name) else EVERY_LEVEL for name in ("guest", "host"))
+    return State(make_pwc(setup, guest=guest, host=host))
+
+
+@walk.register
+def _walk(state: State, port: Port, page: int) -> None:
+    serve_walk(state.pwc, port, page)
+
+
+@on_event.register
+def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+    take_event(state.pwc, port, event, page)

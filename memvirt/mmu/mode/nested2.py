@@ -1,0 +1,168 @@
+"""A guest hypervisor: the guest's tables, those of the hypervisor that is itself a guest, and the host's; 124 references for 4·4·4.
+
+Each number that a walk needs is translated through the guest hypervisor's tables, each of which lies behind the host's: (Lg +
+1)(Lm + 1)(Lh + 1) - 1 references if hardware walked all three (the count that the Turtles project's nested paging, Ben-Yehuda et
+al., OSDI'10, avoids by folding two of them in software). The guest hypervisor maps its guest's memory one to one over its own, in
+pages of the size of the host's. The host's entries and the guest's are cached as under `nested`; the middle ones aren't, a nested
+TLB spans both lower dimensions. An EPT violation is one exit to the host and one that the host hands on to the guest hypervisor.
+Left out: emulated VMCS accesses, of which each such exit makes many.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.jit import kernel, kernel_apart
+from memvirt.mmu.mode import Setup, on_event, walk
+from memvirt.mmu.port import (
+    DATA_ROW,
+    EPT_VIOLATION,
+    FRAME_BASE,
+    GUEST,
+    HOST,
+    HOST_ROW,
+    HOST_SPACE,
+    OUTER_ROW,
+    ROW,
+    VM,
+    Port,
+    begin_walk,
+    end_walk,
+    exit_to_host,
+    read_entry,
+)
+from memvirt.mmu.pwc import Pwc, first_level, in_nested_tlb, keep_entry, keep_in_nested_tlb, make_pwc
+from memvirt.mmu.radix import CACHED, walk_tables
+from memvirt.mmu.two_dimensional import FAULTED, HOST_MAP, NONE_MISSING, SERVED, SWAP_IN, fault_length, forget, is_fault
+from memvirt.types import NONE, Traits
+
+TRAITS = Traits(host_unmap="vm")
+TWICE = np.int64(2)
+
+
+class State(NamedTuple):
+    """The guest hypervisor's tables.
+
+    Attributes
+    ----------
+    middle : (rows, levels) int64
+        For each 512 guest frames, the frame of its table at each level, in the guest hypervisor's own memory: numbered from where
+        the VM's frames end.
+    outer : (rows, levels) int64
+        Host frame of the host's table at each level, for each 512 of those frames.
+    outer_row : (vms,) int64
+        First row of each VM in it.
+    """
+
+    pwc: Pwc
+    middle: NDArray[np.int64]
+    outer: NDArray[np.int64]
+    outer_row: NDArray[np.int64]
+
+
+def _shape(setup: Setup) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Tables of each VM's middle dimension by row and level, rows of the host's behind them, and each VM's first row and number."""
+    hosts = setup.frames.host.frames
+    levels = hosts.shape[1]
+    owner = np.repeat(np.arange(setup.schedule.vms), np.diff(setup.frames.frame_base) // 512)
+    within = np.arange(owner.size) - setup.frames.frame_base[owner] // 512
+    middle = np.zeros((owner.size, levels), np.int64)
+    count = np.zeros(setup.schedule.vms, np.int64)
+    for vm in range(setup.schedule.vms):
+        for level in range(levels - 1, -1, -1):
+            distinct, place = np.unique(within[owner == vm] >> (9 * level), return_inverse=True)
+            middle[owner == vm, level] = count[vm] + place
+            count[vm] += distinct.size
+    rows = -(-count // 512)
+    return middle, count, np.concatenate([[0], np.cumsum(rows)[:-1]]).astype(np.int64), rows
+
+
+def frames(setup: Setup) -> int:
+    """Host frames: those behind the middle tables, and the host's tables for them."""
+    _, count, _, rows = _shape(setup)
+    return int(count.sum() + rows.sum() * setup.frames.host.frames.shape[1])
+
+
+def make(setup: Setup) -> State:
+    """State at the start."""
+    middle, count, first, rows = _shape(setup)
+    levels = middle.shape[1]
+    start = int(setup.port.spare) + np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int64)
+    owner = np.repeat(np.arange(setup.schedule.vms), np.diff(setup.frames.frame_base) // 512)
+    tables = int(setup.port.spare) + int(count.sum())
+    outer = tables + np.arange(int(rows.sum()) * levels, dtype=np.int64).reshape(-1, levels)
+    # A middle table's number is kept as its host frame; what the host's walk needs besides is its number within the VM.
+    return State(make_pwc(setup), middle + start[owner][:, None] if middle.size else middle, outer, first)
+
+
+@kernel
+def walk_outer(state: State, port: Port, table: int, first: int) -> None:
+    """Translate where a middle table lies, through the host's tables; ``first`` is the VM's first such frame."""
+    gfn = port.frame_base[port.now[VM] + 1] - port.now[FRAME_BASE] + table - first
+    lowest = np.int64(port.order_of_frame[port.now[FRAME_BASE]]) // 9  # backed as the VM's memory is
+    if in_nested_tlb(state.pwc, port, gfn, lowest):
+        return
+    port.now[ROW] = OUTER_ROW
+    path = state.outer[state.outer_row[port.now[VM]] + ((table - first) >> 9)]
+    walk_tables(state.pwc, port, HOST, port.now[HOST_SPACE], gfn, path, lowest, NONE_MISSING, CACHED)
+    keep_in_nested_tlb(state.pwc, port, gfn, lowest)
+
+
+@kernel_apart
+def walk_lower(state: State, port: Port, frame: int, missing: int, row: int) -> None:
+    """Translate a guest frame: through the middle tables, each behind the host's, then through the host's."""
+    lowest = port.order_of_frame[frame] // 9
+    gfn = frame - port.now[FRAME_BASE]
+    path = state.middle[frame >> 9]
+    first = state.middle[port.now[FRAME_BASE] >> 9, path.size - 1] if path.size else np.int64(0)
+    if in_nested_tlb(state.pwc, port, gfn, lowest):
+        return
+    for level in range(path.size - 1, lowest - 1, -1):
+        walk_outer(state, port, path[level], first)
+        port.now[ROW] = row
+        read_entry(port, HOST, path[level], gfn >> (9 * level), level)
+    port.now[ROW] = OUTER_ROW
+    walk_tables(state.pwc, port, HOST, port.now[HOST_SPACE], gfn, port.host_frames[frame >> 9], lowest, missing, CACHED)
+    if missing == 0:
+        keep_in_nested_tlb(state.pwc, port, gfn, lowest)
+
+
+@kernel_apart
+def walk_three(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+    """Walk in three dimensions."""
+    begun = begin_walk(port)
+    top = port.guest_frames.shape[1] - 1
+    lowest = port.guest_order[page] // 9
+    space, vpn = port.space_of_page[page], port.vpn[page]
+    begin = first_level(state.pwc, port, GUEST, space, vpn, top, lowest)
+    for level in range(begin, lowest + guest_missing - 1, -1):
+        frame = np.int64(port.guest_frames[port.guest_row[page], level])
+        if port.dimensions == 2 and (level == top or level < begin):
+            walk_lower(state, port, frame, NONE_MISSING, HOST_ROW)
+        read_entry(port, GUEST, port.hfn_of_frame[frame] if port.dimensions == 2 else frame, vpn >> (9 * level), level)
+        if level > lowest + guest_missing:
+            keep_entry(state.pwc, port.now[0], GUEST, space, vpn, level)
+    if data_missing >= 0 and port.dimensions == 2:
+        walk_lower(state, port, np.int64(port.frame_of_page[page]), data_missing, DATA_ROW)
+    end_walk(port, begun, faulted)
+
+
+@walk.register
+def _walk(state: State, port: Port, page: int) -> None:
+    walk_three(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
+
+
+@on_event.register
+def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+    kind = np.int64(event.kind)
+    if is_fault(kind):
+        if page != NONE:
+            guest_missing, data_missing = fault_length(event, kind)
+            walk_three(state, port, page, guest_missing, data_missing, FAULTED)
+        if kind == HOST_MAP or kind == SWAP_IN:
+            exit_to_host(port, EPT_VIOLATION, TWICE)
+    else:
+        forget(state.pwc, port, event, page, kind)

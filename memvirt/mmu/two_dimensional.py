@@ -1,0 +1,91 @@
+"""What the modes share that walk the guest's radix tables and the host's behind them; each says which levels are read.
+
+A guest's own faults and table writes need no exit; what the host must map does. The host knows only the guest-physical address
+of what it takes away, so all of the VM's combined translations go (INVEPT, single context: Intel SDM vol. 3, section 30.4.3).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from memvirt.jit import kernel, kernel_apart
+from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
+from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
+from memvirt.mmu.radix import walk_both
+from memvirt.types import NONE, Event
+
+GUEST_MAP, HOST_MAP, SWAP_IN, EVICT, DROP, SWITCH, PREEMPT, FLUSH, COW_FAULT = map(
+    np.int64,
+    (
+        Event.GUEST_MAP,
+        Event.HOST_MAP,
+        Event.SWAP_IN,
+        Event.EVICT,
+        Event.DROP,
+        Event.SWITCH,
+        Event.PREEMPT,
+        Event.FLUSH,
+        Event.COW_FAULT,
+    ),
+)
+FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
+
+
+@kernel_apart
+def walk_two(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+    """Walk in both dimensions, as far as `memvirt.mmu.radix.walk_both` says."""
+    begun = begin_walk(port)
+    walk_both(pwc, port, page, guest_missing, data_missing)
+    end_walk(port, begun, faulted)
+
+
+@kernel
+def serve_walk(pwc: Pwc, port: Port, page: int) -> None:
+    """Walk for a page that is mapped and backed."""
+    walk_two(pwc, port, page, NONE_MISSING, NONE_MISSING, SERVED)
+
+
+@kernel_apart
+def forget(pwc: Pwc, port: Port, event: Any, page: int, kind: int) -> None:
+    """Drop from the walk caches what an event makes invalid."""
+    if kind == EVICT:
+        drop_spaces(pwc, port.space_base[event.vm], port.space_base[event.vm + 1])
+        host_space = port.space_base[-1] + event.vm
+        drop_spaces(pwc, host_space, host_space + 1)
+    elif kind == SWITCH or kind == PREEMPT:
+        flush_on_switch(pwc, port, event)
+    elif kind == FLUSH:
+        flush_spaces(pwc, port, event)
+    elif kind == DROP:
+        space = port.space_of_page[page]
+        drop_spaces(pwc, space, space + 1)
+
+
+@kernel
+def fault_length(event: Any, kind: int) -> Any:
+    """Tables that the guest's dimension lacks, and the host's of the way to the data, at a fault."""
+    if kind == GUEST_MAP:
+        return np.int64(event.count), NOT_REACHED
+    return NONE_MISSING, np.int64(event.count)
+
+
+@kernel
+def is_fault(kind: int) -> bool:
+    """Whether an event is a fault that a walk runs into, if it names a page."""
+    return kind == GUEST_MAP or kind == HOST_MAP or kind == SWAP_IN or kind == COW_FAULT
+
+
+@kernel
+def take_event(pwc: Pwc, port: Port, event: Any, page: int) -> None:
+    """Walk as far as a fault lets it, leave to the host where it must map something, forget what is no more."""
+    kind = np.int64(event.kind)
+    if is_fault(kind):
+        if page != NONE:
+            guest_missing, data_missing = fault_length(event, kind)
+            walk_two(pwc, port, page, guest_missing, data_missing, FAULTED)
+        if kind == HOST_MAP or kind == SWAP_IN:
+            exit_to_host(port, EPT_VIOLATION, ONCE)
+    else:
+        forget(pwc, port, event, page, kind)

@@ -1,0 +1,199 @@
+"""Looking up in a hierarchy that isn't plain: inclusive or exclusive, dirty bits, coalesced entries, pages that bypass it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.jit import kernel
+from memvirt.tlb.hierarchy import (
+    BYPASSES,
+    COALESCES,
+    CYCLES,
+    DIRTY_BITS,
+    DIRTY_WALKS,
+    EXCLUSIVE,
+    INCLUSION,
+    INCLUSIVE,
+    INVALID,
+    L1_MISSES,
+    L2_MISSES,
+    Bank,
+    Hierarchy,
+    find,
+    obey,
+    take_out,
+)
+from memvirt.tlb.replacement import drop, fill, touch, victim
+
+HIT, MISS, FIRST_WRITE = np.int64(0), np.int64(1), np.int64(2)
+ONE_PAGE = np.int64(1)
+
+
+@kernel
+def way_of(tlbs: Hierarchy, bank: Bank, first: int, ways: int, tag: int, page: int) -> int:
+    """Way of a set with a page's translation, -1 if none; several may be for parts of one group."""
+    if not tlbs.rules[COALESCES]:
+        return find(bank.tags, first, ways, tag)  # type: ignore[no-any-return]
+    for way in range(ways):
+        if bank.tags[first + way] == tag and bank.covers[first + way] & tlbs.bit[page]:
+            return way
+    return -1
+
+
+@kernel
+def slot_of(tlbs: Hierarchy, bank: Bank, cpu: int, page: int) -> int:
+    """Slot that holds a page's translation on a CPU, -1 if none does."""
+    start = np.int64(bank.level.start_now[page])
+    if start < 0:
+        return -1
+    slot = cpu * bank.level.slots + start
+    way = way_of(tlbs, bank, slot, np.int64(bank.level.ways[start]), tlbs.entries.tag_now[page], page)
+    return slot + way if way >= 0 else -1
+
+
+@kernel
+def touch_slot(bank: Bank, cpu: int, page: int, slot: int) -> None:
+    """Note a hit."""
+    start = np.int64(bank.level.start_now[page])
+    first = cpu * bank.level.slots + start
+    touch(bank.policy, first, np.int64(bank.level.ways[start]), slot - first)
+
+
+@kernel
+def enter(tlbs: Hierarchy, bank: Bank, cpu: int, page: int, covers: int, dirty: int) -> Any:
+    """Enter a translation; returns the tag that had to go for it (`INVALID` if none), what it covered, whether it was dirty."""
+    start = np.int64(bank.level.start_now[page])
+    out, out_covers, out_dirty = np.int64(INVALID), ONE_PAGE, np.int64(0)
+    if start < 0:
+        return out, out_covers, out_dirty
+    ways = np.int64(bank.level.ways[start])
+    first = cpu * bank.level.slots + start
+    tag = tlbs.entries.tag_now[page]
+    way = -1
+    for other in range(ways):
+        if bank.tags[first + other] == INVALID:
+            way = other
+            break
+    if way < 0:
+        way = np.int64(victim(bank.policy, first, ways))
+        out = np.int64(bank.tags[first + way])
+        if tlbs.rules[COALESCES]:
+            out_covers = np.int64(bank.covers[first + way])
+        if tlbs.rules[DIRTY_BITS]:
+            out_dirty = np.int64(bank.dirty[first + way])
+    bank.tags[first + way] = tag
+    if tlbs.rules[COALESCES]:
+        bank.covers[first + way] = covers
+    if tlbs.rules[DIRTY_BITS]:
+        bank.dirty[first + way] = dirty
+    fill(bank.policy, first, ways, way)
+    return out, out_covers, out_dirty
+
+
+@kernel
+def fill_first(tlbs: Hierarchy, cpu: int, page: int, covers: int, dirty: int) -> None:
+    """Enter a translation into the L1; of an exclusive hierarchy, its victim goes to the L2."""
+    exclusive = tlbs.rules[INCLUSION] == EXCLUSIVE
+    if tlbs.first.level.start_now[page] < 0:
+        if exclusive:
+            enter(tlbs, tlbs.second, cpu, page, covers, dirty)
+        return
+    out, out_covers, out_dirty = enter(tlbs, tlbs.first, cpu, page, covers, dirty)
+    if exclusive and out != INVALID:
+        enter(tlbs, tlbs.second, cpu, out, out_covers, out_dirty)
+
+
+@kernel
+def fill_both(tlbs: Hierarchy, cpu: int, page: int, write: int, covers: int) -> None:
+    """Enter what a walk has found."""
+    dirty = np.int64(0)
+    if tlbs.rules[DIRTY_BITS]:
+        tag = tlbs.entries.tag_now[page]
+        tlbs.written[tag] |= write
+        dirty = np.int64(tlbs.written[tag])
+    if tlbs.rules[INCLUSION] != EXCLUSIVE:
+        out, _, _ = enter(tlbs, tlbs.second, cpu, page, covers, dirty)
+        if tlbs.rules[INCLUSION] == INCLUSIVE and out != INVALID:
+            take_out(tlbs.first, cpu * tlbs.first.level.slots, np.int64(tlbs.first.level.start_now[out]), out)
+    fill_first(tlbs, cpu, page, covers, dirty)
+
+
+@kernel
+def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
+    """Note a write that hits; whether it is the first to an entry that was loaded clean, which is dirty from now on."""
+    found = False
+    for level in range(2):
+        bank = tlbs.second if level else tlbs.first
+        slot = slot_of(tlbs, bank, cpu, page)
+        if slot >= 0 and not bank.dirty[slot]:
+            bank.dirty[slot] = 1
+            found = True
+    if found:
+        tlbs.written[tlbs.entries.tag_now[page]] = 1
+    return found
+
+
+@kernel
+def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int, write: int) -> int:
+    """Look one access up: `HIT`, `MISS` (walk, then `fill_both`), or `FIRST_WRITE` (walk)."""
+    if tlbs.rules[BYPASSES] and tlbs.bypass[page]:
+        return HIT
+    slot = slot_of(tlbs, tlbs.first, cpu, page)
+    if slot >= 0:
+        touch_slot(tlbs.first, cpu, page, slot)
+        counts[CYCLES] += tlbs.first.level.cycles[slot - cpu * tlbs.first.level.slots]
+    else:
+        counts[L1_MISSES] += 1
+        second = tlbs.second
+        slot = slot_of(tlbs, second, cpu, page)
+        if slot < 0:
+            counts[L2_MISSES] += 1
+            return MISS
+        counts[CYCLES] += second.level.cycles[slot - cpu * second.level.slots]
+        covers = np.int64(second.covers[slot]) if tlbs.rules[COALESCES] else ONE_PAGE
+        dirty = np.int64(second.dirty[slot]) if tlbs.rules[DIRTY_BITS] else np.int64(0)
+        if tlbs.rules[INCLUSION] == EXCLUSIVE and tlbs.first.level.start_now[page] >= 0:
+            start = np.int64(second.level.start_now[page])
+            base = cpu * second.level.slots + start
+            second.tags[slot] = INVALID
+            drop(second.policy, base, np.int64(second.level.ways[start]), slot - base)
+        else:
+            touch_slot(second, cpu, page, slot)
+        fill_first(tlbs, cpu, page, covers, dirty)
+    if tlbs.rules[DIRTY_BITS] and write and write_to(tlbs, cpu, page):
+        counts[DIRTY_WALKS] += 1
+        return FIRST_WRITE
+    return HIT
+
+
+@kernel
+def translate_general(
+    tlbs: Hierarchy,
+    pages: NDArray[np.uint32],
+    lines: NDArray[np.uint8],
+    runs: Any,
+    events: Any,
+    next_event: int,
+    first: int,
+    walks: Any,
+) -> Any:
+    """As `memvirt.tlb.hierarchy.translate`; an entry covers its page alone, since frames aren't known here."""
+    found = 0
+    for run in runs:
+        counts = tlbs.counts[run.vm, run.epoch]
+        cpu = np.int64(run.cpu)
+        for offset in range(np.int64(run.at), np.int64(run.at) + np.int64(run.length)):
+            while next_event < events.size and np.int64(events[next_event].at) <= first + offset:
+                obey(tlbs, events[next_event])
+                next_event += 1
+            page, write = np.int64(pages[offset]), np.int64(lines[offset] >> 7)
+            outcome = look_up_one(tlbs, counts, cpu, page, write)
+            if outcome != HIT:
+                walks[found] = offset
+                found += 1
+                if outcome == MISS:
+                    fill_both(tlbs, cpu, page, write, ONE_PAGE)
+    return found, next_event

@@ -1,0 +1,223 @@
+"""VM exits by reason, and the walk machinery beside the modes: nested TLB, walk caches by dimension, table backing, walkers, distributions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memvirt.cost import latencies
+from memvirt.cost.config import Cpu
+from tests.support import composed, row, write_pages
+
+SMALL = ("workload=uniform", "workload.footprint=1MiB", "workload.accesses=20000", "guest.prefault=true")
+
+
+def test_unsynchronized_tables_exit_once_between_flushes() -> None:
+    """256 pages share one table. Trapped: every write exits. Out of sync: the first, and the first after each flush."""
+    common = [*SMALL, "mmu=shadow", "workload.table_writes_every=100", "workload.flush_every=5000"]
+    trapped, unsync = row(*common), row(*common, "mmu.unsync=true")
+    assert trapped["vm_exits_page_table_write"] == 199
+    assert trapped["vm_exits_shadow_fault_hidden"] > 100  # each trapped write leaves the entry empty
+    assert unsync["vm_exits_page_table_write"] == 4
+    assert unsync["resyncs"] == 3 == unsync["vm_exits_cr3_write"]
+    assert unsync["vm_exits_shadow_fault_hidden"] == 0
+    assert trapped["vm_exits_invlpg"] == unsync["vm_exits_invlpg"] == 199
+    assert trapped["resyncs"] == 0
+    assert unsync["exit_cycles"] < trapped["exit_cycles"]
+
+
+def test_switches_synchronize_their_vm() -> None:
+    """Loading an address space synchronizes all that the VM has out of sync."""
+    got = row(
+        *SMALL,
+        "mmu=shadow",
+        "mmu.unsync=true",
+        "workload.processes=2",
+        "workload.switch_every=1000",
+        "workload.table_writes_every=10",
+    )
+    assert got["vm_exits_cr3_write"] == 19
+    assert 2 * 19 <= got["resyncs"] + 2 <= 2 * 20
+    assert got["vm_exits_page_table_write"] - got["resyncs"] <= 2
+
+
+def test_exits_of_demand_paging(tmp_path: Path) -> None:
+    """One page, then its neighbour: under each mode, what the guest's two faults make the guest leave for."""
+    path = write_pages(tmp_path / "t.parquet", [0, 1])
+    wanted: dict[str, dict[str, int]] = {
+        "native": {},
+        "nested": {"ept_violation": 5 + 1},
+        "shadow": {"shadow_fault_true": 2, "shadow_fault_hidden": 2, "page_table_write": 5 + 1},
+        "shadow mmu.unsync=true": {"shadow_fault_true": 2, "shadow_fault_hidden": 2, "page_table_write": 5},
+        "paravirt": {"shadow_fault_true": 2, "shadow_fault_hidden": 5 + 1, "hypercall": 2},
+        "nested2": {"ept_violation": 2 * (5 + 1)},
+    }
+    for mode, exits in wanted.items():
+        got = row("workload=trace", f"workload.path={path}", *f"mmu={mode}".split())
+        found = {name.removeprefix("vm_exits_"): value for name, value in got.items() if name.startswith("vm_exits_") and value}
+        assert found == exits, mode
+        assert got["vm_exits"] == sum(exits.values())
+
+
+@pytest.mark.parametrize("mode", ["native", "nested", "shadow", "agile", "paravirt", "flattened"])
+def test_forks_copy_on_write(mode: str) -> None:
+    """After a fork the first write to each page faults, and no other; then the page is writable until the next fork."""
+    common = ["workload=uniform", "workload.footprint=1MiB", "workload.accesses=40000", "workload.fork_every=20000", "workload.write_share=0.5",
+              "guest.prefault=all", f"mmu={mode}"]  # fmt: skip
+    got = row(*common)
+    assert got["guest_cow_faults"] == got["minor_faults"] == 256  # each of 256 pages is written in what is left
+    assert got["tlb_flushes"] >= 1
+    assert got["faulting_walks"] >= 256
+    assert got["walks"] == got["l2_tlb_misses"] + got["faulting_walks"]
+    assert row(*common, "workload.write_share=0")["guest_cow_faults"] == 0
+    if mode == "shadow":
+        assert got["vm_exits_page_table_write"] == 256 + 256  # protected, and each made writable again
+    if mode in ("native", "nested", "flattened"):
+        assert got["vm_exits"] == 0
+
+
+def test_exit_prices_add_up() -> None:
+    """Every reason has its price in every preset."""
+    for preset, trip in (("skylake", 1800), ("zen4", 1360), ("nehalem", 1009)):
+        got = row(*SMALL, "mmu=shadow", "mmu.unsync=true", f"cpu={preset}", "workload.table_writes_every=50", "workload.flush_every=900",
+                  "workload.remap_every=3000", "workload.processes=2", "mmu.ad_bits=true")  # fmt: skip
+        prices = composed(f"cpu={preset}")["cpu"]
+        assert prices["exit_ept_violation"] == trip
+        total = sum(
+            prices["exit_" + name.removeprefix("vm_exits_")] * value for name, value in got.items() if name.startswith("vm_exits_")
+        )
+        assert got["exit_cycles"] == pytest.approx(total + prices["resync"] * got["resyncs"])
+        assert got["translation_share"] == pytest.approx(
+            (got["tlb_cycles"] + got["walk_cycles"] + got["exit_cycles"]) / got["cycles"]
+        )
+
+
+def lengths(got: dict[str, Any]) -> dict[int, int]:
+    return {int(part.split(":")[0]): int(part.split(":")[1]) for part in str(got["refs_per_walk"]).split()}
+
+
+def test_nested_tlb_saves_host_walks() -> None:
+    """One that holds everything leaves the guest's four references; each kind of host page has its own entries."""
+    common = ["workload=uniform", "workload.footprint=8MiB", "workload.accesses=60000", "guest.prefault=true", "cache=none", "mmu=nested",
+              "mmu.pwc.enabled=false"]  # fmt: skip
+    got = row(*common, "mmu.nested_tlb.entries=4096")
+    assert max(lengths(got).items(), key=lambda each: each[1])[0] == 4
+    assert got["nested_tlb_hits"] * 4 + got["walk_refs_host"] == 20 * got["walks"]
+    large = row(*common, "mmu.nested_tlb.entries=16", "host.page_size=2M")
+    assert large["nested_tlb_hits"] * 3 + large["walk_refs_host"] == 15 * large["walks"]
+    assert large["walk_refs_host"] < 0.1 * large["walks"]
+    assert row(*common)["nested_tlb_hits"] == 0
+
+
+def test_nested_tlb_forgets_what_the_host_takes() -> None:
+    """Under pressure each swap-in is walked for: entries of the nested TLB don't outlive an eviction."""
+    common = [
+        "workload=zipf",
+        "workload.footprint=4MiB",
+        "workload.accesses=20000",
+        "overcommit.ratio=1.3",
+        "mmu=nested",
+        "cache=none",
+    ]
+    got = row(*common, "mmu.nested_tlb.entries=4096")
+    assert got["major_faults"] > 100
+    assert got["walk_refs_data_l1"] >= got["major_faults"]
+
+
+def test_walk_caches_of_no_one_and_two_dimensions() -> None:
+    """Each dimension saves references, and in each no more than its own."""
+    common = [
+        "workload=uniform",
+        "workload.footprint=64MiB",
+        "workload.accesses=60000",
+        "guest.prefault=true",
+        "cache=none",
+        "mmu=nested",
+    ]
+    for rule in ("combined", "entries"):
+        two = row(*common, f"mmu.pwc.rule={rule}")
+        one = row(*common, f"mmu.pwc.rule={rule}", "mmu.pwc.dimensions=1")
+        none = row(*common, f"mmu.pwc.rule={rule}", "mmu.pwc.enabled=false")
+        assert two["walk_refs_host"] < one["walk_refs_host"] <= none["walk_refs_host"] == 20 * none["walks"]
+        assert one["walk_refs_guest"] < none["walk_refs_guest"]
+        if rule == "combined":  # single entries of both share one cache, where the host's crowd the guest's out
+            assert two["walk_refs_guest"] <= one["walk_refs_guest"]
+        assert one["pwc_hits_host"] == none["pwc_hits_host"] == 0 < two["pwc_hits_host"]
+
+
+def test_single_entries_save_their_own_reference_each() -> None:
+    """Bhargava et al.: without a nested TLB every step of the walk is made, and each cached entry above the lowest saves one."""
+    got = row("workload=uniform", "workload.footprint=2MiB", "workload.accesses=40000", "guest.prefault=true", "cache=none", "mmu=nested",
+              "mmu.pwc.rule=entries", "mmu.pwc.entries.entries=64", "tlb.l1_4k.entries=4", "tlb.l2.entries=12", "tlb.l2.ways=12")  # fmt: skip
+    hits = got["pwc_hits_guest"] + got["pwc_hits_host"]
+    assert hits + got["walk_refs_guest"] + got["walk_refs_host"] == 24 * got["walks"]
+    assert (
+        max(lengths(got).items(), key=lambda each: each[1])[0] == 1 + 5
+    )  # the lowest entries: the guest's, and five of the host's
+
+
+@pytest.mark.parametrize(("data", "tables", "wanted"), [("4K", "2M", 4 * 4 + 4), ("2M", "4K", 4 * 5 + 3), ("2M", "2M", 4 * 4 + 3), ("4K", "1G", 4 * 3 + 4),
+                                                        ("2M", "1G", 4 * 3 + 3)])  # fmt: skip
+def test_tables_have_a_backing_of_their_own(data: str, tables: str, wanted: int) -> None:
+    """4 guest tables through the host's walk for their own page size, and the data through that for its own."""
+    got = row("mmu=nested", "mmu.pwc.enabled=false", "guest.prefault=true", "workload=uniform", "workload.accesses=3000", "cache=none",
+              f"host.page_size={data}", f"host.table_page_size={tables}")  # fmt: skip
+    assert lengths(got) == {wanted: got["walks"]}
+    later = row("mmu=nested", "mmu.pwc.enabled=false", "workload=uniform", "workload.accesses=3000", "workload.warmup=0.9", "cache=none",
+                "workload.footprint=512KiB", "tlb.l1_4k.entries=4", "tlb.l2.entries=12", "tlb.l2.ways=12", f"host.page_size={data}",
+                f"host.table_page_size={tables}")  # fmt: skip
+    assert lengths(later) == {wanted: later["walks"]}  # mapped on demand
+
+
+def test_several_walkers_hide_walks_behind_each_other() -> None:
+    """Two walkers hide at most half; none of it changes a count."""
+    common = [*SMALL, "workload.footprint=64MiB", "mmu=nested"]
+    one, two, busy = (
+        row(*common),
+        row(*common, "cpu.walkers=2", "cpu.walk_overlap=1"),
+        row(*common, "cpu.walkers=4", "cpu.walk_overlap=0.5"),
+    )
+    assert two["walk_cycles"] == pytest.approx(one["walk_cycles"] / 2)
+    assert busy["walk_cycles"] == pytest.approx(one["walk_cycles"] * (1 - 0.5 * 0.75))
+    assert two["cycles_per_walk_p50"] == one["cycles_per_walk_p50"]
+    assert row(*common, "cpu.walk_hidden=0.25")["walk_cycles"] == pytest.approx(one["walk_cycles"] * 0.75)
+
+
+def test_references_and_cycles_by_dimension_and_level() -> None:
+    """They add up to what the other columns say, and stand where the walk read them."""
+    got = row(
+        "mmu=nested",
+        "workload=zipf",
+        "workload.accesses=60000",
+        "workload.footprint=32MiB",
+        "numa=two_socket",
+        "numa/placement=interleave",
+    )
+    parts = [f"{where}_l{level}" for where in ("guest", "host", "data", "outer") for level in range(1, 6)]
+    assert sum(got[f"walk_refs_{part}"] for part in parts if part.startswith("guest")) == got["walk_refs_guest"]
+    assert sum(got[f"walk_refs_{part}"] for part in parts if not part.startswith("guest")) == got["walk_refs_host"]
+    hits = got["pwc_hits_guest"] + got["pwc_hits_host"]  # priced as one cycle each
+    assert sum(got[f"walk_cycles_{part}"] for part in parts) + hits == pytest.approx(got["walk_cycles"])
+    assert got["walk_refs_guest_l1"] == got["walk_refs_data_l1"] + sum([0]) or got["faulting_walks"] > 0
+    assert got["walk_refs_outer_l1"] == got["walk_refs_guest_l5"] == 0
+    assert got["walk_refs_in_memory_remote"] > 0
+    assert got["cycles_per_walk_p50"] <= got["cycles_per_walk_p90"] <= got["cycles_per_walk_p99"]
+
+
+def test_quantiles_by_hand() -> None:
+    """Nine walks of one L1D reference, one of two from memory behind a walk cache's hit."""
+    import numpy as np
+
+    cpu = Cpu.model_validate(composed("cpu=skylake")["cpu"])
+
+    def key(*numbers: int) -> int:
+        packed = 0
+        for number in numbers:
+            packed = packed << 9 | number
+        return packed
+
+    paths = np.array([[key(1, 0, 0, 0, 0, 0), 9], [key(0, 0, 0, 2, 1, 1), 1]])
+    assert latencies(cpu, paths).tolist() == [4.0, 4.0, 2 * 200 + 200 + 1]
+    assert np.isnan(latencies(cpu, paths[:0])).all()

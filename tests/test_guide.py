@@ -1,0 +1,56 @@
+"""The guide's mode, built from the page as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from tests.support import sweep
+
+PAGE = (Path(__file__).parent.parent / "docs/new_mode.md").read_text()
+
+
+def block(language: str) -> str:
+    """The one block of that language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(found)
+
+
+def test_a_mode_in_under_eighty_lines(tmp_path: Path) -> None:
+    """A plug-in of the page's two files walks one or two lines a miss, and fills its table by hypercall."""
+    source = block("python")
+    assert len(source.strip().splitlines()) < 80
+    root = tmp_path / "site"
+    for name, text in {"mmu/mode/hashed.py": source, "conf/mmu/hashed.yaml": block("yaml")}.items():
+        path = root / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for folder in [root / "mine", *(path for path in (root / "mine").rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").touch()
+    info = root / "mine-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    plugins = re.search(r'"memvirt.plugins"\]\n(.*?)```', block("toml") + "```", re.DOTALL)
+    assert plugins
+    (info / "entry_points.txt").write_text("[memvirt.plugins]\nmine = mine\n")
+    command = block("sh").split()
+    assert command[:3] == ["python", "-m", "memvirt.sweep"]
+    environment = {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    smaller = ["workload.accesses=60000", "workload.footprint=64MiB", "executor=serial", "name=guide"]
+    sweep(*command[3:], *smaller, cwd=tmp_path, **environment)
+    got = pd.read_parquet(tmp_path / "outputs/guide/results.parquet").set_index("mmu")
+    hashed, nested = got.loc["hashed"], got.loc["nested"]
+    lengths = {int(part.split(":")[0]) for part in hashed["refs_per_walk"].split()}
+    assert lengths <= {1, 2}
+    assert 1 in lengths
+    assert hashed["walks"] == hashed["l2_tlb_misses"] == nested["l2_tlb_misses"]
+    assert hashed["walk_cycles"] < nested["walk_cycles"]
+    pressed = ["overcommit.ratio=1.4", "workload.remap_every=5000", "guest.prefault=false", "mmu=hashed", "mmu.buckets_per_page=0.125"]
+    sweep("workload=zipf", *pressed, *smaller[:2], "executor=serial", "name=pressed", cwd=tmp_path, **environment)
+    row = pd.read_parquet(tmp_path / "outputs/pressed/results.parquet").iloc[0]
+    assert row["vm_exits_hypercall"] >= row["minor_faults"] > 0
+    assert row["vm_exits_ept_violation"] == row["host_minor_faults"] + row["major_faults"] > 0
+    assert row["walks"] == row["l2_tlb_misses"] + row["faulting_walks"]
