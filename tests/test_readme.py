@@ -60,7 +60,7 @@ def test_keys_and_columns_are_explained() -> None:
 
 def test_commands(tmp_path: Path) -> None:
     """Those below the two that install, one after the other, on shorter traces."""
-    assert len(LATER) == 9
+    assert len(LATER) == 10
     for line in LATER:
         words = shlex.split(line)
         assert words[:2] == ["python", "-m"]
