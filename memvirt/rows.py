@@ -17,6 +17,8 @@ COLUMNS: dict[str, str] = {
     "instructions": "int",
     "l1_tlb_misses": "int",
     "l2_tlb_misses": "int",
+    "fetches": "int",
+    "l1i_tlb_misses": "int",
     "dirty_walks": "int",
     "tlb_flushes": "int",
     "tlb_shootdowns": "int",

@@ -22,6 +22,7 @@ FIRST_FRAME = 0x100  #: the first frame that a guest or a host hands out
 ORDERS = {"4K": 0, "2M": 9, "1G": 18}  #: page sizes by name
 NONE = 0xFFFFFFFF  #: no page, no frame, no table (in a uint32 array)
 WRITE = 0x80  #: the bit of ``Accesses.line`` that says the access is a write
+FETCH = 0x40  #: the one that says it is an instruction fetch
 LINE_MASK = 0x3F  #: the bits of ``Accesses.line`` that name the line
 CHUNK = 1 << 20  #: accesses that a room looks at in one step
 
@@ -34,7 +35,7 @@ class Accesses(NamedTuple):
     page : (n,) uint32
         Row of the page in the VM's `Pages`.
     line : (n,) uint8
-        64-byte line within the page (0..63), with `WRITE` set for a write.
+        64-byte line within the page (0..63), with `WRITE` set for a write and `FETCH` for an instruction fetch.
     gap : (n,) uint8
         Instructions from the previous access to this one, this one's own included.
     """
@@ -90,12 +91,15 @@ class Trace:
         Ascending in ``at``.
     chunks : sequence of Accesses
         `CHUNK` accesses each, the last one shorter; may be generated as it is asked for.
+    fetches : bool
+        Whether some of them are instruction fetches.
     """
 
     pages: Pages
     accesses: int
     events: NDArray[np.void]
     chunks: Sequence[Accesses]
+    fetches: bool = False
 
     def read(self, start: int, stop: int) -> Accesses:
         """Accesses ``start`` to ``stop``; a view where they lie in one chunk."""

@@ -48,7 +48,13 @@ def test_a_mode_in_under_eighty_lines(tmp_path: Path) -> None:
     assert 1 in lengths
     assert hashed["walks"] == hashed["l2_tlb_misses"] == nested["l2_tlb_misses"]
     assert hashed["walk_cycles"] < nested["walk_cycles"]
-    pressed = ["overcommit.ratio=1.4", "workload.remap_every=5000", "guest.prefault=false", "mmu=hashed", "mmu.buckets_per_page=0.125"]
+    pressed = [
+        "overcommit.ratio=1.4",
+        "workload.remap_every=5000",
+        "guest.prefault=false",
+        "mmu=hashed",
+        "mmu.buckets_per_page=0.125",
+    ]
     sweep("workload=zipf", *pressed, *smaller[:2], "executor=serial", "name=pressed", cwd=tmp_path, **environment)
     row = pd.read_parquet(tmp_path / "outputs/pressed/results.parquet").iloc[0]
     assert row["vm_exits_hypercall"] >= row["minor_faults"] > 0

@@ -78,7 +78,7 @@ def run_stretch(
         begin, end = np.int64(run.at), np.int64(run.at) + np.int64(run.length)
         data = begin  # accesses from here on have yet to read their data
         for at in range(begin, end):
-            page, write = np.int64(pages[at]), np.int64(lines[at] >> 7)
+            page, flags = np.int64(pages[at]), np.int64(lines[at] >> 6)
             while next_event < events.size and np.int64(events[next_event].at) <= first + at:
                 if port.kind == 2 and data < at:
                     access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, at)
@@ -90,17 +90,17 @@ def run_stretch(
                 happen(state, port, event)
                 obey_mode(tlbs, port, mine)
                 next_event += 1
-            outcome = look_up_one(tlbs, mine, cpu, page, write)
+            outcome = look_up_one(tlbs, mine, cpu, page, flags)
             if outcome != HIT:
                 if port.kind == 2 and data < at:
                     access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, at)
                     data = at
                 port.now[AT] = first + at
-                walk_access(state, port, page, write)
+                walk_access(state, port, page, flags >> 1)
                 obey_mode(tlbs, port, mine)
                 if outcome == MISS:
                     covers = neighbours(tlbs, port, page) if tlbs.rules[COALESCES] else np.int64(1)
-                    fill_both(tlbs, cpu, page, write, covers)
+                    fill_both(tlbs, cpu, page, flags, covers)
         if port.kind == 2:
             access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, end)
         for name in range(port.tally.size):

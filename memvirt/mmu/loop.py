@@ -25,7 +25,7 @@ from memvirt.mmu.port import (
     enter,
     exit_to_host,
 )
-from memvirt.types import NONE, Event
+from memvirt.types import FETCH, NONE, Event
 
 GUEST_MAP, HOST_MAP, SWAP_IN, EVICT = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.EVICT))
 
@@ -34,7 +34,7 @@ DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
 ONCE = np.int64(1)
 
 
-@kernel
+@kernel_apart
 def map_pages(port: Port, event: Any) -> None:
     """Carry out a GUEST_MAP: the page, and all that share the guest's larger page, get their frames."""
     page = np.int64(event.page)
@@ -56,7 +56,7 @@ def map_pages(port: Port, event: Any) -> None:
         other += 1
 
 
-@kernel
+@kernel_apart
 def back_frames(port: Port, event: Any) -> None:
     """Carry out a HOST_MAP or SWAP_IN."""
     for part in range(1 << np.int64(event.order)):
@@ -78,7 +78,7 @@ def note_clean(port: Port, event: Any, kind: int, page: int) -> None:
         port.host_clean[event.frame] = DIRTY
 
 
-@kernel
+@kernel_apart
 def happen(state: Any, port: Port, event: Any) -> None:
     """Let the mode take notice of an event, and carry it out."""
     kind, page = np.int64(event.kind), np.int64(event.page)
@@ -162,6 +162,8 @@ def access_data(
     base = cpu * sets
     hits = 0
     for offset in range(begin, end):
+        if lines[offset] & FETCH:  # no instruction cache is simulated
+            continue
         line = (np.int64(hfn_of_page[pages[offset]]) << 6) | np.int64(lines[offset] & 63)
         place = line & mask if plain else line % sets
         if tags[base + place, 0] == line:

@@ -23,6 +23,7 @@ from memvirt.tlb.hierarchy import (
     INCLUSION,
     INVALID,
     PREEMPT_FLUSHES,
+    SPLIT,
     SWITCH_FLUSHES,
     Bank,
     Hierarchy,
@@ -34,9 +35,9 @@ from memvirt.types import CHUNK, Counters, Schedule, Space, Trace, Traits, Walks
 __all__ = ["COUNTERS", "Tlb", "build", "run"]
 
 
-def _bank(config: Tlb, number: int, level: Level, cpus: int, keeps_dirty: bool) -> Bank:
+def _bank(config: Tlb, number: int, level: Level, cpus: int, keeps_dirty: bool, side: str = "data") -> Bank:
     policy = load("tlb.replacement", config.replacement.name, "tlb.replacement")
-    ways = sorted({array.associativity for array in config.arrays.values() if array.level == number})
+    ways = sorted({array.associativity for array in config.of_side(number, side).values()})
     try:
         state = policy.make(max(1, cpus * level.slots), ways, config.seed + number, **config.replacement.options)
     except TypeError as wrong:
@@ -46,8 +47,10 @@ def _bank(config: Tlb, number: int, level: Level, cpus: int, keeps_dirty: bool) 
     return Bank(np.full(size, INVALID, np.uint32), level, state, dirty, covers)
 
 
-def is_plain(config: Tlb, traits: Traits) -> bool:
+def is_plain(config: Tlb, traits: Traits, traces: list[Trace]) -> bool:
     """Whether looking up needs none of what `memvirt.tlb.general` is for."""
+    if any(trace.fetches for trace in traces):
+        return False
     return config.inclusion == "neither" and config.coalesce == 1 and traits.dirty == "none" and traits.bypass is None
 
 
@@ -59,7 +62,7 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
     ConfigError
         For a replacement policy that doesn't exist or doesn't fit the geometry.
     """
-    rules = np.zeros(9, np.int64)
+    rules = np.zeros(10, np.int64)
     rules[EVICT_TAKES_VM] = traits.host_unmap == "vm"
     rules[SWITCH_FLUSHES] = traits.flush_on_switch or not config.pcid
     rules[PREEMPT_FLUSHES] = not config.vpid
@@ -69,10 +72,16 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
     entries = lay_out_entries(space, traits.entry_size, group_bits(config))
     levels = [lay_out_level(config, level, space, entries) for level in (1, 2)]
     banks = [_bank(config, number, level, schedule.cpus, bool(rules[DIRTY_BITS])) for number, level in enumerate(levels, 1)]
+    rules[SPLIT] = config.is_split
+    fetch = banks[0]
+    if config.is_split:
+        level = lay_out_level(config, 1, space, entries, "instruction")
+        fetch = _bank(config, 1, level, schedule.cpus, bool(rules[DIRTY_BITS]), "instruction")
     none = np.zeros(1, np.uint8)
     return Hierarchy(
         first=banks[0],
         second=banks[1],
+        fetch=fetch,
         entries=entries,
         last=np.full(schedule.cpus, -1, np.int64),
         last_cycles=np.zeros(schedule.cpus, np.int64),
@@ -116,7 +125,7 @@ def run(
     for first in range(0, schedule.accesses, step):
         part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
         runs: Any = part.runs.view(np.recarray)
-        if is_plain(config, traits):
+        if is_plain(config, traits, traces):
             found, next_event = translate(tlbs, part.page, runs, events, next_event, first, walks)
         else:
             found, next_event = translate_general(tlbs, part.page, part.line, runs, events, next_event, first, walks)

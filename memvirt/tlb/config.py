@@ -16,6 +16,7 @@ class Array(Section):
 
     ``ways`` may be ``full``. Where several arrays of a level hold a size, a hash bit of the page's number
     chooses; where several sizes share an array, each is indexed by its own page number. ``index`` overrules the section's.
+    ``side``: what a level 1 array is for, where a trace has fetches; either all are for both, or each for one.
     """
 
     level: Literal[1, 2]
@@ -24,6 +25,7 @@ class Array(Section):
     ways: int | Literal["full"]
     hit_cycles: int = Field(0, ge=0)
     index: Literal["modulo", "xor"] | None = None
+    side: Literal["both", "data", "instruction"] = "both"
 
     @property
     def associativity(self) -> int:
@@ -55,6 +57,19 @@ class Tlb(Section):
     vpid: bool = True
     seed: int = 0
 
+    def of_side(self, level: int, side: str) -> dict[str, Array]:
+        """Arrays of a level that serve a side, by name."""
+        return {
+            name: array
+            for name, array in self.arrays.items()
+            if array.level == level and (level == 2 or array.side in ("both", side))
+        }
+
+    @property
+    def is_split(self) -> bool:
+        """Whether instructions have a first level of their own."""
+        return any(array.side == "instruction" for array in self.arrays.values())
+
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, data: Any) -> Any:
@@ -82,9 +97,14 @@ class Tlb(Section):
             if (array.index or self.index) == "xor" and array.sets & (array.sets - 1):
                 key = f"tlb.{name}.index" if array.index else "tlb.index"
                 raise ConfigError(key, "xor", f"{name} has {array.sets} sets, which is no power of two")
-        for level in (1, 2):
+        sides = {array.side for array in self.arrays.values() if array.level == 1}
+        if sides not in ({"both"}, {"data"}, {"data", "instruction"}):
+            raise ConfigError(
+                "tlb", ", ".join(sorted(sides)), "level 1 arrays must all be for both sides, or each for data or instructions"
+            )
+        for level, side in ((1, "data"), (1, "instruction"), (2, "both")):
             for size in ("4K", "2M", "1G"):
-                holders = [name for name, array in self.arrays.items() if array.level == level and size in array.page_sizes]
+                holders = [name for name, array in self.of_side(level, side).items() if size in array.page_sizes]
                 if len(holders) > 2:
                     raise ConfigError(f"tlb.{holders[2]}.page_sizes", size, "two arrays of a level hold it already")
         return self

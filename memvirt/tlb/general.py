@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import kernel, kernel_apart
 from memvirt.tlb.hierarchy import (
     BYPASSES,
     COALESCES,
@@ -15,11 +15,14 @@ from memvirt.tlb.hierarchy import (
     DIRTY_BITS,
     DIRTY_WALKS,
     EXCLUSIVE,
+    FETCHES,
     INCLUSION,
     INCLUSIVE,
     INVALID,
     L1_MISSES,
+    L1I_MISSES,
     L2_MISSES,
+    SPLIT,
     Bank,
     Hierarchy,
     find,
@@ -62,7 +65,7 @@ def touch_slot(bank: Bank, cpu: int, page: int, slot: int) -> None:
     touch(bank.policy, first, np.int64(bank.level.ways[start]), slot - first)
 
 
-@kernel
+@kernel_apart
 def enter(tlbs: Hierarchy, bank: Bank, cpu: int, page: int, covers: int, dirty: int) -> Any:
     """Enter a translation; returns the tag that had to go for it (`INVALID` if none), what it covered, whether it was dirty."""
     start = np.int64(bank.level.start_now[page])
@@ -93,32 +96,34 @@ def enter(tlbs: Hierarchy, bank: Bank, cpu: int, page: int, covers: int, dirty: 
     return out, out_covers, out_dirty
 
 
-@kernel
-def fill_first(tlbs: Hierarchy, cpu: int, page: int, covers: int, dirty: int) -> None:
-    """Enter a translation into the L1; of an exclusive hierarchy, its victim goes to the L2."""
+@kernel_apart
+def fill_first(tlbs: Hierarchy, first: Bank, cpu: int, page: int, covers: int, dirty: int) -> None:
+    """Enter a translation into an L1; of an exclusive hierarchy, its victim goes to the L2."""
     exclusive = tlbs.rules[INCLUSION] == EXCLUSIVE
-    if tlbs.first.level.start_now[page] < 0:
+    if first.level.start_now[page] < 0:
         if exclusive:
             enter(tlbs, tlbs.second, cpu, page, covers, dirty)
         return
-    out, out_covers, out_dirty = enter(tlbs, tlbs.first, cpu, page, covers, dirty)
+    out, out_covers, out_dirty = enter(tlbs, first, cpu, page, covers, dirty)
     if exclusive and out != INVALID:
         enter(tlbs, tlbs.second, cpu, out, out_covers, out_dirty)
 
 
-@kernel
-def fill_both(tlbs: Hierarchy, cpu: int, page: int, write: int, covers: int) -> None:
+@kernel_apart
+def fill_both(tlbs: Hierarchy, cpu: int, page: int, flags: int, covers: int) -> None:
     """Enter what a walk has found."""
     dirty = np.int64(0)
     if tlbs.rules[DIRTY_BITS]:
         tag = tlbs.entries.tag_now[page]
-        tlbs.written[tag] |= write
+        tlbs.written[tag] |= flags >> 1
         dirty = np.int64(tlbs.written[tag])
     if tlbs.rules[INCLUSION] != EXCLUSIVE:
         out, _, _ = enter(tlbs, tlbs.second, cpu, page, covers, dirty)
         if tlbs.rules[INCLUSION] == INCLUSIVE and out != INVALID:
             take_out(tlbs.first, cpu * tlbs.first.level.slots, np.int64(tlbs.first.level.start_now[out]), out)
-    fill_first(tlbs, cpu, page, covers, dirty)
+            if tlbs.rules[SPLIT]:
+                take_out(tlbs.fetch, cpu * tlbs.fetch.level.slots, np.int64(tlbs.fetch.level.start_now[out]), out)
+    fill_first(tlbs, tlbs.fetch if flags & 1 else tlbs.first, cpu, page, covers, dirty)
 
 
 @kernel
@@ -136,17 +141,24 @@ def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
     return found
 
 
-@kernel
-def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int, write: int) -> int:
-    """Look one access up: `HIT`, `MISS` (walk, then `fill_both`), or `FIRST_WRITE` (walk)."""
+@kernel_apart
+def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int, flags: int) -> int:
+    """Look one access up: `HIT`, `MISS` (walk, then `fill_both`), or `FIRST_WRITE` (walk).
+
+    ``flags`` are the two upper bits of `Accesses.line`: 2 for a write, 1 for an instruction fetch.
+    """
+    fetched = flags & 1
+    counts[FETCHES] += fetched
+    first = tlbs.fetch if fetched else tlbs.first
     if tlbs.rules[BYPASSES] and tlbs.bypass[page]:
         return HIT
-    slot = slot_of(tlbs, tlbs.first, cpu, page)
+    slot = slot_of(tlbs, first, cpu, page)
     if slot >= 0:
-        touch_slot(tlbs.first, cpu, page, slot)
-        counts[CYCLES] += tlbs.first.level.cycles[slot - cpu * tlbs.first.level.slots]
+        touch_slot(first, cpu, page, slot)
+        counts[CYCLES] += first.level.cycles[slot - cpu * first.level.slots]
     else:
         counts[L1_MISSES] += 1
+        counts[L1I_MISSES] += fetched
         second = tlbs.second
         slot = slot_of(tlbs, second, cpu, page)
         if slot < 0:
@@ -155,15 +167,15 @@ def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int,
         counts[CYCLES] += second.level.cycles[slot - cpu * second.level.slots]
         covers = np.int64(second.covers[slot]) if tlbs.rules[COALESCES] else ONE_PAGE
         dirty = np.int64(second.dirty[slot]) if tlbs.rules[DIRTY_BITS] else np.int64(0)
-        if tlbs.rules[INCLUSION] == EXCLUSIVE and tlbs.first.level.start_now[page] >= 0:
+        if tlbs.rules[INCLUSION] == EXCLUSIVE and first.level.start_now[page] >= 0:
             start = np.int64(second.level.start_now[page])
             base = cpu * second.level.slots + start
             second.tags[slot] = INVALID
             drop(second.policy, base, np.int64(second.level.ways[start]), slot - base)
         else:
             touch_slot(second, cpu, page, slot)
-        fill_first(tlbs, cpu, page, covers, dirty)
-    if tlbs.rules[DIRTY_BITS] and write and write_to(tlbs, cpu, page):
+        fill_first(tlbs, first, cpu, page, covers, dirty)
+    if tlbs.rules[DIRTY_BITS] and flags >> 1 and write_to(tlbs, cpu, page):
         counts[DIRTY_WALKS] += 1
         return FIRST_WRITE
     return HIT
@@ -189,11 +201,11 @@ def translate_general(
             while next_event < events.size and np.int64(events[next_event].at) <= first + offset:
                 obey(tlbs, events[next_event])
                 next_event += 1
-            page, write = np.int64(pages[offset]), np.int64(lines[offset] >> 7)
-            outcome = look_up_one(tlbs, counts, cpu, page, write)
+            page, flags = np.int64(pages[offset]), np.int64(lines[offset] >> 6)
+            outcome = look_up_one(tlbs, counts, cpu, page, flags)
             if outcome != HIT:
                 walks[found] = offset
                 found += 1
                 if outcome == MISS:
-                    fill_both(tlbs, cpu, page, write, ONE_PAGE)
+                    fill_both(tlbs, cpu, page, flags, ONE_PAGE)
     return found, next_event

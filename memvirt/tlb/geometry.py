@@ -76,9 +76,9 @@ def hash_bit(number: NDArray[np.uint64]) -> NDArray[np.int64]:
     return (folded & np.uint64(1)).astype(np.int64)
 
 
-def lay_out_level(config: Tlb, level: int, space: Space, entries: Entries) -> Level:
-    """Place every page of every size in the level's arrays."""
-    arrays = [array for array in config.arrays.values() if array.level == level]
+def lay_out_level(config: Tlb, level: int, space: Space, entries: Entries, side: str = "data") -> Level:
+    """Place every page of every size in the level's arrays for one side."""
+    arrays = list(config.of_side(level, side).values())
     offsets = np.concatenate([[0], np.cumsum([array.entries for array in arrays])]).astype(np.int64)
     start = np.full((space.vpn.size, len(ORDERS)), NOWHERE, np.int32)
     for column, (size, order) in enumerate(ORDERS.items()):

@@ -16,8 +16,17 @@ from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
 from memvirt.types import EVERY_SPACE, Event
 
-COUNTERS = ("l1_tlb_misses", "l2_tlb_misses", "dirty_walks", "tlb_cycles", "tlb_flushes", "tlb_shootdowns")
-L1_MISSES, L2_MISSES, DIRTY_WALKS, CYCLES, FLUSHES, SHOOTDOWNS = np.arange(len(COUNTERS))
+COUNTERS = (
+    "l1_tlb_misses",
+    "l2_tlb_misses",
+    "fetches",
+    "l1i_tlb_misses",
+    "dirty_walks",
+    "tlb_cycles",
+    "tlb_flushes",
+    "tlb_shootdowns",
+)
+L1_MISSES, L2_MISSES, FETCHES, L1I_MISSES, DIRTY_WALKS, CYCLES, FLUSHES, SHOOTDOWNS = np.arange(len(COUNTERS))
 EVICT, DROP, SWITCH, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Event.SWITCH, Event.FLUSH))
 INVALID = np.uint32(0xFFFFFFFF)
 SCANNED = 16  #: up to so many ways, a search that stops at the hit is fastest
@@ -49,7 +58,8 @@ class Hierarchy(NamedTuple):
 
     Attributes
     ----------
-    first, second : Bank
+    first, second, fetch : Bank
+        The level for data, the level for both, and the first level for instructions, which may be the one for data.
     entries : Entries
     last : (cpus,) int64
         Tag of each CPU's last access, -1 after anything that may have changed its place.
@@ -57,10 +67,11 @@ class Hierarchy(NamedTuple):
         What a hit on it costs.
     base : (vms + 1,) int64
         First tag of each VM.
-    rules : (9,) int64
+    rules : (10,) int64
         Whether an EVICT takes all of the VM's entries, a switch of address space flushes them, a switch of VM
         flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass; whether dirty
-        bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one.
+        bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether instructions have a
+        first level of their own.
     counts : (vms, epochs, counters) int64
     bypass : (pages,) uint8
         Pages that need no entry.
@@ -73,6 +84,7 @@ class Hierarchy(NamedTuple):
 
     first: Bank
     second: Bank
+    fetch: Bank
     entries: Entries
     last: NDArray[np.int64]
     last_cycles: NDArray[np.int64]
@@ -95,7 +107,8 @@ class Hierarchy(NamedTuple):
     BYPASSES,
     COALESCES,
     INCLUSION,
-) = np.arange(9)
+    SPLIT,
+) = np.arange(10)
 INCLUSIVE, EXCLUSIVE = 1, 2
 
 
@@ -134,7 +147,7 @@ def put(bank: Bank, start: int, tag: int) -> None:
     fill(bank.policy, start, ways, way)
 
 
-@kernel
+@kernel_apart
 def take_out(bank: Bank, offset: int, start: int, tag: int) -> None:
     """Invalidate one translation on the CPU whose slots begin at ``offset``, if it is there."""
     if start < 0:
@@ -147,7 +160,7 @@ def take_out(bank: Bank, offset: int, start: int, tag: int) -> None:
         way = find(bank.tags, offset + start, ways, np.uint32(tag))
 
 
-@kernel
+@kernel_apart
 def flush(bank: Bank, offset: int, low: int, high: int) -> None:
     """Invalidate a CPU's translations whose tags are in a range."""
     slot = 0
@@ -167,10 +180,12 @@ def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> N
     for cpu in range(begin, end):
         flush(tlbs.first, cpu * tlbs.first.level.slots, low, high)
         flush(tlbs.second, cpu * tlbs.second.level.slots, low, high)
+        if tlbs.rules[SPLIT]:
+            flush(tlbs.fetch, cpu * tlbs.fetch.level.slots, low, high)
         tlbs.last[cpu] = -1
 
 
-@kernel
+@kernel_apart
 def obey(tlbs: Hierarchy, event: Any) -> None:
     """Carry out a shootdown or flush."""
     kind, cpus = np.int64(event.kind), tlbs.last.size
@@ -189,6 +204,9 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             column = min(entries.guest_order[page], entries.host_order[page]) // 9
             tag = entries.tag[page, column]
             for cpu in range(cpus):
+                if tlbs.rules[SPLIT]:
+                    fetch = tlbs.fetch
+                    take_out(fetch, cpu * fetch.level.slots, np.int64(fetch.level.start[page, column]), np.int64(tag))
                 take_out(first, cpu * first.level.slots, np.int64(first.level.start[page, column]), np.int64(tag))
                 take_out(second, cpu * second.level.slots, np.int64(second.level.start[page, column]), np.int64(tag))
             counts[SHOOTDOWNS] += 1
@@ -198,6 +216,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             entries.tag_now[page] = entries.tag[page, column]
             first.level.start_now[page] = first.level.start[page, column]
             second.level.start_now[page] = second.level.start[page, column]
+            tlbs.fetch.level.start_now[page] = tlbs.fetch.level.start[page, column]
         tlbs.last[:] = -1
         return
     low, high = np.int64(0), np.int64(INVALID)

@@ -24,9 +24,11 @@ def parser() -> argparse.ArgumentParser:
         "--format", help=f"one of the formats of memvirt/{FAMILY.replace('.', '/')}; by default told from the file's ending"
     )
     one.add_argument("--limit", type=int, help="keep so many accesses")
+    one.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, where the format has them")
     two = verbs.add_parser("record", help="record a program with Valgrind's Lackey")
     two.add_argument("-o", "--output", type=Path, required=True)
     two.add_argument("--limit", type=int, help="stop after so many accesses")
+    two.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, one for each line of 64 bytes")
     two.add_argument("--skip", type=int, default=0, help="leave out so many accesses first")
     two.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND [ARG...]")
     three = verbs.add_parser("info", help="describe a trace file")
@@ -43,6 +45,7 @@ def describe(recording: Recording) -> str:
         f"pages         {recording.vpn.size:,} of 4 KiB ({recording.vpn.size / 256:.1f} MiB)",
         f"2M regions    {np.unique(recording.vpn >> np.uint64(9)).size:,}",
         f"writes        {100 * float((accesses.line >> 7).mean()):.1f} %",
+        f"fetches       {100 * float((accesses.line >> 6 & 1).mean()):.1f} %",
     ]
     return "\n".join([*lines, *(f"{key:<13} {value}" for key, value in recording.about.items() if value is not None)])
 
@@ -67,16 +70,16 @@ def run(arguments: argparse.Namespace) -> None:
         if value is not None and value < (1 if name == "limit" else 0):
             raise MemvirtError(f"--{name}={value}: must be {'positive' if name == 'limit' else '0 or more'}")
     if arguments.verb == "info":
-        print(describe(read_file(arguments.file)))
+        print(describe(read_file(arguments.file, fetches=True)))
         return
     output = own_path(arguments.output)
     if arguments.verb == "import":
-        recording = read_file(arguments.file, arguments.format, arguments.limit)
+        recording = read_file(arguments.file, arguments.format, arguments.limit, arguments.fetches)
     else:
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:
             raise MemvirtError("say what to record: python -m memvirt.trace record -o OUT.parquet -- COMMAND [ARG...]")
-        recording = record(command, arguments.limit, arguments.skip)
+        recording = record(command, arguments.limit, arguments.skip, arguments.fetches)
     write_own(recording, output)
     print(describe(recording))
     print(f"wrote {output} ({output.stat().st_size:,} bytes)")

@@ -13,8 +13,8 @@ from memvirt.workload.files import Recording, from_addresses
 from memvirt.workload.formats.lackey import read_stream
 
 
-def record(command: list[str], limit: int | None, skip: int) -> Recording:
-    """Run a command under Lackey and keep its data accesses ``skip`` to ``skip + limit``.
+def record(command: list[str], limit: int | None, skip: int, fetches: bool = False) -> Recording:
+    """Run a command under Lackey and keep its data accesses (and ``fetches``) ``skip`` to ``skip + limit``.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def record(command: list[str], limit: int | None, skip: int) -> Recording:
     os.close(write_end)
     try:
         with os.fdopen(read_end, "rb", buffering=1 << 20) as stream:
-            columns = read_stream(stream, "Lackey's output", limit, skip)
+            columns = read_stream(stream, "Lackey's output", limit, skip, fetches)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
 from memvirt.policy import load as load_policy
-from memvirt.types import EVERY_SPACE, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
+from memvirt.types import EVERY_SPACE, FETCH, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.config import Workload
 from memvirt.workload.files import file_digest, read_cached
 from memvirt.workload.names import SYNTHETIC, trace_file
@@ -33,16 +33,26 @@ def check(config: Workload) -> None:
     ------
     TraceError
         If it is missing, truncated or malformed.
+    ConfigError
+        If fetches are asked for where there are none.
     """
     path = trace_file(config.name, config.path)
     if path is not None:
-        read_cached(path, config.format)
+        recording = read_cached(path, config.format, config.fetches)
+        if config.fetches and not (recording.accesses.line & FETCH).any():
+            raise ConfigError(
+                "workload.fetches", True, f"{path.name} has no instruction fetches: record or import it with --fetches"
+            )
+    elif config.fetches:
+        raise ConfigError(
+            "workload.fetches", True, f"{config.name} is synthetic and fetches nothing; use a recorded trace that does"
+        )
 
 
 def _recorded(config: Workload) -> Source:
     path = trace_file(config.name, config.path)
     assert path is not None
-    recording = read_cached(path, config.format)
+    recording = read_cached(path, config.format, config.fetches)
     columns = recording.accesses
     return Source(recording.vpn, columns.page.size, _Slice(columns))
 
@@ -175,4 +185,5 @@ def load(config: Workload, vm: int = 0) -> Trace:
         accesses=accesses,
         events=_events(config, accesses, total, seed),
         chunks=Chunks(source, accesses, offset, config.processes, config.switch_every),
+        fetches=config.fetches,
     )

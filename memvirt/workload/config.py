@@ -39,6 +39,9 @@ class Workload(BaseModel):
         lowest share of the footprint; 0 for never.
     fork_every : int
         Every so many accesses the process that runs forks: all of its pages become copy-on-write; 0 for never.
+    fetches : bool
+        Keep the instruction fetches that a trace was recorded with: accesses as others, but to the TLBs' instruction side, and to no
+        data cache.
     flush_every, flush_all : int, bool
         Every so many accesses the guest flushes its address space from the TLB, or all of its address spaces; 0 for never.
     """
@@ -62,6 +65,7 @@ class Workload(BaseModel):
     table_write_pages: int = Field(1, ge=1)
     table_write_share: float = Field(1.0, gt=0, le=1)
     fork_every: int = Field(0, ge=0)
+    fetches: bool = False
     flush_every: int = Field(0, ge=0)
     flush_all: bool = False
 

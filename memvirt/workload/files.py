@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from memvirt.digest import hash_file
 from memvirt.errors import ConfigError, TraceError
 from memvirt.policy import load, names
-from memvirt.types import CHUNK, Accesses
+from memvirt.types import CHUNK, FETCH, WRITE, Accesses
 
 FAMILY = "workload.formats"
 VERSION = 1
+FLAGS = np.array([0, WRITE, FETCH], np.uint8)  #: of a load, a store, a fetch
 SCHEMA = pa.schema([("page", pa.uint32()), ("line", pa.uint8()), ("gap", pa.uint8())])
 
 
@@ -46,12 +47,13 @@ class Recording(NamedTuple):
     about: dict[str, Any]
 
 
-def from_addresses(
-    address: NDArray[np.uint64], write: NDArray[np.bool_], gap: NDArray[np.int64], about: dict[str, Any]
-) -> Recording:
-    """Make a recording of byte addresses; a gap beyond 255 is carried over to the accesses that follow."""
+def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray[np.int64], about: dict[str, Any]) -> Recording:
+    """Make a recording of byte addresses; a gap beyond 255 is carried over to the accesses that follow.
+
+    ``what`` is 0 for a load, 1 (or true) for a store, 2 for an instruction fetch.
+    """
     vpn, page = np.unique(address >> np.uint64(12), return_inverse=True)
-    line = (address >> np.uint64(6) & np.uint64(63)).astype(np.uint8) | np.where(write, 0x80, 0).astype(np.uint8)
+    line = (address >> np.uint64(6) & np.uint64(63)).astype(np.uint8) | FLAGS[np.asarray(what, np.uint8)]
     small = np.minimum(gap, 255)
     rest = 0
     for place in np.flatnonzero(gap > 255):
@@ -78,8 +80,24 @@ def choose_format(path: Path, name: str | None = None) -> str:
     return {".parquet": "parquet", ".bin": "raw"}.get(path.suffix, "lackey")
 
 
-def read_file(path: Path, name: str | None = None, limit: int | None = None) -> Recording:
-    """Read a trace file.
+def without_fetches(recording: Recording) -> Recording:
+    """Leave instruction fetches out, and the pages that nothing else touches; their instructions count to the access that follows."""
+    fetch = (recording.accesses.line & FETCH) != 0
+    if not fetch.any():
+        return recording
+    keep = np.flatnonzero(~fetch)
+    page, line, gap = recording.accesses
+    if keep.size == 0:
+        return Recording(recording.vpn[:0], Accesses(page[:0], line[:0], gap[:0]), recording.about)
+    starts = np.concatenate([[0], keep[:-1] + 1])
+    ends = np.add.reduceat(gap.astype(np.int64), starts)
+    ends[-1] = int(gap[starts[-1] : keep[-1] + 1].astype(np.int64).sum())
+    address = recording.vpn[page[keep]] << np.uint64(12) | (line[keep] & np.uint8(63)).astype(np.uint64) << np.uint64(6)
+    return from_addresses(address, line[keep] >> 7, ends, recording.about)
+
+
+def read_file(path: Path, name: str | None = None, limit: int | None = None, fetches: bool = False) -> Recording:
+    """Read a trace file; ``fetches`` keeps its instruction fetches, if it has any.
 
     Raises
     ------
@@ -93,7 +111,11 @@ def read_file(path: Path, name: str | None = None, limit: int | None = None) -> 
     try:
         if path.stat().st_size == 0:
             raise TraceError(str(path), "", "is empty")
-        recording: Recording = load(FAMILY, choose_format(path, name)).read(path, limit)
+        module = load(FAMILY, choose_format(path, name))
+        more = {"fetches": True} if fetches and getattr(module, "KEEPS_FETCHES", False) else {}
+        recording: Recording = module.read(path, limit, **more)
+        if not fetches:
+            recording = without_fetches(recording)
     except OSError as wrong:
         raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
     if recording.accesses.page.size == 0:
@@ -102,16 +124,16 @@ def read_file(path: Path, name: str | None = None, limit: int | None = None) -> 
 
 
 @lru_cache(maxsize=4)
-def _read_cached(path: Path, name: str | None, stamp: tuple[int, int]) -> Recording:
-    return read_file(path, name)
+def _read_cached(path: Path, name: str | None, fetches: bool, stamp: tuple[int, int]) -> Recording:
+    return read_file(path, name, fetches=fetches)
 
 
-def read_cached(path: Path, name: str | None = None) -> Recording:
+def read_cached(path: Path, name: str | None = None, fetches: bool = False) -> Recording:
     """As `read_file`, remembering the last few files while they don't change."""
     if not path.is_file():
-        return read_file(path, name)
+        return read_file(path, name, fetches=fetches)
     status = path.stat()
-    return _read_cached(path, name, (status.st_mtime_ns, status.st_size))
+    return _read_cached(path, name, fetches, (status.st_mtime_ns, status.st_size))
 
 
 @lru_cache(maxsize=64)

@@ -1,7 +1,8 @@
 """The text of Valgrind's Lackey (``--trace-mem=yes``; Valgrind manual, section 13.2).
 
 ``L``, ``S`` and ``M`` lines are a load, a store and both at one address (one access here, a write); ``I`` lines count
-instructions; lines that begin with ``==`` are Valgrind's own.
+instructions, and are accesses themselves where fetches are asked for: one each time that another 64-byte line is fetched
+from; lines that begin with ``==`` are Valgrind's own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from memvirt.jit import kernel
 from memvirt.workload.files import Recording, from_addresses
 
 BLOCK = 1 << 24
+KEEPS_FETCHES = True  #: `read` has an argument for them
+LOAD, STORE, FETCHED = 0, 1, 2  #: kinds of accesses
 
 
 @kernel
@@ -24,7 +27,7 @@ def parse(
     text: NDArray[np.uint8],
     size: int,
     address: NDArray[np.uint64],
-    write: NDArray[np.bool_],
+    what: NDArray[np.uint8],
     gap: NDArray[np.int64],
     state: NDArray[np.int64],
 ) -> tuple[int, int, int]:
@@ -33,10 +36,10 @@ def parse(
     Parameters
     ----------
     text : (size or more,) uint8
-    address, write, gap : (n,)
+    address, what, gap : (n,)
         Filled from the start; parsing stops when they are full.
-    state : (2,) int64
-        Lines read, and instructions since the last access.
+    state : (4,) int64
+        Lines read, instructions since the last access, whether fetches are accesses, and the line fetched from last.
 
     Returns
     -------
@@ -84,11 +87,14 @@ def parse(
         for rest in range(place + 1, stop):
             if text[rest] < 48 or text[rest] > 57:
                 return at, found, 1
+        new = True
         if kind == 73:
             state[1] += 1
-        else:
+            new = state[2] == 1 and np.int64(value >> np.uint64(6)) != state[3]
+            state[3] = np.int64(value >> np.uint64(6))
+        if new:
             address[found] = value
-            write[found] = kind != 76
+            what[found] = FETCHED if kind == 73 else (LOAD if kind == 76 else STORE)
             gap[found] = state[1]
             state[1] = 0
             found += 1
@@ -98,8 +104,8 @@ def parse(
 
 
 def read_stream(
-    stream: BinaryIO, name: str, limit: int | None = None, skip: int = 0
-) -> tuple[NDArray[np.uint64], NDArray[np.bool_], NDArray[np.int64]]:
+    stream: BinaryIO, name: str, limit: int | None = None, skip: int = 0, fetches: bool = False
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]:
     """Parse a stream block by block, so that its text is never held as a whole.
 
     Parameters
@@ -109,14 +115,16 @@ def read_stream(
         For error messages.
     limit, skip : int
         Accesses to keep, after so many that aren't.
+    fetches : bool
+        Whether instruction fetches are accesses.
 
     Raises
     ------
     TraceError
         At the first malformed line.
     """
-    address, write, gap = np.empty(1 << 20, np.uint64), np.empty(1 << 20, bool), np.empty(1 << 20, np.int64)
-    state = np.zeros(2, np.int64)
+    address, what, gap = np.empty(1 << 20, np.uint64), np.empty(1 << 20, np.uint8), np.empty(1 << 20, np.int64)
+    state = np.array([0, 0, fetches, -1], np.int64)
     parts = []
     kept, seen, ended = 0, 0, False
     pending = b""
@@ -129,10 +137,10 @@ def read_stream(
         text = np.frombuffer(pending, np.uint8)
         at = 0
         while True:
-            used, found, bad = parse(text[at:], text.size - at, address, write, gap, state)
+            used, found, bad = parse(text[at:], text.size - at, address, what, gap, state)
             low = min(max(skip - seen, 0), found)
             high = found if limit is None else min(found, low + limit - kept)
-            parts.append((address[low:high].copy(), write[low:high].copy(), gap[low:high].copy()))
+            parts.append((address[low:high].copy(), what[low:high].copy(), gap[low:high].copy()))
             kept, seen, at = kept + high - low, seen + found, at + used
             if limit is not None and kept >= limit:
                 break
@@ -144,11 +152,11 @@ def read_stream(
         pending = pending[at:]
     columns = zip(*parts, strict=True) if parts else ([], [], [])
     whole = [np.concatenate(column) if len(column) else np.zeros(0) for column in columns]
-    return whole[0].astype(np.uint64), whole[1].astype(bool), whole[2].astype(np.int64)
+    return whole[0].astype(np.uint64), whole[1].astype(np.uint8), whole[2].astype(np.int64)
 
 
-def read(path: Path, limit: int | None = None) -> Recording:
+def read(path: Path, limit: int | None = None, fetches: bool = False) -> Recording:
     """Read a trace."""
     with path.open("rb") as stream:
-        columns = read_stream(stream, str(path), limit)
+        columns = read_stream(stream, str(path), limit, fetches=fetches)
     return from_addresses(*columns, {"source": path.name, "format": "lackey"})
