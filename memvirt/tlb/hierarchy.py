@@ -70,8 +70,8 @@ class Hierarchy(NamedTuple):
     rules : (10,) int64
         Whether an EVICT takes all of the VM's entries, a switch of address space flushes them, a switch of VM
         flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass; whether dirty
-        bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether instructions have a
-        first level of their own.
+        bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether
+        instructions have a first level of their own.
     counts : (vms, epochs, counters) int64
     bypass : (pages,) uint8
         Pages that need no entry.

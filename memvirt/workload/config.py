@@ -40,8 +40,8 @@ class Workload(BaseModel):
     fork_every : int
         Every so many accesses the process that runs forks: all of its pages become copy-on-write; 0 for never.
     fetches : bool
-        Keep the instruction fetches that a trace was recorded with: accesses as others, but to the TLBs' instruction side, and to no
-        data cache.
+        Keep the instruction fetches that a trace was recorded with: accesses as others, but to the TLBs' instruction side,
+        and to no data cache.
     flush_every, flush_all : int, bool
         Every so many accesses the guest flushes its address space from the TLB, or all of its address spaces; 0 for never.
     """

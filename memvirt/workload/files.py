@@ -81,7 +81,7 @@ def choose_format(path: Path, name: str | None = None) -> str:
 
 
 def without_fetches(recording: Recording) -> Recording:
-    """Leave instruction fetches out, and the pages that nothing else touches; their instructions count to the access that follows."""
+    """Leave instruction fetches out, and pages that nothing else touches; instructions count to the access that follows."""
     fetch = (recording.accesses.line & FETCH) != 0
     if not fetch.any():
         return recording
