@@ -9,6 +9,8 @@ import seaborn as sns
 
 from memvirt.figures.style import HATCHES, label, numeric, one_legend, ordered, panels, replicated, spans_decades, spread_note
 
+CROWDED = 22  #: letters that fit below a panel
+
 
 def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) -> Any:
     """Mean of ``y`` for each ``x``, a bar a value of ``hue``, a panel a value of ``col``."""
@@ -32,6 +34,8 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
         if spans_decades(frame[y]):
             axes.set_yscale("log")
         axes.set(xlabel=label(x), ylabel=label(y))
+        if sum(max(map(len, str(name).split("\n"))) for name in ordered(frame[x])) > CROWDED:
+            axes.tick_params(axis="x", rotation=30)
         axes.grid(visible=False, axis="x")
     one_legend(figure, pairs, label(hue) if hue else "")
     figure.supxlabel(note, fontsize="small", color="0.35")

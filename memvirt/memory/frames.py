@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
@@ -27,7 +27,7 @@ from memvirt.types import Event
 HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))
 
 
-@kernel
+@inner
 def use_device(world: World, now: Now, pages: int) -> float:
     """Queue a transfer at the swap device; returns when it is through."""
     clock = world.clock[0]
@@ -35,7 +35,7 @@ def use_device(world: World, now: Now, pages: int) -> float:
     return clock.device_ns  # type: ignore[no-any-return]
 
 
-@kernel_apart
+@inner_apart
 def evict(world: World, now: Now, unit: int) -> None:
     """Write a host page to swap if need be, drop its translations and free its frames.
 
@@ -71,7 +71,7 @@ def evict(world: World, now: Now, unit: int) -> None:
     world.vms[owner].resident -= size
 
 
-@kernel_apart
+@inner_apart
 def take_page(world: World, now: Now, node: int, order: int) -> int:
     """Take a data frame, reclaiming until there is one; -1 if reclaim gives up."""
     hfn = any_host_frame(world, node, order)
@@ -89,7 +89,7 @@ def take_page(world: World, now: Now, node: int, order: int) -> int:
     return np.int64(hfn)
 
 
-@kernel_apart
+@inner_apart
 def take_table(world: World, now: Now) -> int:
     """Take a frame for a page table, from beside the data frames unless tables are charged; -1 if none."""
     node = choose_node(world.policies.table_placement, now.node, world.nodes.size)
@@ -98,7 +98,7 @@ def take_table(world: World, now: Now) -> int:
     return np.int64(new_host_frame(world, node, SMALL))
 
 
-@kernel
+@inner
 def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: int) -> bool:
     """Put a host page behind guest frames; True if its contents come from swap, for which the access then waits."""
     clock, head = world.clock[0], world.frames[unit]
@@ -118,7 +118,7 @@ def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: 
     return True
 
 
-@kernel
+@inner
 def host_frame_for(world: World, now: Now, frame: int, charged: int) -> int:
     """Take the host frame, or block of frames, that is to back a guest frame; -1 if none is to be had."""
     node = choose_node(world.policies.placement, now.node, world.nodes.size)
@@ -136,7 +136,7 @@ def host_frame_for(world: World, now: Now, frame: int, charged: int) -> int:
     return np.int64(take_page(world, now, node, order))
 
 
-@kernel_apart
+@inner_apart
 def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> bool:
     """Back a guest frame (all of its host page): host tables first, root first, then the frame itself.
 
@@ -172,7 +172,7 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
     return True
 
 
-@kernel
+@inner
 def release(world: World, unit: int) -> None:
     """Take back the frames of a page that a process of the host unmapped, without a write."""
     head = world.frames[unit]

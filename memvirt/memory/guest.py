@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.memory.frames import back, install, release, take_page, take_table
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
@@ -29,7 +29,7 @@ TABLE_WRITE, FLUSH, COW_FAULT = map(np.int64, (Event.TABLE_WRITE, Event.FLUSH, E
 OK = -1
 
 
-@kernel
+@inner
 def set_table_order(world: World, frame: int) -> None:
     """Give the host page behind a new table's frame the size that is set for tables, unless it is there already."""
     order = world.rules[0].table_order
@@ -39,7 +39,7 @@ def set_table_order(world: World, frame: int) -> None:
             world.frames[part].order = order
 
 
-@kernel_apart
+@inner_apart
 def add_tables(world: World, now: Now, page: int) -> int:
     """Allocate the tables that the guest lacks to map a page, root first; their number, -1 if the host is full."""
     mapped = world.pages[page]
@@ -61,7 +61,7 @@ def add_tables(world: World, now: Now, page: int) -> int:
     return new
 
 
-@kernel_apart
+@inner_apart
 def back_new(world: World, now: Now, page: int, new: int) -> bool:
     """Have the host back what the guest's kernel writes in a fault: its ``new`` tables, and the page that it clears."""
     mapped = world.pages[page]
@@ -74,7 +74,7 @@ def back_new(world: World, now: Now, page: int, new: int) -> bool:
     return world.frames[frame].hfn != NOTHING or back(world, now, frame, NOTHING, FOR_DATA)
 
 
-@kernel_apart
+@inner_apart
 def note_host_order(world: World, now: Now, page: int) -> None:
     """Record what size of host page lies behind a mapping, and say so where it isn't what it was at first."""
     mapped = world.pages[page]
@@ -85,7 +85,7 @@ def note_host_order(world: World, now: Now, page: int) -> None:
         log_event(world, now, DROP, page, ZERO, ZERO, ZERO, host_order, now.vm)
 
 
-@kernel_apart
+@inner_apart
 def guest_map(world: World, now: Now, page: int) -> int:
     """Handle a guest page fault: new tables root first, a data frame, and host frames behind them.
 
@@ -129,7 +129,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
     return OK
 
 
-@kernel_apart
+@inner_apart
 def guest_unmap(world: World, now: Now, page: int) -> None:
     """Unmap a page (all of its larger page); its frames are free for the guest, or for the host in one dimension."""
     mapped = world.pages[page]
@@ -151,7 +151,7 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
     world.vms[now.vm].used -= 1 << order
 
 
-@kernel_apart
+@inner_apart
 def table_write(world: World, now: Now, page: int) -> None:
     """Rewrite the table entry of a mapped page, as mprotect would, and INVLPG it: its translation must be loaded again."""
     frame = world.pages[page].frame
@@ -166,7 +166,7 @@ def table_write(world: World, now: Now, page: int) -> None:
         log_event(world, now, DROP, number, ZERO, ZERO, ZERO, behind, now.vm)
 
 
-@kernel_apart
+@inner_apart
 def protect(world: World, now: Now, page: int) -> None:
     """Make a mapped page read-only, as fork does to what parent and child share; the flush follows for all of them."""
     mapped = world.pages[page]
@@ -177,7 +177,7 @@ def protect(world: World, now: Now, page: int) -> None:
     log_event(world, now, TABLE_WRITE, page, np.int64(mapped.frame), ZERO, ZERO, np.int64(mapped.order), now.vm)
 
 
-@kernel_apart
+@inner_apart
 def break_cow(world: World, now: Now, page: int) -> None:
     """Take the fault of a write to a page that a fork made read-only; the entry is rewritten, writable again."""
     mapped = world.pages[page]
@@ -189,7 +189,7 @@ def break_cow(world: World, now: Now, page: int) -> None:
     table_write(world, now, page)
 
 
-@kernel_apart
+@inner_apart
 def flush(world: World, now: Now, asid: int) -> None:
     """Flush an address space, or all, from the CPU's TLBs."""
     flushed = Now(now.vm, now.cpu, now.label, now.node, asid, now.epoch, now.at, now.time_ns)

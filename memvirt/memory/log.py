@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from memvirt.jit import kernel
+from memvirt.jit import inner
 from memvirt.memory.state import Now, World
 
 
-@kernel
+@inner
 def log_event(world: World, now: Now, kind: int, page: int, frame: int, hfn: int, count: int, order: int, vm: int) -> None:
     """Append an event, unless the machine is still being prepared."""
     clock = world.clock[0]
@@ -27,14 +27,14 @@ def log_event(world: World, now: Now, kind: int, page: int, frame: int, hfn: int
     clock.events += 1
 
 
-@kernel
+@inner
 def count(world: World, vm: int, epoch: int, counter: int, amount: int) -> None:
     """Add to a counter, unless the machine is still being prepared."""
     if not world.clock[0].quiet:
         world.counts[vm, epoch, counter] += amount
 
 
-@kernel
+@inner
 def log_run(world: World, now: Now, start: int, length: int) -> None:
     """Append a run, or lengthen the last one where it goes on."""
     number = world.clock[0].runs

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart, kernel
 from memvirt.memory.frames import back
 from memvirt.memory.guest import OK, break_cow, flush, guest_map, guest_unmap, protect, table_write
 from memvirt.memory.log import log_event, log_run
@@ -38,7 +38,7 @@ ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH = map(int, GuestEvent)
 FOREVER = 1 << 62
 
 
-@kernel_apart
+@inner_apart
 def next_actor(world: World) -> int:
     """Choose the vCPU to run next: that of the CPU that is furthest behind; -1 when all are done."""
     actors, cpus = world.actors, world.cpus
@@ -67,7 +67,7 @@ def next_actor(world: World) -> int:
     return chosen
 
 
-@kernel
+@inner
 def epoch_and_rest(world: World, vm: int, time: float) -> tuple[int, int]:
     """Epoch of a VM's next access, and how many accesses of it are left."""
     guest, rules = world.vms[vm], world.rules[0]
@@ -84,7 +84,7 @@ def epoch_and_rest(world: World, vm: int, time: float) -> tuple[int, int]:
     return epoch, FOREVER
 
 
-@kernel_apart
+@inner_apart
 def guest_events(world: World, now: Now, number: int) -> int:
     """Carry out what the workload does before its next access; returns how far off the next event is."""
     actor = world.actors[number]
@@ -114,7 +114,7 @@ def guest_events(world: World, now: Now, number: int) -> int:
     return world.own_events[following].at - actor.position if following < actor.event_end else FOREVER
 
 
-@kernel_apart
+@inner_apart
 def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, int]:
     """Make up to ``length`` accesses of one vCPU; returns how many were made, and `OK` or what is full."""
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]

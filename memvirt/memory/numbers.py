@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from memvirt.jit import kernel
+from memvirt.jit import inner
 from memvirt.memory.state import BLOCK, DATA_AREA, NOTHING, SMALL, World
 
 
-@kernel
+@inner
 def take_large(bumps: Any, row: int, size: int) -> int:
     """Hand out an aligned block of ``size`` frame numbers."""
     start = (bumps[row].block + size - 1) // size * size
@@ -18,7 +18,7 @@ def take_large(bumps: Any, row: int, size: int) -> int:
     return start  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def take_small(bumps: Any, row: int, area: int, block: int) -> int:
     """Hand out the next frame number of an area, which takes ``block`` of them at a time."""
     bump = bumps[row + area]
@@ -30,7 +30,7 @@ def take_small(bumps: Any, row: int, area: int, block: int) -> int:
     return frame  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def guest_frame(world: World, vm: int, order: int) -> int:
     """Take global guest frames for a data page: some that were freed before, or new ones."""
     guest = world.vms[vm]
@@ -46,7 +46,7 @@ def guest_frame(world: World, vm: int, order: int) -> int:
     return np.int64(guest.frame_base + take_small(world.bumps, 2 * vm, DATA_AREA, world.rules[0].block))
 
 
-@kernel
+@inner
 def free_guest_frame(world: World, vm: int, frame: int, order: int) -> None:
     """Put a data page's frames on its guest's free list."""
     guest = world.vms[vm]
@@ -58,7 +58,7 @@ def free_guest_frame(world: World, vm: int, frame: int, order: int) -> None:
         guest.free_small = frame
 
 
-@kernel
+@inner
 def new_host_frame(world: World, node: int, order: int) -> int:
     """Hand out host frames that were never used, whatever the capacity for data."""
     row = 2 * world.vms.size
@@ -68,7 +68,7 @@ def new_host_frame(world: World, node: int, order: int) -> int:
     return np.int64(hfn)
 
 
-@kernel
+@inner
 def free_host_frame(world: World, hfn: int, order: int) -> None:
     """Put a data frame, or a large page's block, back on its node's list."""
     node = world.nodes[world.host_frames[hfn].node]
@@ -80,7 +80,7 @@ def free_host_frame(world: World, hfn: int, order: int) -> None:
         node.free_small = hfn
 
 
-@kernel
+@inner
 def node_frame(world: World, number: int, order: int) -> int:
     """Take a data frame of a node without reclaim; -1 if there is none."""
     node = world.nodes[number]
@@ -104,7 +104,7 @@ def node_frame(world: World, number: int, order: int) -> int:
     return -1
 
 
-@kernel
+@inner
 def any_host_frame(world: World, first: int, order: int) -> int:
     """Take a data frame without reclaim, of node ``first`` if it has one; -1 if no node has."""
     for step in range(world.nodes.size):

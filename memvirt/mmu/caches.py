@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import inner
 from memvirt.mmu.config import Cache
 
 NO_TAG = 0xFFFFFFFF
@@ -42,7 +42,7 @@ def make_caches(config: Cache, cpus: int, nodes: int, host_frames: int) -> Cache
     return Caches(l1d, l2, llc, np.array([array.sets for array, _ in arrays], np.int64))
 
 
-@kernel
+@inner
 def reuse(tags: Any, row: int, ways: int, tag: Any) -> bool:
     """Look a tag up; a hit becomes the most recent."""
     if tags[row, 0] == tag:
@@ -56,7 +56,7 @@ def reuse(tags: Any, row: int, ways: int, tag: Any) -> bool:
     return False
 
 
-@kernel
+@inner
 def insert_first(tags: Any, row: int, ways: int, tag: Any) -> None:
     """Enter a tag as the most recent; the least recent falls out."""
     for place in range(ways - 1, 0, -1):
@@ -64,7 +64,7 @@ def insert_first(tags: Any, row: int, ways: int, tag: Any) -> None:
     tags[row, 0] = tag
 
 
-@kernel
+@inner
 def read_line(caches: Caches, cpu: int, node: int, line: int) -> int:
     """Read a line, filling every level on the way; returns where it was: 0 L1D, 1 L2, 2 LLC, 3 memory."""
     tag = caches.l1d.dtype.type(line)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import inner, kernel
 from memvirt.memory.merge import merged
 from memvirt.mmu import COUNTERS as MMU_COUNTERS
 from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
@@ -23,7 +23,7 @@ EVICT, DROP, SWITCH, PREEMPT, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Ev
 FIRST_CPU = np.int64(0)
 
 
-@kernel
+@inner
 def obey_mode(tlbs: Hierarchy, port: Port, counts: NDArray[np.int64]) -> None:
     """Carry out a flush that a mode asks for."""
     if port.flush[0]:
@@ -32,7 +32,7 @@ def obey_mode(tlbs: Hierarchy, port: Port, counts: NDArray[np.int64]) -> None:
         counts[FLUSHES] += 1
 
 
-@kernel
+@inner
 def neighbours(tlbs: Hierarchy, port: Port, page: int) -> int:
     """Which pages of a 4K page's group have frames that run on from its own, a bit each."""
     entries = tlbs.entries

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart, kernel
 from memvirt.mmu.caches import Caches, read_line
 from memvirt.mmu.mode import on_event, walk
 from memvirt.mmu.port import (
@@ -34,7 +34,7 @@ DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
 ONCE = np.int64(1)
 
 
-@kernel_apart
+@inner_apart
 def map_pages(port: Port, event: Any) -> None:
     """Carry out a GUEST_MAP: the page, and all that share the guest's larger page, get their frames."""
     page = np.int64(event.page)
@@ -56,7 +56,7 @@ def map_pages(port: Port, event: Any) -> None:
         other += 1
 
 
-@kernel_apart
+@inner_apart
 def back_frames(port: Port, event: Any) -> None:
     """Carry out a HOST_MAP or SWAP_IN."""
     for part in range(1 << np.int64(event.order)):
@@ -67,7 +67,7 @@ def back_frames(port: Port, event: Any) -> None:
             port.hfn_of_page[page] = port.hfn_of_frame[frame]
 
 
-@kernel
+@inner
 def note_clean(port: Port, event: Any, kind: int, page: int) -> None:
     """Keep accessed and dirty bits in step with an event."""
     if kind == GUEST_MAP or kind == TABLE_WRITE or (port.dimensions == 1 and kind == SWAP_IN and page != NONE):
@@ -78,7 +78,7 @@ def note_clean(port: Port, event: Any, kind: int, page: int) -> None:
         port.host_clean[event.frame] = DIRTY
 
 
-@kernel_apart
+@inner_apart
 def happen(state: Any, port: Port, event: Any) -> None:
     """Let the mode take notice of an event, and carry it out."""
     kind, page = np.int64(event.kind), np.int64(event.page)
@@ -98,14 +98,14 @@ def happen(state: Any, port: Port, event: Any) -> None:
             port.hfn_of_frame[np.int64(event.frame) + part] = NONE
 
 
-@kernel
+@inner
 def is_protected(port: Port, entry: int, unit: int) -> bool:
     """Whether a first write runs into the protection by which a hypervisor learns of it."""
     guest = port.ad[1] and port.clean[entry] == CLEAN
     return bool(guest or (port.ad[2] and port.host_clean[unit] == CLEAN))
 
 
-@kernel
+@inner
 def note_access(port: Port, write: int, entry: int, unit: int) -> None:
     """Set accessed and dirty bits after a walk."""
     was, host_was = port.clean[entry], port.host_clean[unit]
@@ -118,7 +118,7 @@ def note_access(port: Port, write: int, entry: int, unit: int) -> None:
         port.tally[AD_UPDATES_GUEST] += not port.ad[1] and was == UNTOUCHED
 
 
-@kernel
+@inner
 def walk_access(state: Any, port: Port, page: int, write: int) -> None:
     """Walk for an access, with what becomes of accessed and dirty bits."""
     port.now[WRITES] = write
@@ -142,7 +142,7 @@ def walk_access(state: Any, port: Port, page: int, write: int) -> None:
         note_access(port, write, entry, unit)
 
 
-@kernel_apart
+@inner_apart
 def access_data(
     caches: Caches,
     tally: NDArray[np.int64],

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import inner
 from memvirt.mmu.caches import Caches, read_line
 from memvirt.types import EXITS
 
@@ -153,7 +153,7 @@ class Port(NamedTuple):
     spare: int
 
 
-@kernel
+@inner
 def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> int:
     """Read entry ``index`` of the table in host frame ``hfn``, and tally where it was, which is returned."""
     line = (np.int64(hfn) << 6) | ((index & 511) >> 3)
@@ -175,21 +175,21 @@ def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> 
     return where  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def overlap(port: Port, where: int) -> None:
     """Note that a reference was read beside a slower one, and so takes no time of its own."""
     port.tally[OVERLAPPED + where] += 1
     port.walk[where] -= 1
 
 
-@kernel
+@inner
 def count_hit(port: Port, counter: int) -> None:
     """Tally a hit of a walk cache."""
     port.tally[counter] += 1
     port.walk[WALK_HITS] += 1
 
 
-@kernel
+@inner
 def begin_walk(port: Port) -> int:
     """Note that a walk begins; give what it returns to `end_walk`."""
     port.tally[WALKS] += 1
@@ -198,7 +198,7 @@ def begin_walk(port: Port) -> int:
     return port.tally[REFS_GUEST] + port.tally[REFS_HOST]  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def end_walk(port: Port, begun: int, faulted: int) -> None:
     """Note that a walk is over, and what it read."""
     port.tally[FAULTING_WALKS] += max(faulted, port.walk[WALK_FAULTS])
@@ -211,7 +211,7 @@ def end_walk(port: Port, begun: int, faulted: int) -> None:
         keep_path(port.paths[port.now[VM]], key + 1)
 
 
-@kernel
+@inner
 def keep_path(paths: NDArray[np.int64], key: int) -> None:
     """Count a path; one too many for the table is left out."""
     slots = paths.shape[0]
@@ -227,13 +227,13 @@ def keep_path(paths: NDArray[np.int64], key: int) -> None:
         place = (place + 1) & (slots - 1)
 
 
-@kernel
+@inner
 def exit_to_host(port: Port, reason: int, times: int) -> None:
     """Tally VM exits."""
     port.tally[reason] += times
 
 
-@kernel
+@inner
 def ask_flush(port: Port, low: int, high: int) -> None:
     """Ask a `fused` mode's TLBs to flush a range of global pages on every CPU."""
     port.flush[1] = min(port.flush[1], low) if port.flush[0] else low
@@ -241,7 +241,7 @@ def ask_flush(port: Port, low: int, high: int) -> None:
     port.flush[0] = 1
 
 
-@kernel
+@inner
 def enter(port: Port, run: Any, node: int) -> None:
     """Turn to a run: its CPU, VM and epoch."""
     port.now[CPU] = run.cpu

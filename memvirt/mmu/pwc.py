@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import inner
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.config import Mmu, PwcArray
 from memvirt.mmu.port import HOST_SPACE, NESTED_TLB_HITS, PWC_HITS, Port, count_hit
@@ -95,19 +95,19 @@ def make_pwc(setup: Setup, tagged: bool = True, guest: int = EVERY_LEVEL, host: 
     return Pwc(tags, row, sets, ways, max(rows, 1), rule, flushes, np.array([guest, host], np.int64), config.pwc.dimensions)
 
 
-@kernel
+@inner
 def is_read(pwc: Pwc, dimension: int, level: int, lowest: int) -> bool:
     """Whether a walk reads the entry at a level."""
     return level == lowest or (pwc.reads[dimension] >> level) & 1 == 1
 
 
-@kernel
+@inner
 def pwc_row(pwc: Pwc, cpu: int, dimension: int, level: int, number: int) -> int:
     """Row of the set that holds an entry."""
     return cpu * pwc.cpu_rows + pwc.row[dimension, level] + number % pwc.sets[dimension, level]  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def keep_tag(pwc: Pwc, row: int, ways: int, tag: int) -> None:
     """Enter a tag as the most recent, over an invalid one if there is any."""
     used = 0
@@ -116,7 +116,7 @@ def keep_tag(pwc: Pwc, row: int, ways: int, tag: int) -> None:
     insert_first(pwc.tags, row, used + 1, tag)
 
 
-@kernel
+@inner
 def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, top: int, lowest: int) -> int:
     """Level at which a walk can begin: below the deepest cached entry, at ``top`` if none is cached."""
     cpu = port.now[0]
@@ -138,7 +138,7 @@ def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, t
     return begin
 
 
-@kernel
+@inner
 def keep_entry(pwc: Pwc, cpu: int, dimension: int, space: int, number: int, level: int) -> None:
     """Enter an upper-level entry that a walk has read."""
     if pwc.sets[dimension, level] == 0 or pwc.dmt:
@@ -148,7 +148,7 @@ def keep_entry(pwc: Pwc, cpu: int, dimension: int, space: int, number: int, leve
     keep_tag(pwc, row, pwc.ways[dimension, level], (space << SPACE_BITS) | entry)
 
 
-@kernel
+@inner
 def found_entry(pwc: Pwc, port: Port, dimension: int, space: int, hfn: int, index: int, level: int, lowest: int) -> bool:
     """Whether the cache of single entries, tagged by host-physical address, has one above the lowest level."""
     if pwc.sets[GUEST, LOWEST] == 0 or level == lowest or dimension >= pwc.cached:
@@ -161,7 +161,7 @@ def found_entry(pwc: Pwc, port: Port, dimension: int, space: int, hfn: int, inde
     return hit  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def keep_single(pwc: Pwc, cpu: int, dimension: int, space: int, hfn: int, index: int) -> None:
     """Enter an entry into the cache of single ones, unless it is there."""
     if pwc.sets[GUEST, LOWEST] == 0 or dimension >= pwc.cached:
@@ -173,13 +173,13 @@ def keep_single(pwc: Pwc, cpu: int, dimension: int, space: int, hfn: int, index:
         keep_tag(pwc, row, pwc.ways[GUEST, LOWEST], tag)
 
 
-@kernel
+@inner
 def nested_tag(port: Port, gfn: int, lowest: int) -> int:
     """Tag of the host page behind a guest frame."""
     return port.now[HOST_SPACE] << SPACE_BITS | (gfn >> (9 * lowest)) << 2 | lowest  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> bool:
     """Whether the nested TLB knows the host page behind a guest frame."""
     if pwc.sets[HOST, LOWEST] == 0:
@@ -191,7 +191,7 @@ def in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> bool:
     return False
 
 
-@kernel
+@inner
 def keep_in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> None:
     """Enter the host page behind a guest frame."""
     if pwc.sets[HOST, LOWEST] == 0:
@@ -200,7 +200,7 @@ def keep_in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> None:
     keep_tag(pwc, row, pwc.ways[HOST, LOWEST], nested_tag(port, gfn, lowest))
 
 
-@kernel
+@inner
 def drop_rows(pwc: Pwc, begin: int, end: int, low: int, high: int) -> None:
     """Drop the entries of a range of address spaces in some rows."""
     for row in range(begin, end):
@@ -210,13 +210,13 @@ def drop_rows(pwc: Pwc, begin: int, end: int, low: int, high: int) -> None:
                 pwc.tags[row, way] = EMPTY
 
 
-@kernel
+@inner
 def drop_spaces(pwc: Pwc, low: int, high: int) -> None:
     """Drop the entries of a range of address spaces on all CPUs (INVLPG drops those of its PCID)."""
     drop_rows(pwc, FIRST_ROW, pwc.tags.shape[0], low, high)
 
 
-@kernel
+@inner
 def flush_on_switch(pwc: Pwc, port: Port, event: Any) -> None:
     """Drop what has no tag to outlive a SWITCH or PREEMPT: the VM's address spaces, or all, on that CPU.
 
@@ -231,7 +231,7 @@ def flush_on_switch(pwc: Pwc, port: Port, event: Any) -> None:
             drop_rows(pwc, begin, begin + pwc.cpu_rows, port.space_base[0], port.space_base[-1])
 
 
-@kernel
+@inner
 def flush_spaces(pwc: Pwc, port: Port, event: Any) -> None:
     """Drop the entries of all of a VM's address spaces on one CPU, for a FLUSH."""
     begin = np.int64(event.cpu) * pwc.cpu_rows

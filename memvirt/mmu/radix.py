@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from memvirt.jit import kernel
+from memvirt.jit import inner
 from memvirt.mmu.port import DATA_ROW, FRAME_BASE, GUEST, HOST, HOST_ROW, HOST_SPACE, ROW, Port, read_entry
 from memvirt.mmu.pwc import Pwc, first_level, found_entry, in_nested_tlb, is_read, keep_entry, keep_in_nested_tlb, keep_single
 
 NONE_MISSING, CACHED = np.int64(0), np.int64(1)
 
 
-@kernel
+@inner
 def walk_tables(
     pwc: Pwc, port: Port, dimension: int, space: int, number: int, frames: Any, lowest: int, missing: int, cached: int
 ) -> None:
@@ -47,7 +47,7 @@ def walk_tables(
             keep_single(pwc, port.now[0], dimension, space, frames[level], index)
 
 
-@kernel
+@inner
 def walk_host(pwc: Pwc, port: Port, frame: int, missing: int, cached: int) -> None:
     """Translate a global guest frame through the host's tables (nothing for an identity host)."""
     if port.host_frames.shape[1] == 0:
@@ -61,7 +61,7 @@ def walk_host(pwc: Pwc, port: Port, frame: int, missing: int, cached: int) -> No
         keep_in_nested_tlb(pwc, port, gfn, lowest)
 
 
-@kernel
+@inner
 def walk_guest(pwc: Pwc, port: Port, page: int, missing: int) -> None:
     """Walk the guest's tables where they map straight to host frames."""
     lowest = port.guest_order[page] // 9
@@ -69,7 +69,7 @@ def walk_guest(pwc: Pwc, port: Port, page: int, missing: int) -> None:
     walk_tables(pwc, port, GUEST, port.space_of_page[page], port.vpn[page], frames, lowest, missing, CACHED)
 
 
-@kernel
+@inner
 def walk_both(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing: int) -> None:
     """Walk in two dimensions: each guest table through the host's tables first, the data page's frame last.
 
@@ -82,7 +82,7 @@ def walk_both(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing:
     walk_on(pwc, port, page, begin, known, guest_missing, data_missing)
 
 
-@kernel
+@inner
 def walk_on(pwc: Pwc, port: Port, page: int, begin: int, known: int, guest_missing: int, data_missing: int) -> None:
     """Go on as `walk_both` from the guest's table at level ``begin``; ``known`` says that its host frame is."""
     lowest = port.guest_order[page] // 9

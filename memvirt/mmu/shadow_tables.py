@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import inner, kernel
 from memvirt.memory.layout import radix_tables
 from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import NODE, Port
@@ -75,19 +75,19 @@ def make_shadow(setup: Setup) -> Shadow:
     return shadow
 
 
-@kernel
+@inner
 def lowest_level(shadow: Shadow, page: int) -> int:
     """Level of a page's shadow entry."""
     return np.int64(min(shadow.entries.guest_order[page], shadow.entries.host_order[page])) // 9
 
 
-@kernel
+@inner
 def is_present(shadow: Shadow, page: int) -> bool:
     """Whether a page has its shadow entry."""
     return shadow.present[shadow.entries.tag[page, lowest_level(shadow, page)]] == PRESENT  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def make_table(shadow: Shadow, port: Port, page: int, level: int) -> None:
     """Give the shadow table at a level on the way to a page its frame, if it has none."""
     table = shadow.table[port.guest_row[page], level]
@@ -97,7 +97,7 @@ def make_table(shadow: Shadow, port: Port, page: int, level: int) -> None:
         shadow.hfn[-1] += 1
 
 
-@kernel
+@inner
 def fill_entry(shadow: Shadow, port: Port, page: int) -> None:
     """Make a page's shadow entry, and the tables above it."""
     lowest = lowest_level(shadow, page)
@@ -113,13 +113,13 @@ def fill_all(shadow: Shadow, port: Port, pages: NDArray[np.int64]) -> None:
         fill_entry(shadow, port, page)
 
 
-@kernel
+@inner
 def zap_entry(shadow: Shadow, page: int) -> None:
     """Empty a page's shadow entry."""
     shadow.present[shadow.entries.tag[page, lowest_level(shadow, page)]] = MISSING
 
 
-@kernel
+@inner
 def zap_guest_entry(shadow: Shadow, port: Port, page: int) -> None:
     """Empty the shadow entries of all that one guest entry maps."""
     first = np.int64(port.first_page[page])
@@ -129,7 +129,7 @@ def zap_guest_entry(shadow: Shadow, port: Port, page: int) -> None:
         zap_entry(shadow, other)
 
 
-@kernel
+@inner
 def missing_tables(shadow: Shadow, port: Port, page: int) -> int:
     """How many tables a page's shadow entry lacks."""
     missing = 0
@@ -139,7 +139,7 @@ def missing_tables(shadow: Shadow, port: Port, page: int) -> int:
     return missing
 
 
-@kernel
+@inner
 def set_path(shadow: Shadow, port: Port, page: int) -> None:
     """Look up the tables on the way to a page."""
     for level in range(shadow.path.size):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
@@ -33,7 +33,7 @@ GUEST_MAP, HOST_MAP, SWAP_IN, EVICT, DROP, SWITCH, PREEMPT, FLUSH, COW_FAULT = m
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
 
 
-@kernel_apart
+@inner_apart
 def walk_two(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
     """Walk in both dimensions, as far as `memvirt.mmu.radix.walk_both` says."""
     begun = begin_walk(port)
@@ -41,13 +41,13 @@ def walk_two(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing: 
     end_walk(port, begun, faulted)
 
 
-@kernel
+@inner
 def serve_walk(pwc: Pwc, port: Port, page: int) -> None:
     """Walk for a page that is mapped and backed."""
     walk_two(pwc, port, page, NONE_MISSING, NONE_MISSING, SERVED)
 
 
-@kernel_apart
+@inner_apart
 def forget(pwc: Pwc, port: Port, event: Any, page: int, kind: int) -> None:
     """Drop from the walk caches what an event makes invalid."""
     if kind == EVICT:
@@ -63,7 +63,7 @@ def forget(pwc: Pwc, port: Port, event: Any, page: int, kind: int) -> None:
         drop_spaces(pwc, space, space + 1)
 
 
-@kernel
+@inner
 def fault_length(event: Any, kind: int) -> Any:
     """Tables that the guest's dimension lacks, and the host's of the way to the data, at a fault."""
     if kind == GUEST_MAP:
@@ -71,13 +71,13 @@ def fault_length(event: Any, kind: int) -> Any:
     return NONE_MISSING, np.int64(event.count)
 
 
-@kernel
+@inner
 def is_fault(kind: int) -> bool:
     """Whether an event is a fault that a walk runs into, if it names a page."""
     return kind == GUEST_MAP or kind == HOST_MAP or kind == SWAP_IN or kind == COW_FAULT
 
 
-@kernel
+@inner
 def take_event(pwc: Pwc, port: Port, event: Any, page: int) -> None:
     """Walk as far as a fault lets it, leave to the host where it must map something, forget what is no more."""
     kind = np.int64(event.kind)

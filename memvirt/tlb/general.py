@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.hierarchy import (
     BYPASSES,
     COALESCES,
@@ -35,7 +35,7 @@ HIT, MISS, FIRST_WRITE = np.int64(0), np.int64(1), np.int64(2)
 ONE_PAGE = np.int64(1)
 
 
-@kernel
+@inner
 def way_of(tlbs: Hierarchy, bank: Bank, first: int, ways: int, tag: int, page: int) -> int:
     """Way of a set with a page's translation, -1 if none; several may be for parts of one group."""
     if not tlbs.rules[COALESCES]:
@@ -46,7 +46,7 @@ def way_of(tlbs: Hierarchy, bank: Bank, first: int, ways: int, tag: int, page: i
     return -1
 
 
-@kernel
+@inner
 def slot_of(tlbs: Hierarchy, bank: Bank, cpu: int, page: int) -> int:
     """Slot that holds a page's translation on a CPU, -1 if none does."""
     start = np.int64(bank.level.start_now[page])
@@ -57,7 +57,7 @@ def slot_of(tlbs: Hierarchy, bank: Bank, cpu: int, page: int) -> int:
     return slot + way if way >= 0 else -1
 
 
-@kernel
+@inner
 def touch_slot(bank: Bank, cpu: int, page: int, slot: int) -> None:
     """Note a hit."""
     start = np.int64(bank.level.start_now[page])
@@ -65,7 +65,7 @@ def touch_slot(bank: Bank, cpu: int, page: int, slot: int) -> None:
     touch(bank.policy, first, np.int64(bank.level.ways[start]), slot - first)
 
 
-@kernel_apart
+@inner_apart
 def enter(tlbs: Hierarchy, bank: Bank, cpu: int, page: int, covers: int, dirty: int) -> Any:
     """Enter a translation; returns the tag that had to go for it (`INVALID` if none), what it covered, whether it was dirty."""
     start = np.int64(bank.level.start_now[page])
@@ -96,7 +96,7 @@ def enter(tlbs: Hierarchy, bank: Bank, cpu: int, page: int, covers: int, dirty: 
     return out, out_covers, out_dirty
 
 
-@kernel_apart
+@inner_apart
 def fill_first(tlbs: Hierarchy, first: Bank, cpu: int, page: int, covers: int, dirty: int) -> None:
     """Enter a translation into an L1; of an exclusive hierarchy, its victim goes to the L2."""
     exclusive = tlbs.rules[INCLUSION] == EXCLUSIVE
@@ -109,7 +109,7 @@ def fill_first(tlbs: Hierarchy, first: Bank, cpu: int, page: int, covers: int, d
         enter(tlbs, tlbs.second, cpu, out, out_covers, out_dirty)
 
 
-@kernel_apart
+@inner_apart
 def fill_both(tlbs: Hierarchy, cpu: int, page: int, flags: int, covers: int) -> None:
     """Enter what a walk has found."""
     dirty = np.int64(0)
@@ -126,7 +126,7 @@ def fill_both(tlbs: Hierarchy, cpu: int, page: int, flags: int, covers: int) -> 
     fill_first(tlbs, tlbs.fetch if flags & 1 else tlbs.first, cpu, page, covers, dirty)
 
 
-@kernel
+@inner
 def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
     """Note a write that hits; whether it is the first to an entry that was loaded clean, which is dirty from now on."""
     found = False
@@ -141,7 +141,7 @@ def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
     return found
 
 
-@kernel_apart
+@inner_apart
 def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int, flags: int) -> int:
     """Look one access up: `HIT`, `MISS` (walk, then `fill_both`), or `FIRST_WRITE` (walk).
 

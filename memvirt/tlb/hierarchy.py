@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
 from memvirt.types import EVERY_SPACE, Event
@@ -112,7 +112,7 @@ class Hierarchy(NamedTuple):
 INCLUSIVE, EXCLUSIVE = 1, 2
 
 
-@kernel
+@inner
 def find(tags: NDArray[np.uint32], start: int, ways: int, tag: int) -> int:
     """Way that holds a tag, -1 if none."""
     if ways == 4:  # most L1 arrays: looked at without a branch
@@ -131,7 +131,7 @@ def find(tags: NDArray[np.uint32], start: int, ways: int, tag: int) -> int:
     return found
 
 
-@kernel
+@inner
 def put(bank: Bank, start: int, tag: int) -> None:
     """Enter a translation into its set."""
     ways = np.int64(bank.level.ways[start % bank.level.slots])
@@ -147,7 +147,7 @@ def put(bank: Bank, start: int, tag: int) -> None:
     fill(bank.policy, start, ways, way)
 
 
-@kernel_apart
+@inner_apart
 def take_out(bank: Bank, offset: int, start: int, tag: int) -> None:
     """Invalidate one translation on the CPU whose slots begin at ``offset``, if it is there."""
     if start < 0:
@@ -160,7 +160,7 @@ def take_out(bank: Bank, offset: int, start: int, tag: int) -> None:
         way = find(bank.tags, offset + start, ways, np.uint32(tag))
 
 
-@kernel_apart
+@inner_apart
 def flush(bank: Bank, offset: int, low: int, high: int) -> None:
     """Invalidate a CPU's translations whose tags are in a range."""
     slot = 0
@@ -174,7 +174,7 @@ def flush(bank: Bank, offset: int, low: int, high: int) -> None:
         slot += ways
 
 
-@kernel
+@inner
 def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> None:
     """Invalidate translations whose tags are in a range, on CPUs ``begin`` to ``end``."""
     for cpu in range(begin, end):
@@ -185,7 +185,7 @@ def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> N
         tlbs.last[cpu] = -1
 
 
-@kernel_apart
+@inner_apart
 def obey(tlbs: Hierarchy, event: Any) -> None:
     """Carry out a shootdown or flush."""
     kind, cpus = np.int64(event.kind), tlbs.last.size
@@ -241,7 +241,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
     counts[FLUSHES] += 1
 
 
-@kernel_apart
+@inner_apart
 def look_up(
     tlbs: Hierarchy, pages: NDArray[np.uint32], begin: int, end: int, cpu: int, counts: NDArray[np.int64], walks: Any, found: int
 ) -> int:

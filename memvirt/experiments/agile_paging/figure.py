@@ -13,13 +13,18 @@ from memvirt.figures import draw as draw_kind
 def draw(frame: pd.DataFrame) -> Any:
     """Bars by program and rate of updates, over the better of shadow and nested."""
     cycles = table(frame).reset_index()
-    rate = cycles[PROGRAM[1]].map({0: "never", 50: "every 50", 1000: "every 1000"})
+    rate = cycles[PROGRAM[1]].map({0: "never", 50: "1 in 50", 1000: "1 in 1000"})
     where = cycles[PROGRAM[2]].map(lambda share: "anywhere" if share == 1 else "in 2 %")
-    cycles["page-table writes"] = rate.where(cycles[PROGRAM[1]] == 0, rate + ",\n" + where)
-    cycles = cycles.drop_duplicates(["workload", "page-table writes"])
+    cycles["page-table writes an access"] = rate.where(cycles[PROGRAM[1]] == 0, rate + ",\n" + where)
+    cycles = cycles.drop_duplicates(["workload", "page-table writes an access"])
     for mode in ("shadow", "nested", "agile"):
         cycles[mode] = cycles[mode] / cycles["better"]
     long = cycles.melt(
-        ["workload", "page-table writes"], ["shadow", "nested", "agile"], "MMU mode", "cycles over the better of shadow and nested"
+        ["workload", "page-table writes an access"],
+        ["shadow", "nested", "agile"],
+        "MMU mode",
+        "cycles over the better of shadow and nested",
     )
-    return draw_kind(long, "bar", "page-table writes", "cycles over the better of shadow and nested", "MMU mode", "workload")
+    return draw_kind(
+        long, "bar", "page-table writes an access", "cycles over the better of shadow and nested", "MMU mode", "workload"
+    )

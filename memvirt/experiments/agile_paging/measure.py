@@ -5,16 +5,27 @@ from __future__ import annotations
 import pandas as pd
 
 PROGRAM = ["workload", "workload.table_writes_every", "workload.table_write_share"]
-#: Cycles of a switch: the exit and a table synchronized (cpu/skylake.yaml), and what it takes to see that it pays: a trapped
-#: write and the fault after it.
-SWITCH = 3050 + 1250 + 2 * 3050
+#: Cycles (cpu/skylake.yaml) and references (mmu/agile.yaml) of switches.
+EXIT, RESYNC, RETURN_WORTH = 3050, 1250, 300
+
+
+def switching(agile: pd.DataFrame) -> pd.Series:
+    """Cycles that agile's switches cost.
+
+    Each is an exit. On the way there, the trapped write and the fault after it show that it pays; on the way back, `RETURN_WORTH`
+    references of the host's do, and a table is synchronized.
+    """
+    levels = [f"walk_cycles_{where}_l{level}" for where in ("host", "data") for level in range(1, 6)]
+    reference = agile[levels].sum(axis=1) / agile["walk_refs_host"].clip(lower=1)
+    there, back = EXIT + 2 * EXIT, EXIT + RESYNC + RETURN_WORTH * reference
+    return agile["vm_exits_mode_switch"] * (there + back) / 2
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:
     """Cycles by program and mode, and what agile's switches cost."""
     cycles = frame.pivot_table(index=PROGRAM, columns="mmu", values="cycles")
-    switches = frame[frame["mmu"] == "agile"].set_index(PROGRAM)["vm_exits_mode_switch"]
-    return cycles.assign(better=cycles[["shadow", "nested"]].min(axis=1), switches=switches * SWITCH)
+    switches = switching(frame[frame["mmu"] == "agile"].set_index(PROGRAM))
+    return cycles.assign(better=cycles[["shadow", "nested"]].min(axis=1), switches=switches)
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:

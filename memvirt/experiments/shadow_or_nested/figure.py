@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from memvirt.experiments.shadow_or_nested.measure import RATE, table
+from memvirt.experiments.shadow_or_nested.measure import RATE, crossover, table
 from memvirt.figures.style import use
 
 
@@ -18,18 +18,10 @@ def draw(frame: pd.DataFrame) -> Any:
     figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
     for mode, marker, dashes in (("shadow", "o", (1, 0)), ("nested", "s", (4, 1.5))):
         axes.plot(cycles.index, cycles[mode], marker=marker, dashes=dashes, label=mode)
-    worse = cycles["shadow"] > cycles["nested"]
-    if worse.any() and not worse.all():
-        even = float(cycles.index[int(worse.to_numpy().argmax())])
+    even = crossover(cycles)
+    if even == even:
         axes.axvline(even, color="0.4", linestyle=":", linewidth=1)
-        axes.annotate(
-            "nested wins from here",
-            (even, axes.get_ylim()[1]),
-            ha="right",
-            va="top",
-            rotation=90,
-            fontsize="small",
-        )
+        axes.annotate(f"even at {even:.1f}", (even, axes.get_ylim()[1]), ha="right", va="top", rotation=90, fontsize="small")
     axes.set(xscale="log", xlabel=RATE, ylabel="cycles per access")
     axes.legend(title="MMU mode")
     return figure

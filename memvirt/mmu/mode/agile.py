@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.mmu import shadow_tables
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.mode import Setup, on_event, walk
@@ -150,7 +150,7 @@ def make(setup: Setup) -> State:
     )
 
 
-@kernel
+@inner
 def switching_level(state: State, port: Port, page: int) -> int:
     """Highest level whose table on the way to a page is nested; -1 if all of the way is shadowed."""
     lowest = np.int64(port.guest_order[page]) // 9
@@ -161,7 +161,7 @@ def switching_level(state: State, port: Port, page: int) -> int:
     return -1
 
 
-@kernel_apart
+@inner_apart
 def move(state: State, port: Port, page: int, level: int, to_nested: int) -> None:
     """Move the table at a level on the way to a page to the other mode, and all that lie below it to nested."""
     table = state.shadow.table[port.guest_row[page], level]
@@ -188,7 +188,7 @@ def move(state: State, port: Port, page: int, level: int, to_nested: int) -> Non
     drop_spaces(state.pwc, port.space_of_page[page], port.space_of_page[page] + 1)
 
 
-@kernel_apart
+@inner_apart
 def guest_writes(state: State, port: Port, page: int, level: int) -> None:
     """Let the guest write the table at a level on the way to a page: trapped if it is shadowed, and then perhaps no longer."""
     table = state.shadow.table[port.guest_row[page], level]
@@ -207,7 +207,7 @@ def guest_writes(state: State, port: Port, page: int, level: int) -> None:
         move(state, port, page, level, TO_NESTED)
 
 
-@kernel_apart
+@inner_apart
 def weigh_walk(state: State, port: Port, page: int, switch: int, host_refs: int) -> None:
     """Account for a walk, after which the highest nested table on its way may go back to shadow."""
     lowest = np.int64(port.guest_order[page]) // 9
@@ -222,7 +222,7 @@ def weigh_walk(state: State, port: Port, page: int, switch: int, host_refs: int)
         move(state, port, page, switch, NONE_MISSING)
 
 
-@kernel_apart
+@inner_apart
 def walk_agile(state: State, port: Port, page: int, switch: int, guest_missing: int, data_missing: int, faulted: int) -> int:
     """Walk the shadow tables down to the switching level, and on from there in both dimensions; returns the host's references."""
     begun = begin_walk(port)
@@ -262,7 +262,7 @@ def _walk(state: State, port: Port, page: int) -> None:
     weigh_walk(state, port, page, switch, host_refs)
 
 
-@kernel_apart
+@inner_apart
 def on_guest_fault(state: State, port: Port, event: Any, page: int, kind: int) -> None:
     """Walk into the guest's own fault, and let it write its tables."""
     lowest = np.int64(port.guest_order[page]) // 9

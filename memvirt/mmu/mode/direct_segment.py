@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import DATA_ROW, EPT_VIOLATION, GUEST, HOST_ROW, ROW, Port, begin_walk, end_walk, exit_to_host, read_entry
 from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
@@ -72,14 +72,14 @@ def make(setup: Setup) -> State:
     return State(make_pwc(setup), pages, frames)
 
 
-@kernel
+@inner
 def through_host(state: State, port: Port, frame: int, missing: int) -> None:
     """Translate a guest frame, by segment if it lies in it."""
     if not state.frame_direct[frame]:
         walk_host(state.pwc, port, frame, missing, CACHED)
 
 
-@kernel_apart
+@inner_apart
 def walk_around(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
     """Walk in those dimensions that the segments leave."""
     begun = begin_walk(port)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel_apart
+from memvirt.jit import inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import LOWEST_ONLY, Pwc, make_pwc
@@ -76,7 +76,7 @@ def make(setup: Setup) -> State:
     return State(make_pwc(setup), direct, covered, int(setup.option("paravirtual")))
 
 
-@kernel_apart
+@inner_apart
 def walk_direct(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
     """Read the lowest entries alone."""
     begun = begin_walk(port)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     CPU,
@@ -88,7 +88,7 @@ def make(setup: Setup) -> State:
     return State(make_pwc(setup), base, table_lines(setup), max(1, int(setup.option("ways"))))
 
 
-@kernel
+@inner
 def known_size(state: State, port: Port, dimension: int, space: int, number: int, lowest: int, top: int) -> bool:
     """Whether the cuckoo walk cache says which size of page a number has; else it will the next time."""
     if first_level(state.pwc, port, dimension, space, number, top, lowest) < top:
@@ -98,7 +98,7 @@ def known_size(state: State, port: Port, dimension: int, space: int, number: int
     return False
 
 
-@kernel
+@inner
 def line_of(state: State, port: Port, dimension: int, key: int, size: int, way: int) -> int:
     """Line of a VM's table in which a way would have an entry."""
     lines = state.lines[port.now[VM], dimension]
@@ -106,7 +106,7 @@ def line_of(state: State, port: Port, dimension: int, key: int, size: int, way: 
     return (way * SIZES + size) * lines + (hashed >> 17) % lines  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def probe(state: State, port: Port, dimension: int, key: int, size: int, way: int, slowest: int) -> int:
     """Read one way's line; returns the slower of it and of what was read beside it, which hides the faster."""
     line = line_of(state, port, dimension, key, size, way)
@@ -117,13 +117,13 @@ def probe(state: State, port: Port, dimension: int, key: int, size: int, way: in
     return np.int64(max(where, slowest))
 
 
-@kernel
+@inner
 def guest_key(space: int, vpn: int, size: int) -> int:
     """Key of a page's line in the guest's table."""
     return space << 40 ^ vpn >> (9 * size) >> 3
 
 
-@kernel_apart
+@inner_apart
 def probe_host(state: State, port: Port, number: int, lowest: int, slowest: int) -> int:
     """Send out the probes for one guest-physical page."""
     space, top = port.now[HOST_SPACE], np.int64(port.host_frames.shape[1]) - 1
@@ -136,7 +136,7 @@ def probe_host(state: State, port: Port, number: int, lowest: int, slowest: int)
     return slowest
 
 
-@kernel_apart
+@inner_apart
 def walk_hashed(state: State, port: Port, page: int, data: int, faulted: int) -> None:
     """Make the three steps, or the first two where a guest's fault ends the walk (``data`` is 0 then)."""
     begun = begin_walk(port)

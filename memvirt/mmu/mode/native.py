@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memvirt.jit import kernel_apart
+from memvirt.jit import inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import Port, begin_walk, end_walk
 from memvirt.mmu.pwc import Pwc, make_pwc
@@ -28,7 +28,7 @@ def make(setup: Setup) -> State:
     return State(make_pwc(setup))
 
 
-@kernel_apart
+@inner_apart
 def walk_one(pwc: Pwc, port: Port, page: int, missing: int, faulted: int) -> None:
     """Walk in one dimension."""
     begun = begin_walk(port)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     DATA_ROW,
@@ -98,7 +98,7 @@ def make(setup: Setup) -> State:
     return State(make_pwc(setup), middle + start[owner][:, None] if middle.size else middle, outer, first)
 
 
-@kernel
+@inner
 def walk_outer(state: State, port: Port, table: int, first: int) -> None:
     """Translate where a middle table lies, through the host's tables; ``first`` is the VM's first such frame."""
     gfn = port.frame_base[port.now[VM] + 1] - port.now[FRAME_BASE] + table - first
@@ -111,7 +111,7 @@ def walk_outer(state: State, port: Port, table: int, first: int) -> None:
     keep_in_nested_tlb(state.pwc, port, gfn, lowest)
 
 
-@kernel_apart
+@inner_apart
 def walk_lower(state: State, port: Port, frame: int, missing: int, row: int) -> None:
     """Translate a guest frame: through the middle tables, each behind the host's, then through the host's."""
     lowest = port.order_of_frame[frame] // 9
@@ -130,7 +130,7 @@ def walk_lower(state: State, port: Port, frame: int, missing: int, row: int) -> 
         keep_in_nested_tlb(state.pwc, port, gfn, lowest)
 
 
-@kernel_apart
+@inner_apart
 def walk_three(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
     """Walk in three dimensions."""
     begun = begin_walk(port)

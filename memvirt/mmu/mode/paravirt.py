@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import GUEST, HYPERCALL, SHADOW_FAULT_HIDDEN, SHADOW_FAULT_TRUE, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import Pwc, make_pwc
@@ -56,7 +56,7 @@ def make(setup: Setup) -> State:
     return State(make_pwc(setup, tagged=False), path, max(1, setup.option("batch")), np.zeros(1, np.int64))
 
 
-@kernel_apart
+@inner_apart
 def walk_directly(state: State, port: Port, page: int, missing: int, faulted: int) -> None:
     """Walk the guest's tables where they are in host memory."""
     begun = begin_walk(port)
@@ -68,7 +68,7 @@ def walk_directly(state: State, port: Port, page: int, missing: int, faulted: in
     end_walk(port, begun, faulted)
 
 
-@kernel
+@inner
 def update(state: State, port: Port, updates: int) -> None:
     """Make the hypercalls for some updates of entries."""
     exit_to_host(port, HYPERCALL, (updates + state.batch - 1) // state.batch)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import inner
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import GUEST, POM_TLB_HITS, Port, begin_walk, count_hit, end_walk, read_entry
@@ -58,7 +58,7 @@ def make(setup: Setup) -> State:
     )
 
 
-@kernel
+@inner
 def place_of_page(state: State, port: Port, page: int, vm: int) -> Any:
     """Set and tag of a page's entry: the smaller of guest's and host's page is what it spans."""
     order = np.int64(min(port.guest_order[page], port.order_of_frame[port.frame_of_page[page]]))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.mmu import shadow_tables
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
@@ -100,7 +100,7 @@ def make(setup: Setup) -> State:
     return State(make_pwc(setup, tagged=False), shadow, rules, np.zeros(tables, np.uint8), stack, space)
 
 
-@kernel_apart
+@inner_apart
 def walk_shadow(state: State, port: Port, page: int, missing: int, faulted: int) -> None:
     """Walk the shadow tables, down to the entry or to where a table is missing."""
     begun = begin_walk(port)
@@ -111,13 +111,13 @@ def walk_shadow(state: State, port: Port, page: int, missing: int, faulted: int)
     end_walk(port, begun, faulted)
 
 
-@kernel
+@inner
 def lowest_table(state: State, port: Port, page: int) -> int:
     """Number of the guest's table whose entry maps a page."""
     return np.int64(state.shadow.table[port.guest_row[page], port.guest_order[page] // 9])
 
 
-@kernel
+@inner
 def guest_writes(state: State, port: Port, page: int) -> int:
     """Let the guest write the entry of a page; returns whether the table was out of sync already, and so took no exit."""
     table = lowest_table(state, port, page)
@@ -132,7 +132,7 @@ def guest_writes(state: State, port: Port, page: int) -> int:
     return 0
 
 
-@kernel
+@inner
 def resync(state: State, port: Port, low: int, high: int) -> None:
     """Synchronize and protect again what a range of address spaces has out of sync."""
     left = 0
@@ -156,7 +156,7 @@ def _walk(state: State, port: Port, page: int) -> None:
     walk_shadow(state, port, page, NONE_MISSING, SERVED)
 
 
-@kernel_apart
+@inner_apart
 def on_guest_event(state: State, port: Port, event: Any, page: int, kind: int) -> None:
     """Take notice of what the guest does to its tables."""
     if kind == GUEST_MAP:

@@ -1,0 +1,76 @@
+"""Every experiment at small size, and the command that holds it against what was published."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from memvirt.experiments import HERE, claims, names
+from tests.support import command
+
+#: What makes each small; the numbers are other ones then, but everything runs.
+SMALL = {
+    "agile_paging": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=8MiB"],
+    "references_per_walk": ["workload=gups", "workload.accesses=5000", "workload.footprint=16MiB"],
+    "sage": ["workload.accesses=20000", "workload.footprint=16MiB"],
+    "shadow_or_nested": ["workload.accesses=20000", "workload.footprint=8MiB", "workload.table_writes_every=30,10000"],
+    "translation_cost": [
+        "workload=uniform,sqlite",
+        "workload.accesses=5000",
+        "workload.footprint=4MiB,64MiB",
+        "mmu=native,nested,nested2,flattened,dmt",
+    ],
+    "vmitosis": ["workload.accesses=20000", "workload.footprint=16MiB"],
+    "walk_cache_law": ["workload.accesses=20000", "workload.footprint=16MiB,1GiB"],
+    "walk_caches": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=16MiB"],
+    "walk_references": ["workload.accesses=500", "mmu=native,nested,dmt", "guest.levels=4", "host.levels=4,5"],
+}
+
+
+def test_each_has_its_files() -> None:
+    """Question, measure, figure, sources; a claim of each row of PUBLISHED's table of translation; bounds that hold what was published."""
+    assert names() == sorted(SMALL)
+    for name in names():
+        assert {"README.md", "measure.py", "figure.py", "reference.csv"} <= {path.name for path in (HERE / name).iterdir()}
+        for claim in claims(name):
+            assert claim.low <= claim.high
+            assert claim.source
+            try:
+                assert claim.holds(float(claim.published)), claim
+            except ValueError:
+                assert "order" in claim.tolerance or claim.tolerance == "inside the axis", claim
+    rows = {claim.name.split()[0] for name in names() for claim in claims(name)}
+    assert {f"T{number}" for number in range(1, 10)} <= rows
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_small(name: str, tmp_path: Path) -> None:
+    """Sweep, report and figure; exit 1 says that small numbers miss, 2 would be an error."""
+    done = command("memvirt.reproduce", name, *SMALL[name], "executor=serial", cwd=tmp_path)
+    assert done.returncode in (0, 1), done.stderr
+    assert f"{name}: published beside simulated" in done.stdout
+    assert (tmp_path / f"outputs/reproduce-{name}/figures/{name}.png").stat().st_size > 5000
+    if name == "walk_references":
+        assert done.returncode == 0
+        assert "not in this run" in done.stdout
+    assert ("MISSED" in done.stdout) == (done.returncode == 1)
+
+
+def test_names(tmp_path: Path) -> None:
+    """Rows of the table mean their experiment; others are told."""
+    listed = command("memvirt.reproduce", "T3", "--list", cwd=tmp_path)
+    assert listed.stdout.splitlines()[0] == "vmitosis"
+    wrong = command("memvirt.reproduce", "T33", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("memvirt.reproduce: NAME=T33: is neither an experiment nor a claim")
+    assert "Traceback" not in wrong.stderr
+
+
+def test_references_are_tables() -> None:
+    """Each reference.csv has the same columns."""
+    for name in names():
+        with (HERE / name / "reference.csv").open(newline="") as file:
+            header = next(csv.reader(file))
+        assert header == ["claim", "what", "published", "low", "high", "tolerance", "source", "note"]
