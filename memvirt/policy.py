@@ -46,7 +46,7 @@ def verb(stub: Callable[..., Any]) -> Any:
         chosen = generic.dispatch(cls) if cls is not None else stub
         return None if chosen is stub else chosen
 
-    overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True})(choose)
+    overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True})(choose)  # type: ignore[typeddict-unknown-key]
     return generic
 
 

@@ -362,13 +362,15 @@ def test_provenance_runs_again(tmp_path: Path) -> None:
 
 def test_tables(tmp_path: Path) -> None:
     """The contract's columns, the varied keys, an explicit schema, epochs that add up; failed rows counted."""
-    from memvirt.rows import COLUMNS
+    from memvirt.rows import COLUMNS, WALK_COLUMNS
 
     words = [*SMALL, "reclaim=none,swap", "overcommit.ratio=1,1.5", "executor=serial", "name=t", "epoch.accesses=1000"]
     done = sweep(*words, cwd=tmp_path)
     assert "4 points, 8 rows, 2 failed" in done.stdout.splitlines()[-1]
     frame = table(tmp_path / "outputs/t")
-    assert {"reclaim", "overcommit.ratio", "point_id", "replicate", "vm", "status", "error"} | set(COLUMNS) == set(frame.columns)
+    assert {"reclaim", "overcommit.ratio", "point_id", "replicate", "vm", "status", "error"} | set(COLUMNS) | set(
+        WALK_COLUMNS
+    ) == set(frame.columns)
     assert frame["overcommit.ratio"].dtype == float
     assert frame["walks"].dtype == "float64" or frame["walks"].dtype == "int64"
     bad = frame[frame["status"] == "error"]

@@ -258,7 +258,7 @@ def test_trait_bypass() -> None:
 
 def test_trait_fused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Agile paging's switches flush what they move: looked up beforehand, the TLBs would know nothing of it."""
-    common = ["workload=uniform", "workload.footprint=4MiB", "workload.accesses=40000", "workload.table_writes_every=300", "mmu=agile",
+    common = ["workload=uniform", "workload.footprint=8MiB", "workload.accesses=60000", "workload.table_writes_every=3000", "mmu=agile",
               "guest.prefault=true"]  # fmt: skip
     right = row(*common)
     assert right["vm_exits_mode_switch"] > 0

@@ -52,7 +52,7 @@ def walk_host(pwc: Pwc, port: Port, frame: int, missing: int, cached: int) -> No
     """Translate a global guest frame through the host's tables (nothing for an identity host)."""
     if port.host_frames.shape[1] == 0:
         return
-    lowest = port.order_of_frame[frame] // 9
+    lowest = np.int64(port.order_of_frame[frame]) // 9
     gfn = frame - port.now[FRAME_BASE]
     if in_nested_tlb(pwc, port, gfn, lowest):
         return
@@ -64,7 +64,7 @@ def walk_host(pwc: Pwc, port: Port, frame: int, missing: int, cached: int) -> No
 @inner
 def walk_guest(pwc: Pwc, port: Port, page: int, missing: int) -> None:
     """Walk the guest's tables where they map straight to host frames."""
-    lowest = port.guest_order[page] // 9
+    lowest = np.int64(port.guest_order[page]) // 9
     frames = port.guest_frames[port.guest_row[page]]
     walk_tables(pwc, port, GUEST, port.space_of_page[page], port.vpn[page], frames, lowest, missing, CACHED)
 
@@ -77,7 +77,7 @@ def walk_both(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing:
     fault ends the walk before.
     """
     root = port.guest_frames.shape[1] - 1
-    begin = first_level(pwc, port, GUEST, port.space_of_page[page], port.vpn[page], root, port.guest_order[page] // 9)
+    begin = first_level(pwc, port, GUEST, port.space_of_page[page], port.vpn[page], root, np.int64(port.guest_order[page]) // 9)
     known = begin < root and not pwc.dmt  # a combined entry says where in host memory the table is
     walk_on(pwc, port, page, begin, known, guest_missing, data_missing)
 
@@ -85,7 +85,7 @@ def walk_both(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing:
 @inner
 def walk_on(pwc: Pwc, port: Port, page: int, begin: int, known: int, guest_missing: int, data_missing: int) -> None:
     """Go on as `walk_both` from the guest's table at level ``begin``; ``known`` says that its host frame is."""
-    lowest = port.guest_order[page] // 9
+    lowest = np.int64(port.guest_order[page]) // 9
     space, vpn = port.space_of_page[page], port.vpn[page]
     last = lowest - 1 if data_missing >= 0 and port.dimensions == 2 else lowest + guest_missing  # below the lowest: the data
     for level in range(begin, last - 1, -1):

@@ -96,7 +96,10 @@ def reproduce(name: str, overrides: list[str]) -> int:
     if subprocess.run(words).returncode:
         raise MemvirtError(f"{name}: its sweep failed; run it alone: {' '.join(words[1:])}")
     frame = read_results(folder)
-    frame.attrs["name"] = name
+    for word in overrides:  # a key that was left one value is no column
+        key, _, value = word.partition("=")
+        if (key not in frame.columns and "." in key) or key in ("workload", "mmu"):
+            frame[key] = frame.get(key, int(value) if value.isdigit() else value)
     print(f"\n{name}: published beside simulated")
     missed = report(name, measure(name, frame))
     print(f"wrote {save(draw(name, frame), folder / 'figures' / f'{name}.png')}\n", flush=True)

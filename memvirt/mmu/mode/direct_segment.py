@@ -83,7 +83,7 @@ def through_host(state: State, port: Port, frame: int, missing: int) -> None:
 def walk_around(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
     """Walk in those dimensions that the segments leave."""
     begun = begin_walk(port)
-    lowest = port.guest_order[page] // 9
+    lowest = np.int64(port.guest_order[page]) // 9
     space, vpn = port.space_of_page[page], port.vpn[page]
     if not state.page_direct[page]:
         top = port.guest_frames.shape[1] - 1

@@ -114,7 +114,7 @@ def walk_outer(state: State, port: Port, table: int, first: int) -> None:
 @inner_apart
 def walk_lower(state: State, port: Port, frame: int, missing: int, row: int) -> None:
     """Translate a guest frame: through the middle tables, each behind the host's, then through the host's."""
-    lowest = port.order_of_frame[frame] // 9
+    lowest = np.int64(port.order_of_frame[frame]) // 9
     gfn = frame - port.now[FRAME_BASE]
     path = state.middle[frame >> 9]
     first = state.middle[port.now[FRAME_BASE] >> 9, path.size - 1] if path.size else np.int64(0)
@@ -135,7 +135,7 @@ def walk_three(state: State, port: Port, page: int, guest_missing: int, data_mis
     """Walk in three dimensions."""
     begun = begin_walk(port)
     top = port.guest_frames.shape[1] - 1
-    lowest = port.guest_order[page] // 9
+    lowest = np.int64(port.guest_order[page]) // 9
     space, vpn = port.space_of_page[page], port.vpn[page]
     begin = first_level(state.pwc, port, GUEST, space, vpn, top, lowest)
     for level in range(begin, lowest + guest_missing - 1, -1):

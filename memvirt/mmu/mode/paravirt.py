@@ -60,7 +60,7 @@ def make(setup: Setup) -> State:
 def walk_directly(state: State, port: Port, page: int, missing: int, faulted: int) -> None:
     """Walk the guest's tables where they are in host memory."""
     begun = begin_walk(port)
-    lowest = port.guest_order[page] // 9
+    lowest = np.int64(port.guest_order[page]) // 9
     for level in range(lowest + missing, state.path.size):
         frame = port.guest_frames[port.guest_row[page], level]
         state.path[level] = port.hfn_of_frame[frame] if port.dimensions == 2 else frame
