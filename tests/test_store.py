@@ -171,7 +171,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (110_000, 110_000))
 
     words = [*WORDS, "name=full", "reuse=false"]
     done = subprocess.run(

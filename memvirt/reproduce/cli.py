@@ -101,7 +101,11 @@ def reproduce(name: str, overrides: list[str]) -> int:
         if (key not in frame.columns and "." in key) or key in ("workload", "mmu"):
             frame[key] = frame.get(key, int(value) if value.isdigit() else value)
     print(f"\n{name}: published beside simulated")
-    missed = report(name, measure(name, frame))
+    try:
+        values = measure(name, frame)
+    except (ZeroDivisionError, KeyError, IndexError, ValueError) as wrong:
+        raise MemvirtError(f"{name}: its claims can't be measured in so small or restricted a run ({wrong!r})") from wrong
+    missed = report(name, values)
     print(f"wrote {save(draw(name, frame), folder / 'figures' / f'{name}.png')}\n", flush=True)
     return missed
 
