@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError, model_validator
 
 from memvirt.config import Section
 from memvirt.cost.config import Cpu
 from memvirt.errors import ConfigError, suggest
-from memvirt.memory.config import Clock, Epoch, Guest, Host, Numa, Overcommit, Reclaim, Vms
+from memvirt.memory.config import Clock, Contents, Epoch, Guest, Host, Numa, Overcommit, Reclaim, Vms
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.tlb.config import Tlb
 from memvirt.workload.config import Workload
+
+#: Keys of the ``vms`` section that VMs can have each of their own.
+VM_KEYS = tuple(name for name in Vms.model_fields if name not in ("count", "members"))
+
+
+class Member(NamedTuple):
+    """The sections that VMs can have each of their own."""
+
+    workload: Workload
+    vms: Vms
+    contents: Contents
 
 
 class Point(Section):
@@ -21,6 +32,7 @@ class Point(Section):
 
     workload: Workload
     vms: Vms
+    contents: Contents
     guest: Guest
     host: Host
     clock: Clock
@@ -39,25 +51,32 @@ class Point(Section):
             self.member(number)
         return self
 
-    def member(self, vm: int) -> tuple[Workload, Vms]:
-        """Workload and VM section of one VM, with what `vms.members` says of it."""
+    def member(self, vm: int) -> Member:
+        """Sections of one VM, with what `vms.members` says of it."""
         if self.vms.members is None:
-            return self.workload, self.vms
+            return Member(self.workload, self.vms, self.contents)
         mine = dict(self.vms.members[vm])
-        workload = mine.pop("workload", {})
-        common = {"memory": self.vms.memory, "vcpus": self.vms.vcpus} | mine
-        unknown = set(common) - {"memory", "vcpus"}
+        where = f"vms.members[{vm}]"
+        workload, contents = mine.pop("workload", {}), mine.pop("contents", {})
+        unknown = set(mine) - set(VM_KEYS)
         if unknown:
             word = sorted(unknown)[0]
-            raise ConfigError(f"vms.members[{vm}].{word}", mine[word], "there is no such key", ["workload", "memory", "vcpus"])
+            raise ConfigError(f"{where}.{word}", mine[word], "there is no such key", ["workload", "contents", *VM_KEYS])
+        common = {name: getattr(self.vms, name) for name in VM_KEYS} | mine
         changed = {"name": workload} if isinstance(workload, str) else workload
         if not isinstance(changed, Mapping):
-            raise ConfigError(f"vms.members[{vm}].workload", workload, "must be a workload's name, or a mapping of its keys")
+            raise ConfigError(f"{where}.workload", workload, "must be a workload's name, or a mapping of its keys")
+        if not isinstance(contents, Mapping):
+            raise ConfigError(f"{where}.contents", contents, "must be a mapping of keys")
         whole = {**self.workload.model_dump(), **changed}
         if whole["name"] != self.workload.name:  # another program has no use for this one's own keys
             own = {"path", "format", *self.workload.options} - set(changed)
             whole = {key: value for key, value in whole.items() if key not in own}
-        return checked(Workload, whole, f"vms.members[{vm}].workload"), checked(Vms, common, f"vms.members[{vm}]")
+        return Member(
+            checked(Workload, whole, f"{where}.workload"),
+            checked(Vms, common, where),
+            checked(Contents, {**self.contents.model_dump(), **contents}, f"{where}.contents"),
+        )
 
     @property
     def count(self) -> int:

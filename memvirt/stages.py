@@ -15,20 +15,20 @@ from typing import Any
 from memvirt import mmu, workload
 from memvirt.digest import canonical, text_digest
 from memvirt.jit import code_digest
-from memvirt.point import Point
+from memvirt.point import VM_KEYS, Point
 
 Fields = dict[str, Any]
 
 #: Which sections of a point a room's config is made of; the function that makes it sees no others.
 READS: dict[str, tuple[str, ...]] = {
-    "workload": ("workload", "vms"),
-    "memory": ("workload", "vms", "guest", "host", "clock", "epoch", "numa", "overcommit", "reclaim", "mmu"),
+    "workload": ("workload", "vms", "contents"),
+    "memory": ("workload", "vms", "contents", "guest", "host", "clock", "epoch", "numa", "overcommit", "reclaim", "mmu"),
     "tlb": ("tlb", "mmu"),
     "mmu": ("mmu", "cache", "tlb"),
     "fused": ("tlb", "mmu", "cache"),
     "cost": ("cpu",),
     "result": (),
-    "baseline memory": ("workload", "vms", "guest", "clock", "numa"),
+    "baseline memory": ("workload", "vms", "contents", "guest", "clock", "numa"),
     "baseline tlb": ("tlb", "mmu"),
     "baseline mmu": ("mmu", "cache", "tlb"),
     "baseline fused": ("tlb", "mmu", "cache"),
@@ -152,27 +152,45 @@ def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
 
 def _workload_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
     (vm,) = vms
-    work = point.member(vm)[0]
+    work = point.member(vm).workload
     config = work.model_dump()
     config.pop("warmup")  # the memory room's business
     return {"vm": vm, "workload": config, "content": workload.digest(work)}
+
+
+#: A host that never takes a page away.
+NO_RECLAIM: dict[str, Any] = {
+    "name": "none",
+    "replacement": {"name": "fifo"},
+    **{part: {"name": "none"} for part in ("sharing", "balloon", "compression")},
+    "device": {"name": "none", "read_latency": 0, "write_latency": 0, "bandwidth": 1 << 30, "channels": 1},
+}
+
+
+def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, Any]:
+    member = point.member(vm)
+    config: dict[str, Any] = {name: getattr(member.vms, name) for name in VM_KEYS}
+    config["warmup"] = float(member.workload.warmup)
+    if contents_matter:
+        config["contents"] = member.contents.model_dump()
+    return config
 
 
 def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
     traits = mmu.traits(point.mmu)
     alone = traits.dimensions == 1 or point.host.levels == 0
     overcommit = point.overcommit.model_dump()
-    reclaim = point.reclaim.model_dump()
+    reclaim: dict[str, Any] = point.reclaim.model_dump()
     enough = overcommit["host_memory"] is None and (overcommit["ratio"] or 1.0) <= 1.0
-    if enough and not overcommit["charge_tables"]:  # the host can't run short, so reclaim is never asked
-        reclaim = {"name": "none", "replacement": {"name": "fifo"}}
+    limited = any(point.member(vm).vms.limit is not None for vm in vms)
+    idle = not point.reclaim.in_background
+    if enough and idle and not limited and not overcommit["charge_tables"]:  # the host can't run short, so reclaim is never asked
+        reclaim = NO_RECLAIM
         overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
-    members = [point.member(vm) for vm in vms]
+    matter = reclaim["sharing"]["name"] != "none" or reclaim["compression"]["name"] != "none"
     return {
         "dimensions": 1 if alone else 2,
-        "memory": [vm.memory for _, vm in members],
-        "vcpus": [vm.vcpus for _, vm in members],
-        "warmup": [float(work.warmup) for work, _ in members],
+        "members": [_member_config(point, vm, matter) for vm in vms],
         "guest": point.guest.model_dump(),
         "host": {} if alone else point.host.model_dump(),  # one dimension: the host's paging isn't there to be read
         "clock": point.clock.model_dump(),
@@ -189,20 +207,18 @@ def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any
     """What the definition of `slowdown` keeps: alone, everything mapped, local, without faults."""
     members = [point.member(vm) for vm in vms]
     numa = point.numa.model_dump()
-    numa.update(nodes=1, cpus_per_node=max(1, *(vm.vcpus for _, vm in members)), page_tables="as_data")
+    numa.update(nodes=1, cpus_per_node=max(1, *(member.vms.vcpus for member in members)), page_tables="as_data")
     numa.update(placement={"name": "first_touch"}, scheduler={"name": "packed"})
     return {
         "dimensions": 1,
-        "memory": [None for _ in members],
-        "vcpus": [vm.vcpus for _, vm in members],
-        "warmup": [float(work.warmup) for work, _ in members],
-        "guest": {**point.guest.model_dump(), "prefault": point.guest.prefault or True},
+        "members": [{"vcpus": member.vms.vcpus, "warmup": float(member.workload.warmup)} for member in members],
+        "guest": {**point.guest.model_dump(), "prefault": point.guest.prefault or True, "swap": None, "replacement": "lru"},
         "host": {},
         "clock": point.clock.model_dump(),
         "epoch": {},
         "numa": numa,
         "overcommit": {"ratio": 1.0, "host_memory": None, "charge_tables": False},
-        "reclaim": {"name": "none", "replacement": {"name": "fifo"}},
+        "reclaim": NO_RECLAIM,
         "keep_mapped": True,
         "seed": point.workload.seed,
     }

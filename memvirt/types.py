@@ -70,6 +70,7 @@ class GuestEvent(IntEnum):
     TABLE_WRITE = 3  #: rewrite the page-table entry of `page` without changing what it maps, and INVLPG it
     PROTECT = 4  #: make `page` read-only for copy-on-write, as a fork does; a FLUSH follows the last
     FLUSH = 5  #: flush the translations of `asid` from this CPU; of every address space if it is `EVERY_SPACE`
+    IDLE = 6  #: do nothing for `page` microseconds
 
 
 EVERY_SPACE = 0xFFFF  #: the ``asid`` of a FLUSH that spares none
@@ -134,6 +135,7 @@ class Event(IntEnum):
     GUEST_UNMAP = 9  #: the guest unmaps `page` (all of its larger page); `count` DROPs follow
     FLUSH = 10  #: the guest flushes `asid` on `cpu`, or all of its address spaces (`EVERY_SPACE`)
     COW_FAULT = 11  #: a write finds `page` read-only after a fork: a fault, then the TABLE_WRITE that follows
+    REMAP = 12  #: the host puts `hfn` behind `frame` of its own accord: a merged page, or a part of a split one
 
 
 #: ``vm``, ``cpu`` and ``epoch`` are those of the access at ``at``; EVICT and its DROPs name the VM that loses.

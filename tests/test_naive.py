@@ -24,11 +24,11 @@ page_lists = st.lists(st.integers(0, 60), min_size=1, max_size=300)
 def memory_config(vms: int = 1, **changes: object) -> MemoryConfig:
     """A memory room's config: one dimension unless told otherwise."""
     config = composed(*changes.pop("overrides", ()))  # type: ignore[misc]
+    columns = {name: changes.pop(name) for name in ("memory", "vcpus", "warmup") if name in changes}
+    members = [{name: values[vm] for name, values in columns.items()} for vm in range(vms)]  # type: ignore[index]
     whole = {
         "dimensions": 1,
-        "memory": [None] * vms,
-        "vcpus": [1] * vms,
-        "warmup": [0.0] * vms,
+        "members": members,
         **{name: config[name] for name in ("guest", "host", "clock", "epoch", "numa", "overcommit", "reclaim")},
         "seed": 1,
         **changes,

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.errors import CapacityError, ConfigError
-from memvirt.jit import kernel
+from memvirt.memory.boot import fill_cache, map_all, note_first_touches
 from memvirt.memory.config import MemoryConfig
-from memvirt.memory.frames import back
-from memvirt.memory.guest import OK, guest_map
+from memvirt.memory.contents import first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.setup import SHARE, build
-from memvirt.memory.state import COUNTERS, DONE, FOR_DATA, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, NOTHING, Now, World
+from memvirt.memory.setup import SHARE, build, image_number
+from memvirt.memory.state import COUNTERS, DONE, FLOWS, GAUGES, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, OK, Now, World
 from memvirt.types import (
     EVENT,
     ORDERS,
@@ -33,63 +32,59 @@ from memvirt.types import (
     Trace,
 )
 
-__all__ = ["COUNTERS", "MemoryConfig", "run"]
+__all__ = ["COUNTERS", "FLOWS", "GAUGES", "MemoryConfig", "run"]
 
 SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH)
 MOST_EPOCHS = 1 << 16
 
 
-@kernel
-def _first_touches(pages: NDArray[np.uint32], seen: NDArray[np.uint8], order: NDArray[np.uint32], count: int) -> int:
-    for page in pages:
-        if not seen[page]:
-            seen[page] = 1
-            order[count] = page
-            count += 1
-    return count
+def _booting(world: World, vm: int) -> Now:
+    """Who makes the host back what a VM has before its first access."""
+    actor = int(np.flatnonzero(world.actors.vm == vm)[0])
+    return Now(vm, 0, 0, int(world.cpus.node[world.actors.cpu[actor]]), 0, 0, 0, 0.0)
 
 
-@kernel
-def _map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
-    base = world.vms[now.vm].page_base
-    for page in order:
-        if world.pages[base + page].frame == NOTHING:
-            status = guest_map(world, now, base + page)
-            if status != OK:
-                return status  # type: ignore[no-any-return]
-        frame = np.int64(world.pages[base + page].frame)  # one of many host pages, if the guest's is larger
-        if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
-            return HOST_FULL
-    return OK
+def _boot(world: World, config: MemoryConfig, traces: list[Trace]) -> None:
+    """Fill the guests' caches, and map what is to be mapped, VM after VM; no event, no count, no time."""
+    world.clock[0].quiet = 1
+    for vm, member in enumerate(config.members):
+        touched = traces[vm].pages.vpn.size
+        count = member.cache >> 12
+        private = int(world.pages.size) + sum(other.cache >> 12 for other in config.members[:vm])
+        contents = first_contents(member.contents, image_number(config, vm), private - touched, touched + count)[touched:]
+        _check(fill_cache(world, _booting(world, vm), contents), vm, world)
+    for vm, trace in enumerate(traces if config.guest.prefault else []):
+        _prefault(world, vm, trace, config.guest.prefault == "all")
+    world.clock[0].quiet = 0
+    world.clock[0].bus_ns = 0.0
+    world.channels[:] = 0.0
 
 
-def _prefault(world: World, traces: list[Trace], everything: bool) -> None:
-    """Map every page that a trace touches, VM after VM, in the order of first touch; no event, no count, no time.
+def _prefault(world: World, vm: int, trace: Trace, everything: bool) -> None:
+    """Map every page that a trace touches, in the order of first touch.
 
     ``everything``: every page that it could touch, in order of address.
     """
-    world.clock[0].quiet = 1
-    for vm, trace in enumerate(traces):
-        size = trace.pages.vpn.size
-        seen, order, count = np.zeros(size, np.uint8), np.empty(size, np.uint32), 0
-        if everything:
-            order, count = np.arange(size, dtype=np.uint32), size
-        for chunk in [] if everything else trace.chunks:
-            count = _first_touches(chunk.page, seen, order, count)
-            if count == size:
-                break
-        actor = int(np.flatnonzero(world.actors.vm == vm)[0])
-        node = int(world.cpus.node[world.actors.cpu[actor]])
-        now = Now(vm, 0, 0, node, 0, 0, 0, 0.0)
-        _check(_map_all(world, now, order[:count]), vm, world)
-    world.clock[0].quiet = 0
-    world.clock[0].device_ns = 0.0
+    size = trace.pages.vpn.size
+    seen, order, count = np.zeros(size, np.uint8), np.empty(size, np.uint32), 0
+    if everything:
+        order, count = np.arange(size, dtype=np.uint32), size
+    for chunk in [] if everything else trace.chunks:
+        count = note_first_touches(chunk.page, seen, order, count)
+        if count == size:
+            break
+    _check(map_all(world, _booting(world, vm), order[:count]), vm, world)
 
 
 def _check(status: int, vm: int, world: World) -> None:
     if status == GUEST_FULL:
-        limit = int(world.vms.limit[vm])
-        raise CapacityError(f"VM {vm} touches more than its vms.memory of {limit} pages of 4 KiB")
+        guest = world.vms[vm]
+        why = f"VM {vm} touches more than its vms.memory of {int(guest.limit)} pages of 4 KiB"
+        if guest.ballooned:
+            why = f"VM {vm} is out of memory: of its {int(guest.limit)} pages of 4 KiB its balloon holds {int(guest.ballooned)}"
+        if guest.guest_swap:
+            why += f", and its own swap of {int(guest.guest_swap)} pages holds {int(guest.guest_swapped)}"
+        raise CapacityError(why)
     if status == HOST_FULL:
         frames = int(world.vms.resident.sum())
         raise CapacityError(f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room")
@@ -187,8 +182,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     pages: PageLayout = lay_out_pages(config, traces)
     frames: FrameLayout = lay_out_frames(config, pages)
     world = build(config, traces, pages, frames)
-    if config.guest.prefault:
-        _prefault(world, traces, config.guest.prefault == "all")
+    _boot(world, config, traces)
     frame_of_page = world.pages.frame.astype(np.uint32)
     hfn_of_frame = world.frames.hfn.astype(np.uint32)
     order_of_frame = world.frames.order.astype(np.uint8)

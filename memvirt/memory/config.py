@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memvirt.config import Choice, Section, Size, TimeNs
 from memvirt.errors import ConfigError
@@ -17,12 +17,21 @@ class Vms(Section):
     """The virtual machines.
 
     ``count`` identical ones, or ``members``: one mapping a VM, whose ``workload`` (an option's name or
-    keys to change), ``memory`` and ``vcpus`` replace the common ones.
+    keys to change), ``contents`` (keys to change) and own keys replace the common ones.
+
+    ``cache`` is memory that holds clean copies of files from the start: not accessed by the workload, given up without a write. ``start`` is
+    when a VM begins to run; ``shares`` is its claim to memory against others', ``reservation`` what it is never asked for,
+    ``limit`` the most host memory that it is given.
     """
 
     count: int = Field(1, ge=1, le=4096)
     memory: Size | None = None
     vcpus: int = Field(1, ge=1, le=256)
+    cache: Size = Field(0, ge=0)
+    start: TimeNs = Field(0.0, ge=0)
+    shares: float = Field(1000.0, gt=0)
+    reservation: Size = Field(0, ge=0)
+    limit: Size | None = Field(None, gt=0)
     members: list[dict[str, Any]] | None = None
 
 
@@ -32,6 +41,9 @@ class Guest(Section):
     ``prefault``: true maps and backs every page that the trace touches before the first access, in order of first touch;
     ``all`` every page of the footprint, touched or not, in order of address.
 
+    ``swap`` is the size of the guest's own swap file: if null, as large as its memory where a balloon can press it, else none.
+    ``replacement`` is how its kernel chooses what goes there.
+
     ``thp``: an aligned 2 MiB region is one page if the workload touches at least ``thp_fill`` of it (traces
     carry no VMAs; this stands in for the rule that one must cover it) and the guest's memory isn't
     fragmented there, which a share ``fragmentation`` of regions is.
@@ -40,6 +52,8 @@ class Guest(Section):
     page_size: AnyPageSize = "4K"
     levels: Literal[4, 5] = 4
     prefault: bool | Literal["all"] = False
+    swap: Size | None = Field(None, ge=0)
+    replacement: str = "lru"
     thp_fill: float = Field(0.5, ge=0, le=1)
     fragmentation: float = Field(0.0, ge=0, le=1)
 
@@ -57,18 +71,23 @@ class Host(Section):
 
 
 class Clock(Section):
-    """Time: what an instruction and a fault without I/O take, and how often VMs take turns in the simulation."""
+    """Time: what an instruction and a fault without I/O take, how often VMs take turns in the simulation, and the host's own work.
+
+    ``daemon_speedup``: seconds that background work (scanners, samplers, balloons) sees for each second of the VMs. The times of merging a
+    page, of copying a merged one that is written, of compressing and decompressing are those of table 2 of Difference Engine (OSDI'08);
+    ``scan`` is what examining a page takes (a checksum over 4 KiB), ``sample`` what sampling one takes (a fault).
+    """
 
     ns_per_instruction: TimeNs = Field(0.2, gt=0)
     minor_fault: TimeNs = Field(500.0, ge=0)
     quantum: int = Field(1024, ge=1)
-    daemon_speedup: float = 1.0
-
-    @model_validator(mode="after")
-    def _idle(self) -> Clock:
-        if self.daemon_speedup != 1:
-            raise ConfigError("clock.daemon_speedup", self.daemon_speedup, "no background work is built yet; leave it at 1")
-        return self
+    daemon_speedup: float = Field(1.0, gt=0)
+    share: TimeNs = Field(6.2e3, ge=0)
+    cow_break: TimeNs = Field(25.1e3, ge=0)
+    compress: TimeNs = Field(29.7e3, ge=0)
+    decompress: TimeNs = Field(10.4e3, ge=0)
+    scan: TimeNs = Field(1e3, ge=0)
+    sample: TimeNs = Field(500.0, ge=0)
 
 
 class Epoch(Section):
@@ -121,30 +140,98 @@ class Overcommit(Section):
         return self
 
 
-class Reclaim(Section):
-    """How the host takes memory back, and the swap device.
+class Contents(Section):
+    """What pages hold before they are written: a share ``zero`` zeros, a share ``common`` pages of ``image``, the others their own.
 
-    One request at a time moves over the device at ``bandwidth`` (bytes a second); its latency adds to a
-    read that a VM waits for, while writes go on behind it.
+    The pages of an image have ``distinct`` different contents, drawn by their number and ``seed``; each its own if that is null. Shares
+    ``fits_1k`` and ``fits_2k`` of all contents compress to at most 1 KiB, and to more, but at most 2 KiB.
+    """
+
+    zero: float = Field(0.0, ge=0, le=1)
+    common: float = Field(0.0, ge=0, le=1)
+    image: str = "linux"
+    distinct: int | None = Field(None, ge=1, lt=1 << 32)
+    seed: int = Field(7, ge=0)
+    fits_1k: float = Field(0.2, ge=0, le=1)
+    fits_2k: float = Field(0.4, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares(self) -> Contents:
+        for first, second in (("zero", "common"), ("fits_1k", "fits_2k")):
+            if getattr(self, first) + getattr(self, second) > 1:
+                raise ConfigError(f"contents.{second}", getattr(self, second), f"is more than contents.{first} leaves of 1")
+        return self
+
+
+class Device(Section):
+    """The swap device, an option of ``reclaim/device``.
+
+    ``channels`` requests go on at once, each for its latency; their data goes one after the other, at ``bandwidth`` (bytes a second).
     """
 
     name: str
+    read_latency: TimeNs = Field(ge=0)
+    write_latency: TimeNs = Field(ge=0)
+    bandwidth: Size = Field(gt=0)
+    channels: int = Field(ge=1, le=4096)
+
+
+class Reclaim(BaseModel):
+    """How the host takes memory back: the policy by name with options of its own, and the mechanisms at its hand."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    name: str
     replacement: Choice
-    read_latency: TimeNs = Field(80e3, ge=0)
-    bandwidth: Size = Field(2 << 30, gt=0)
+    sharing: Choice
+    balloon: Choice
+    compression: Choice
+    device: Device
+
+    @model_validator(mode="after")
+    def _known(self) -> Reclaim:
+        families = {
+            "": self.name,
+            **{part: getattr(self, part).name for part in ("replacement", "sharing", "balloon", "compression")},
+        }
+        for part, name in families.items():
+            choices = names("memory." + (part or "reclaim"))
+            if name not in choices:
+                raise ConfigError(f"reclaim.{part}" if part else "reclaim", name, "there is no such policy", choices)
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the policy's own."""
+        return dict(self.model_extra or {})
+
+    @property
+    def in_background(self) -> bool:
+        """Whether anything goes on while the host isn't short of memory."""
+        return self.name not in ("none", "swap") or self.sharing.name != "none" or self.balloon.name != "none"
+
+
+class Member(Section):
+    """What the memory room reads of one VM."""
+
+    memory: Size | None = None
+    vcpus: int = 1
+    warmup: float = 0.0
+    cache: Size = 0
+    start: TimeNs = 0.0
+    shares: float = 1000.0
+    reservation: Size = 0
+    limit: Size | None = None
+    contents: Contents = Contents()
 
 
 class MemoryConfig(Section):
     """All that the memory room reads.
 
-    ``dimensions`` comes from the mode's traits (1: the VMs are processes of the host); ``memory`` and
-    ``vcpus`` hold one value a VM, ``warmup`` as in the workload section.
+    ``dimensions`` comes from the mode's traits (1: the VMs are processes of the host).
     """
 
     dimensions: Literal[1, 2]
-    memory: list[Size | None]
-    vcpus: list[int]
-    warmup: list[float]
+    members: list[Member]
     guest: Guest
     host: Host
     clock: Clock

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.compression import drop, load, store
+from memvirt.memory.device import read_pages, wait_until, write_pages
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.reclaim import make_room
-from memvirt.memory.replacement import insert, remove
+from memvirt.memory.replacement import forget, insert, remove, victim_of
+from memvirt.memory.rings import leave_ring
 from memvirt.memory.state import (
+    DECOMPRESSIONS,
+    HOST_COMPRESSING_NS,
     HOST_MINOR_FAULTS,
     MAJOR_FAULTS,
     NOTHING,
@@ -27,17 +32,9 @@ from memvirt.types import Event
 HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))
 
 
-@inner
-def use_device(world: World, now: Now, pages: int) -> float:
-    """Queue a transfer at the swap device; returns when it is through."""
-    clock = world.clock[0]
-    clock.device_ns = max(clock.device_ns, now.time_ns) + pages * world.rules[0].ns_per_page
-    return clock.device_ns  # type: ignore[no-any-return]
-
-
 @inner_apart
-def evict(world: World, now: Now, unit: int) -> None:
-    """Write a host page to swap if need be, drop its translations and free its frames.
+def unback(world: World, now: Now, unit: int, later: int) -> None:
+    """Drop a host page's translations; the guest frames before it are backed no more, and of order ``later``.
 
     Only pages that were accessed since the host page came can be in a TLB or a shadow table, so only their
     translations are dropped; all, if the page is split, since their order changes.
@@ -45,7 +42,6 @@ def evict(world: World, now: Now, unit: int) -> None:
     head = world.frames[unit]
     order, owner = np.int64(head.order), np.int64(head.vm)
     size = 1 << order
-    later = ZERO if world.rules[0].split and order > 0 else order
     dropped = 0
     for number in range(unit, unit + size):
         frame = world.frames[number]
@@ -56,35 +52,83 @@ def evict(world: World, now: Now, unit: int) -> None:
         frame = world.frames[number]
         if frame.page != NOTHING and (frame.accessed or later != order):
             log_event(world, now, DROP, np.int64(frame.page), ZERO, ZERO, ZERO, later, owner)
-    remove(world.policies.replacement, unit)
-    if head.dirty:
-        count(world, owner, world.vms[owner].epoch, SWAP_OUT_PAGES, size)
-        use_device(world, now, size)
-    free_host_frame(world, np.int64(head.hfn), order)
-    for number in range(unit, unit + size):
-        frame = world.frames[number]
         frame.hfn = NOTHING
         frame.order = later
-        frame.swapped = 1
-        frame.dirty = 0
         frame.accessed = 0
-    world.vms[owner].resident -= size
+
+
+@inner_apart
+def swap_out(world: World, now: Now, unit: int, size: int, written: int) -> None:
+    """Leave the contents of guest frames to host swap, where they must be ``written`` unless it holds them already."""
+    owner = np.int64(world.frames[unit].vm)
+    if written:
+        count(world, owner, world.vms[owner].epoch, SWAP_OUT_PAGES, size)
+        write_pages(world, now, size)
+    for number in range(unit, unit + size):
+        world.frames[number].swapped = 1
+        world.frames[number].dirty = 0
+    world.vms[owner].swapped += size
+
+
+@inner_apart
+def evict_shared(world: World, now: Now, unit: int) -> None:
+    """Take a host page away from all guest frames before it; its contents are written once."""
+    host = world.host_frames[world.frames[unit].hfn]
+    written = np.int64(0)
+    member = np.int64(unit)
+    while member != NOTHING:
+        frame = world.frames[member]
+        following = np.int64(frame.sharer)
+        guest = world.vms[frame.vm]
+        unback(world, now, member, SMALL)
+        dirty = np.int64(frame.dirty)
+        swap_out(world, now, member, ONE, np.int64(dirty and not written))
+        written |= dirty
+        frame.sharer = frame.sharer_before = NOTHING
+        guest.resident -= 1
+        guest.shared -= 1
+        guest.saved -= member != host.owner
+        member = following if following != unit else NOTHING
+
+
+@inner_apart
+def evict(world: World, now: Now, unit: int) -> None:
+    """Take a host page away: its contents stay in memory compressed, or go to swap."""
+    head = world.frames[unit]
+    hfn, order = np.int64(head.hfn), np.int64(head.order)
+    remove(world.policies.replacement, unit)
+    if world.host_frames[hfn].refs > 1:
+        evict_shared(world, now, unit)
+        free_host_frame(world, hfn, order)
+        return
+    unback(world, now, unit, ZERO if world.rules[0].split else order)
+    free_host_frame(world, hfn, order)
+    world.vms[head.vm].resident -= 1 << order
+    if order > 0 or not store(world.policies.compression, world, now, unit):
+        swap_out(world, now, unit, 1 << order, np.int64(head.dirty))
+
+
+@inner_apart
+def keep_to_limit(world: World, now: Now, order: int) -> bool:
+    """Have a VM that would grow beyond its limit give pages of its own; False if it has none."""
+    guest = world.vms[now.vm]
+    while guest.resident - guest.saved + (1 << order) > guest.most:
+        unit = victim_of(world.policies.replacement, now.vm)
+        if unit < 0:
+            return False
+        evict(world, now, np.int64(unit))
+    return True
 
 
 @inner_apart
 def take_page(world: World, now: Now, node: int, order: int) -> int:
     """Take a data frame, reclaiming until there is one; -1 if reclaim gives up."""
+    if world.vms[now.vm].most > 0 and not keep_to_limit(world, now, order):
+        return -1
     hfn = any_host_frame(world, node, order)
     while hfn < 0:
-        resident = 0
-        for vm in range(world.vms.size):
-            resident += world.vms[vm].resident
-        if resident == 0:
+        if not make_room(world.policies.reclaim, world, now, order):
             return -1
-        unit = make_room(world.policies.reclaim, world.policies.replacement, order)
-        if unit < 0:
-            return -1
-        evict(world, now, int(unit))
         hfn = any_host_frame(world, node, order)
     return np.int64(hfn)
 
@@ -99,20 +143,38 @@ def take_table(world: World, now: Now) -> int:
 
 
 @inner
+def own(world: World, unit: int, order: int, hfn: int) -> None:
+    """Put a host page behind guest frames, for them alone."""
+    for part in range(1 << order):
+        world.frames[unit + part].hfn = hfn + part
+        host = world.host_frames[hfn + part]
+        host.refs = 1
+        host.stable = 0
+        host.owner = unit
+
+
+@inner
 def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: int) -> bool:
     """Put a host page behind guest frames; True if its contents come from swap, for which the access then waits."""
     clock, head = world.clock[0], world.frames[unit]
     size = 1 << order
+    own(world, unit, order, hfn)
     for part in range(size):
-        world.frames[unit + part].hfn = hfn + part
         world.frames[unit + part].accessed = clock.quiet  # a prefault leaves everything as if accessed
     head.dirty = 0 if head.swapped else 1
     if evictable:
         insert(world.policies.replacement, unit)
         world.vms[head.vm].resident += size
+    if head.packed:
+        load(world.policies.compression, world, now, unit)
+        wait_until(world, now.time_ns + world.rules[0].decompress_ns)
+        count(world, now.vm, now.epoch, DECOMPRESSIONS, ONE)
+        count(world, now.vm, now.epoch, HOST_COMPRESSING_NS, np.int64(world.rules[0].decompress_ns))
+        return False
     if not head.swapped:
         return False
-    clock.awaited_ns = max(clock.awaited_ns, use_device(world, now, size) + world.rules[0].read_latency_ns)
+    world.vms[head.vm].swapped -= size
+    wait_until(world, read_pages(world, now, size))
     count(world, now.vm, now.epoch, MAJOR_FAULTS, ONE)
     count(world, now.vm, now.epoch, SWAP_IN_PAGES, size)
     return True
@@ -137,6 +199,21 @@ def host_frame_for(world: World, now: Now, frame: int, charged: int) -> int:
 
 
 @inner_apart
+def add_lowest_table(world: World, now: Now, frame: int) -> int:
+    """Give a guest frame the host table whose entries map small pages; how many are new, -1 if there is no frame for it."""
+    if world.rules[0].host_levels == 0:
+        return 0
+    table = world.host_tables[world.host_rows[frame >> 9, 0]]
+    if table.hfn != NOTHING:
+        return 0
+    taken = take_table(world, now)
+    if taken < 0:
+        return -1
+    table.hfn = taken
+    return 1
+
+
+@inner_apart
 def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> bool:
     """Back a guest frame (all of its host page): host tables first, root first, then the frame itself.
 
@@ -156,14 +233,11 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
     if hfn < 0:
         return False
     order = np.int64(world.frames[frame].order)
-    if order == 0 and world.rules[0].host_levels > 0:  # fell back to a small page: its lowest table
-        table = world.host_tables[world.host_rows[frame >> 9, 0]]
-        if table.hfn == NOTHING:
-            taken = take_table(world, now)
-            if taken < 0:
-                return False
-            table.hfn = taken
-            new += 1
+    if order == 0:  # it may have fallen back to a small page
+        added = add_lowest_table(world, now, frame)
+        if added < 0:
+            return False
+        new += added
     unit = frame >> order << order
     from_swap = install(world, now, unit, order, hfn, 1 - holds_table)
     if not from_swap:
@@ -172,18 +246,34 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
     return True
 
 
-@inner
-def release(world: World, unit: int) -> None:
-    """Take back the frames of a page that a process of the host unmapped, without a write."""
+@inner_apart
+def discard(world: World, now: Now, unit: int, told: int) -> int:
+    """Take back the host page behind guest frames whose contents nobody needs; returns how many host frames that frees.
+
+    ``told``: the guest's tables map it no more, but the host's do, so an EVICT says that they no longer do.
+    """
     head = world.frames[unit]
-    order = np.int64(head.order)
+    order, guest = np.int64(head.order), world.vms[head.vm]
+    size, freed = 1 << order, 0
     if head.hfn != NOTHING:
-        remove(world.policies.replacement, unit)
-        free_host_frame(world, np.int64(head.hfn), order)
-        world.vms[head.vm].resident -= 1 << order
-    for part in range(unit, unit + (1 << order)):
+        if told:
+            log_event(world, now, EVICT, NOTHING, unit, ZERO, ZERO, order, np.int64(head.vm))
+        if head.sharer != NOTHING:
+            leave_ring(world, unit)
+        else:
+            remove(world.policies.replacement, unit)
+            free_host_frame(world, np.int64(head.hfn), order)
+            freed = size
+        guest.resident -= size
+    elif head.packed:
+        drop(world.policies.compression, world, unit)
+    elif head.swapped:
+        guest.swapped -= size
+    forget(world.policies.replacement, unit)
+    for part in range(unit, unit + size):
         frame = world.frames[part]
         frame.hfn = NOTHING
         frame.swapped = 0
         frame.dirty = 0
         frame.accessed = 0
+    return freed

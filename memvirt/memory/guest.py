@@ -5,19 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.frames import back, install, release, take_page, take_table
+from memvirt.memory.device import read_pages, wait_until
+from memvirt.memory.frames import back, discard, install, take_page, take_table
+from memvirt.memory.give import NOT_TOLD, make_guest_room, unmap_page
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
 from memvirt.memory.placement import choose_node
+from memvirt.memory.replacement import insert
+from memvirt.memory.share import break_share
 from memvirt.memory.state import (
+    DATA,
     FOR_DATA,
     FOR_TABLE,
     GUEST_COW_FAULTS,
     GUEST_FULL,
+    GUEST_MAJOR_FAULTS,
+    GUEST_SWAP_IN_PAGES,
     HOST_FULL,
     MINOR_FAULTS,
     NOTHING,
+    OK,
     ONE,
+    TABLE_FRAME,
     ZERO,
     Now,
     World,
@@ -26,7 +35,7 @@ from memvirt.types import Event
 
 GUEST_MAP, GUEST_UNMAP, DROP = map(np.int64, (Event.GUEST_MAP, Event.GUEST_UNMAP, Event.DROP))
 TABLE_WRITE, FLUSH, COW_FAULT = map(np.int64, (Event.TABLE_WRITE, Event.FLUSH, Event.COW_FAULT))
-OK = -1
+ATTEMPTS = 64  #: at getting a page in that goes out again while another is made room for
 
 
 @inner
@@ -37,6 +46,13 @@ def set_table_order(world: World, frame: int) -> None:
         first = frame >> order << order
         for part in range(first, first + (1 << order)):
             world.frames[part].order = order
+
+
+@inner
+def new_contents(world: World) -> int:
+    """Number contents that were never seen before."""
+    world.clock[0].contents += 1
+    return np.int64(world.clock[0].contents)
 
 
 @inner_apart
@@ -50,6 +66,8 @@ def add_tables(world: World, now: Now, page: int) -> int:
         if table.frame == NOTHING:
             number = take_small(world.bumps, 2 * now.vm, world.rules[0].table_area, world.rules[0].block)
             table.frame = world.vms[now.vm].frame_base + number
+            world.frames[table.frame].role = TABLE_FRAME
+            world.frames[table.frame].content = new_contents(world)
             if world.rules[0].table_order >= 0:
                 set_table_order(world, np.int64(table.frame))
             if world.rules[0].dimensions == 1:
@@ -95,7 +113,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
     vm, mapped = now.vm, world.pages[page]
     order = np.int64(mapped.order)
     size = 1 << order
-    if world.vms[vm].used + size > world.vms[vm].limit:
+    if not make_guest_room(world, now, vm, size):
         return GUEST_FULL
     new = add_tables(world, now, page)
     if new < 0:
@@ -107,6 +125,8 @@ def guest_map(world: World, now: Now, page: int) -> int:
         other.frame = head + (other.vpn & (size - 1))
         other.cow = 0
         world.frames[other.frame].page = number
+        world.frames[other.frame].role = DATA
+        world.frames[other.frame].content = other.content
     hfn = ZERO
     if world.rules[0].dimensions == 1:
         node = choose_node(world.policies.placement, now.node, world.nodes.size)
@@ -126,29 +146,64 @@ def guest_map(world: World, now: Now, page: int) -> int:
         world.events[event].order = world.frames[mapped.frame].order
     for number in range(mapped.first, mapped.end):
         note_host_order(world, now, number)
+    insert(world.policies.guest, np.int64(mapped.first))
+    if mapped.swapped:
+        swap_in_guest(world, now, page)
     return OK
+
+
+@inner_apart
+def swap_in_guest(world: World, now: Now, page: int) -> None:
+    """Read a page from the guest's own swap, which then holds it no more; the access waits."""
+    mapped = world.pages[page]
+    size = 1 << np.int64(mapped.order)
+    for number in range(mapped.first, mapped.end):
+        world.pages[number].swapped = 0
+    world.vms[now.vm].guest_swapped -= size
+    wait_until(world, read_pages(world, now, size))
+    count(world, now.vm, now.epoch, GUEST_MAJOR_FAULTS, ONE)
+    count(world, now.vm, now.epoch, GUEST_SWAP_IN_PAGES, size)
+
+
+@inner_apart
+def fault(world: World, now: Now, page: int, write: int) -> int:
+    """Bring a page in: map it, back it, and give it a host page of its own if it is written; `OK`, or what is full."""
+    mapped = world.pages[page]
+    for _ in range(ATTEMPTS):
+        if mapped.frame == NOTHING:
+            status = guest_map(world, now, page)
+            if status != OK:
+                return status  # type: ignore[no-any-return]
+        frame = np.int64(mapped.frame)
+        if frame == NOTHING:
+            continue
+        hfn = np.int64(world.frames[frame].hfn)
+        if hfn == NOTHING:
+            if not back(world, now, frame, page, FOR_DATA):
+                return HOST_FULL
+        elif write and world.host_frames[hfn].stable:
+            if break_share(world, now, frame, page) != OK:
+                return HOST_FULL
+        else:
+            return OK
+    return HOST_FULL
 
 
 @inner_apart
 def guest_unmap(world: World, now: Now, page: int) -> None:
     """Unmap a page (all of its larger page); its frames are free for the guest, or for the host in one dimension."""
     mapped = world.pages[page]
-    if mapped.frame == NOTHING:
-        return
     order = np.int64(mapped.order)
-    head = np.int64(mapped.frame) - (np.int64(mapped.vpn) & ((1 << order) - 1))
-    log_event(
-        world, now, GUEST_UNMAP, page, np.int64(mapped.frame), ZERO, np.int64(mapped.end) - np.int64(mapped.first), order, now.vm
-    )
+    if mapped.frame != NOTHING:
+        head = unmap_page(world, now, page)
+        if world.rules[0].dimensions == 1:
+            discard(world, now, head, NOT_TOLD)
+        free_guest_frame(world, now.vm, head, order)
+    elif mapped.swapped:
+        world.vms[now.vm].guest_swapped -= 1 << order
     for number in range(mapped.first, mapped.end):
-        other = world.pages[number]
-        log_event(world, now, DROP, number, ZERO, ZERO, ZERO, np.int64(world.frames[other.frame].order), now.vm)
-        world.frames[other.frame].page = NOTHING
-        other.frame = NOTHING
-    if world.rules[0].dimensions == 1:
-        release(world, head)
-    free_guest_frame(world, now.vm, head, order)
-    world.vms[now.vm].used -= 1 << order
+        world.pages[number].swapped = 0
+        world.pages[number].content = new_contents(world)
 
 
 @inner_apart

@@ -140,7 +140,7 @@ def lay_out_pages(config: MemoryConfig, traces: list[Trace]) -> PageLayout:
 
 def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
     """Bound each VM's guest frames, and share the host's frames out to its nodes."""
-    vms = len(config.memory)
+    vms = len(config.members)
     large_host = config.dimensions == 2 and config.host.page_size != "4K"
     host_order = ORDERS.get(config.host.page_size, 9) if large_host else 0
     table_order = ORDERS[config.host.table_page_size] if config.dimensions == 2 and config.host.table_page_size else 0
@@ -156,10 +156,13 @@ def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
     for vm in range(vms):
         mine = heads[pages.vm[heads] == vm]
         order = pages.order[mine].astype(np.int64)
-        small = int((order == 0).sum())
+        cache = config.members[vm].cache >> 12
+        small = int((order == 0).sum()) + cache
         large = int((1 << order[order > 0]).sum())
-        wish = config.memory[vm]
+        wish = config.members[vm].memory
         limit[vm] = small + large if wish is None else wish >> 12
+        if cache > limit[vm]:
+            raise ConfigError("vms.cache", cache << 12, f"is more than vms.memory of VM {vm}, {limit[vm] << 12}")
         blocks = -(-(FIRST_FRAME + small) // block) + (-(-int(tables[vm]) // block))
         need = limit[vm]
         if large_host:

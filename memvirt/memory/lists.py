@@ -7,29 +7,64 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import inner, kernel
 
 
 class Chain(NamedTuple):
-    """A ring of items; the last slot is the sentinel, whose ``next`` is the newest and ``prev`` the oldest."""
+    """Rings of items, one a group; each group's slot behind the items is its sentinel, whose ``next`` is the newest, ``prev`` the oldest.
+
+    Attributes
+    ----------
+    next, prev : (size + groups,) int32
+    home : (size,) or (1,) int32
+        Each item's sentinel; one for all of a single group.
+    mask : (1,) int64
+        Which bits of an item say where in ``home`` it stands.
+    """
 
     next: NDArray[np.int32]
     prev: NDArray[np.int32]
+    home: NDArray[np.int32]
+    mask: NDArray[np.int64]
 
 
-def make_chain(size: int) -> Chain:
-    """An empty list for items 0 … ``size`` - 1."""
-    return Chain(np.full(size + 1, size, np.int32), np.full(size + 1, size, np.int32))
+def make_chain(size: int, groups: NDArray[np.int64] | None = None) -> Chain:
+    """Empty lists for items 0 … ``size`` - 1.
+
+    Parameters
+    ----------
+    size : int
+    groups : (size,) int64, optional
+        Group of each item; one for all if not given.
+    """
+    if groups is None:
+        home, mask, count = np.full(1, size, np.int32), np.int64(0), 1
+    else:
+        count = int(groups.max(initial=0)) + 1
+        home, mask = (size + groups).astype(np.int32), np.int64(-1)
+    ends = np.arange(size + count, dtype=np.int32)
+    return Chain(ends, ends.copy(), home, np.array([mask]))
+
+
+@inner
+def _end(chain: Chain, item: int) -> int:
+    return np.int64(chain.home[item & chain.mask[0]])
 
 
 @kernel
 def push_front(chain: Chain, item: int) -> None:
-    """Add an item as the newest."""
-    end = chain.next.size - 1
+    """Add an item as the newest of its group."""
+    end = _end(chain, item)
     first = chain.next[end]
     chain.next[item], chain.prev[item] = first, end
     chain.prev[first] = item
     chain.next[end] = item
+
+
+@kernel
+def is_newest(chain: Chain, item: int) -> bool:
+    """Whether an item is the newest of its group."""
+    return chain.prev[item] == _end(chain, item)  # type: ignore[no-any-return]
 
 
 @kernel
@@ -41,6 +76,12 @@ def unlink(chain: Chain, item: int) -> None:
 
 
 @kernel
-def oldest(chain: Chain) -> int:
-    """Return the item that was pushed longest ago."""
-    return chain.prev[chain.next.size - 1]  # type: ignore[no-any-return]
+def oldest(chain: Chain, group: int = 0) -> int:
+    """Return the item of a group that was pushed longest ago; what is no item (at least as large as their number) if there is none."""
+    return np.int64(chain.prev[items(chain) + group])  # type: ignore[return-value]
+
+
+@kernel
+def items(chain: Chain) -> int:
+    """How many items there can be."""
+    return np.int64(chain.home[0]) if chain.mask[0] == 0 else np.int64(chain.home.size)  # type: ignore[return-value]

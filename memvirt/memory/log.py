@@ -5,6 +5,8 @@ from __future__ import annotations
 from memvirt.jit import inner
 from memvirt.memory.state import Now, World
 
+STEP = 4096  #: events that one page given up, merged or split can write at the most
+
 
 @inner
 def log_event(world: World, now: Now, kind: int, page: int, frame: int, hfn: int, count: int, order: int, vm: int) -> None:
@@ -25,6 +27,12 @@ def log_event(world: World, now: Now, kind: int, page: int, frame: int, hfn: int
     event.kind = kind
     event.order = order
     clock.events += 1
+
+
+@inner
+def has_room(world: World) -> bool:
+    """Whether the log still holds the events of another page given up, merged or split."""
+    return world.clock[0].events + STEP <= world.events.size  # type: ignore[no-any-return]
 
 
 @inner

@@ -1,7 +1,7 @@
 """The one host loop: whose turn it is, and what its accesses make the machine do.
 
-The CPU whose clock is behind goes on, for a quantum of accesses or until its vCPU must wait for the swap
-device; so a VM that waits falls behind the others. The loop returns to Python to have a window refilled
+The CPU whose clock is behind goes on, for a quantum of accesses or until its vCPU must wait for
+memory; so a VM that waits falls behind the others. The loop returns to Python to have a window refilled
 or the log taken away, and goes on as if nothing had happened.
 """
 
@@ -10,19 +10,22 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.jit import inner, inner_apart, kernel
-from memvirt.memory.frames import back
-from memvirt.memory.guest import OK, break_cow, flush, guest_map, guest_unmap, protect, table_write
-from memvirt.memory.log import log_event, log_run
+from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
+from memvirt.memory.guest import break_cow, fault, flush, guest_unmap, new_contents, protect, table_write
+from memvirt.memory.log import count, log_event, log_run
 from memvirt.memory.replacement import touch
+from memvirt.memory.rings import represents
 from memvirt.memory.state import (
     ACCESSES,
+    ACTIVE_PAGES,
     DONE,
-    FOR_DATA,
-    HOST_FULL,
+    ELAPSED_NS,
+    IDLE_NS,
     INSTRUCTIONS,
     LOG_FULL,
     MORE_EPOCHS,
     NOTHING,
+    OK,
     REFILL,
     REMOTE_ACCESSES,
     RESIDENT_PAGES,
@@ -34,8 +37,9 @@ from memvirt.memory.state import (
 from memvirt.types import WRITE, Event, GuestEvent
 
 SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
-ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH = map(int, GuestEvent)
+ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
 FOREVER = 1 << 62
+ACCESSED = 3  #: since the host page came, and since the frame was sampled
 
 
 @inner_apart
@@ -86,7 +90,7 @@ def epoch_and_rest(world: World, vm: int, time: float) -> tuple[int, int]:
 
 @inner_apart
 def guest_events(world: World, now: Now, number: int) -> int:
-    """Carry out what the workload does before its next access; returns how far off the next event is."""
+    """Carry out what the workload does before its next access; returns how far off the next event is, 0 if it can't go on now."""
     actor = world.actors[number]
     following = actor.event_next
     while following < actor.event_end and world.own_events[following].at <= actor.position:
@@ -105,9 +109,14 @@ def guest_events(world: World, now: Now, number: int) -> int:
         elif event.kind == ON_PROTECT:
             if not world.rules[0].keep_mapped:
                 protect(world, now, page)
-        else:
+        elif event.kind == ON_FLUSH:
             flush(world, now, event.asid)
         following += 1
+        if event.kind == ON_IDLE:
+            actor.event_next = following
+            actor.ready = now.time_ns + event.page * 1e3
+            count(world, now.vm, now.epoch, IDLE_NS, np.int64(event.page) * 1000)
+            return 0
         if world.clock[0].events + world.rules[0].margin > world.events.size:
             break
     actor.event_next = following
@@ -120,40 +129,48 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
     pages, frames, host_frames = world.pages, world.frames, world.host_frames
     ns_per_instruction, tracked, forks, node = rules.ns_per_instruction, rules.tracked, rules.forks, now.node
+    contents, epoch = rules.contents, now.epoch
     base = world.vms[now.vm].page_base
     offset = actor.position - actor.begin
     numbers, lines, gaps = world.window.page[number], world.window.line[number], world.window.gap[number]
-    time, instructions, remote, last, made, status = now.time_ns, 0, 0, NOTHING, 0, OK
+    time, instructions, remote, active, last, made, status = now.time_ns, 0, 0, 0, NOTHING, 0, OK
     clock.awaited_ns = 0.0
     while made < length:
         page = base + numbers[offset + made]
         gap = np.int64(gaps[offset + made])
+        write = lines[offset + made] & WRITE
         time += gap * ns_per_instruction
         instructions += gap
         frame = np.int64(pages[page].frame)
-        if frame == NOTHING or frames[frame].hfn == NOTHING:
+        present = frame != NOTHING and frames[frame].hfn != NOTHING
+        if not present or (contents and write and host_frames[frames[frame].hfn].stable):
             here = Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time)
-            if frame == NOTHING:
-                status = guest_map(world, here, page)
-                frame = np.int64(pages[page].frame)
-            if status == OK and frames[frame].hfn == NOTHING and not back(world, here, frame, page, FOR_DATA):
-                status = HOST_FULL
+            status = fault(world, here, page, np.int64(write))
             if status != OK:
                 break
+            frame = np.int64(pages[page].frame)
             time += rules.minor_fault_ns
             last = NOTHING
-        if forks and lines[offset + made] & WRITE and pages[page].cow:
+        if forks and write and pages[page].cow:
             break_cow(world, Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time), page)
             time += rules.minor_fault_ns
         if tracked:
-            frames[frame].accessed = 1
+            frames[frame].accessed = ACCESSED
+            if frames[frame].seen != epoch:
+                frames[frame].seen = epoch
+                active += 1
             order = np.int64(frames[frame].order)
             unit = frame >> order << order
-            if unit != last:
+            if write:
+                frames[unit].dirty = 1
+                if contents:
+                    frames[frame].content = new_contents(world)
+            if contents:
+                unit = represents(world, unit)
+            if unit != last and unit >= 0:
                 touch(world.policies.replacement, unit)
                 last = unit
-            if lines[offset + made] & WRITE:
-                frames[unit].dirty = 1
+            touch(world.policies.guest, np.int64(pages[page].first))
         if host_frames[frames[frame].hfn].node != node:
             remote += 1
         made += 1
@@ -163,11 +180,21 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
     counts[ACCESSES] += made
     counts[INSTRUCTIONS] += instructions
     counts[REMOTE_ACCESSES] += remote
+    counts[ACTIVE_PAGES] += active
+    counts[ELAPSED_NS] += np.int64(max(time, np.float64(clock.awaited_ns)) - now.time_ns)
     if clock.awaited_ns > time:
         counts[STALL_NS] += np.int64(clock.awaited_ns - time)
         actor.ready = clock.awaited_ns
     world.cpus[now.cpu].clock = time
     return made, status
+
+
+@inner_apart
+def enter_epoch(world: World, vm: int, epoch: int) -> None:
+    """Take note that a VM's epoch begins; those that it slept through end as the last one did."""
+    for slept in range(world.vms[vm].epoch + 1, epoch):
+        fill_gauges(world, vm, slept)
+    world.vms[vm].epoch = epoch
 
 
 @kernel
@@ -185,10 +212,16 @@ def host_loop(world: World) -> tuple[int, int]:
         if position == actor.filled:
             return REFILL, number
         vm, cpu = actor.vm, world.cpus[actor.cpu]
+        if next_background(world) <= cpu.clock:
+            background(
+                world, Now(vm, actor.cpu, max(cpu.label, 0), cpu.node, actor.asid, world.vms[vm].epoch, clock.merged, cpu.clock)
+            )
+            continue
         epoch, length = epoch_and_rest(world, vm, cpu.clock)
         if epoch >= world.counts.shape[1]:
             return MORE_EPOCHS, vm
-        world.vms[vm].epoch = epoch
+        if epoch != world.vms[vm].epoch:
+            enter_epoch(world, vm, epoch)
         if cpu.label < 0:
             cpu.label = clock.cpus
             clock.cpus += 1
@@ -200,7 +233,7 @@ def host_loop(world: World) -> tuple[int, int]:
             if previous >= 0 and world.actors[previous].vm != vm:
                 log_event(world, now, PREEMPT, NOTHING, ZERO, ZERO, ZERO, ZERO, vm)
         length = min(length, guest_events(world, now, number))
-        if length <= 0:  # the log ran full among the events
+        if length <= 0:  # it sleeps, or the log ran full among the events
             continue
         length = min(length, rules.quantum, actor.filled - position)
         start = position
@@ -215,6 +248,9 @@ def host_loop(world: World) -> tuple[int, int]:
         actor.position += made
         world.vms[vm].done += made
         clock.merged += made
-        world.counts[vm, epoch, RESIDENT_PAGES] = world.vms[vm].resident
+        if rules.tracked:
+            record_gauges(world, vm, epoch)
+        else:
+            world.counts[vm, epoch, RESIDENT_PAGES] = world.vms[vm].resident
         if status != OK:
             return status, vm

@@ -36,6 +36,7 @@ def guest_frame(world: World, vm: int, order: int) -> int:
     guest = world.vms[vm]
     head = guest.free_large if order > 0 else guest.free_small
     if head != NOTHING:
+        guest.freed -= 1 << order
         if order > 0:
             guest.free_large = world.frames[head].next_free
         else:
@@ -50,6 +51,7 @@ def guest_frame(world: World, vm: int, order: int) -> int:
 def free_guest_frame(world: World, vm: int, frame: int, order: int) -> None:
     """Put a data page's frames on its guest's free list."""
     guest = world.vms[vm]
+    guest.freed += 1 << order
     if order > 0:
         world.frames[frame].next_free = guest.free_large
         guest.free_large = frame
@@ -71,6 +73,15 @@ def new_host_frame(world: World, node: int, order: int) -> int:
 @inner
 def free_host_frame(world: World, hfn: int, order: int) -> None:
     """Put a data frame, or a large page's block, back on its node's list."""
+    world.nodes[world.host_frames[hfn].node].free += 1 << order
+    world.clock[0].free += 1 << order
+    world.host_frames[hfn].stable = 0
+    put_on_list(world, hfn, order)
+
+
+@inner
+def put_on_list(world: World, hfn: int, order: int) -> None:
+    """Put free frames on their node's list."""
     node = world.nodes[world.host_frames[hfn].node]
     if order > 0:
         world.host_frames[hfn].next_free = node.free_large
@@ -81,8 +92,8 @@ def free_host_frame(world: World, hfn: int, order: int) -> None:
 
 
 @inner
-def node_frame(world: World, number: int, order: int) -> int:
-    """Take a data frame of a node without reclaim; -1 if there is none."""
+def listed_frame(world: World, number: int, order: int) -> int:
+    """Take a data frame off a node's lists, or one never used; -1 if there is none."""
     node = world.nodes[number]
     if order == 0 and node.free_small != NOTHING:
         hfn = np.int64(node.free_small)
@@ -99,9 +110,19 @@ def node_frame(world: World, number: int, order: int) -> int:
         block = np.int64(node.free_large)
         node.free_large = world.host_frames[block].next_free
         for part in range(block + 511, block, -1):
-            free_host_frame(world, part, SMALL)
+            put_on_list(world, part, SMALL)
         return block
     return -1
+
+
+@inner
+def node_frame(world: World, number: int, order: int) -> int:
+    """Take a data frame of a node without reclaim; -1 if there is none."""
+    hfn = np.int64(listed_frame(world, number, order))
+    if hfn >= 0:
+        world.nodes[number].free -= 1 << order
+        world.clock[0].free -= 1 << order
+    return hfn
 
 
 @inner

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from memvirt.config import Choice
 from memvirt.errors import ConfigError
 from memvirt.memory.config import MemoryConfig
+from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
+from memvirt.memory.log import STEP
+from memvirt.memory.replacement._none import make as untracked
 from memvirt.memory.state import (
     ACTOR,
     BUMP,
@@ -59,17 +62,27 @@ def _bumps(vms: int, block: int) -> Any:
     return bumps
 
 
-def _pages(pages: PageLayout) -> Any:
+def image_number(config: MemoryConfig, vm: int) -> int:
+    """Number of a VM's image among those of all VMs."""
+    images = list(dict.fromkeys(member.contents.image for member in config.members))
+    return images.index(config.members[vm].contents.image)
+
+
+def _pages(config: MemoryConfig, pages: PageLayout) -> Any:
     table = records(pages.vpn.size, PAGE)
     table.vpn, table.first, table.end, table.row = pages.vpn, pages.first_page, pages.end_page, pages.row
     table.order, table.host_order, table.frame = pages.order, 255, NOTHING
+    for vm, member in enumerate(config.members):
+        first, end = pages.base[vm], pages.base[vm + 1]
+        table.content[first:end] = first_contents(member.contents, image_number(config, vm), first, end - first)
     return table
 
 
 def _frames(config: MemoryConfig, frames: FrameLayout) -> Any:
     table = records(int(frames.base[-1]), FRAME)
-    table.hfn = table.page = table.next_free = NOTHING
-    table.vm = np.repeat(np.arange(len(config.memory), dtype=np.uint16), np.diff(frames.base))
+    table.hfn = table.page = table.next_free = table.sharer = table.sharer_before = NOTHING
+    table.seen = -1
+    table.vm = np.repeat(np.arange(len(config.members), dtype=np.uint16), np.diff(frames.base))
     if config.dimensions == 2:
         table.order = ORDERS.get(config.host.page_size, 0)
         if config.host.page_size == "thp":
@@ -81,7 +94,7 @@ def _frames(config: MemoryConfig, frames: FrameLayout) -> Any:
 
 
 def _host_rows(config: MemoryConfig, frames: FrameLayout) -> tuple[NDArray[np.uint32], int]:
-    owner = np.repeat(np.arange(len(config.memory)), np.diff(frames.base) // 512)
+    owner = np.repeat(np.arange(len(config.members)), np.diff(frames.base) // 512)
     number = np.arange(owner.size) - frames.base[owner] // 512
     return radix_tables([owner], number, config.host.levels if config.dimensions == 2 else 0)
 
@@ -94,7 +107,8 @@ def _tables(count: int) -> Any:
 
 def _nodes(frames: FrameLayout) -> Any:
     nodes = records(frames.capacity.size, NODE)
-    nodes.capacity, nodes.free_small, nodes.free_large = frames.capacity, NOTHING, NOTHING
+    nodes.capacity = nodes.free = frames.capacity
+    nodes.free_small = nodes.free_large = NOTHING
     return nodes
 
 
@@ -105,12 +119,25 @@ def _cpus(config: MemoryConfig) -> Any:
     return cpus
 
 
+def guest_swap(config: MemoryConfig, memory: int) -> int:
+    """Pages of a guest's own swap file."""
+    if config.guest.swap is not None:
+        return config.guest.swap >> 12
+    return memory if config.reclaim.balloon.name != "none" else 0
+
+
 def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
     vms = records(len(traces), VM)
     vms.page_base, vms.frame_base, vms.limit = pages.base[:-1], frames.base[:-1], frames.limit
-    vms.free_small = vms.free_large = NOTHING
+    vms.free_small = vms.free_large = vms.balloon_small = vms.balloon_large = vms.cache_first = NOTHING
     vms.counted_from = -1.0
-    accesses, shares = np.array([trace.accesses for trace in traces]), np.array(config.warmup)
+    for vm, member in enumerate(config.members):
+        guest = vms[vm]
+        guest.shares, guest.least = member.shares, member.reservation >> 12
+        guest.most = member.limit >> 12 if member.limit is not None else 0
+        guest.fits_1k, guest.fits_2k = member.contents.fits_1k, member.contents.fits_2k
+        guest.guest_swap = guest_swap(config, int(guest.limit))
+    accesses, shares = np.array([trace.accesses for trace in traces]), np.array([member.warmup for member in config.members])
     vms.warmup = np.minimum(np.where(shares < 1, shares * accesses, shares).astype(np.int64), accesses)
     return vms
 
@@ -151,13 +178,15 @@ def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
 def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
     numa = config.numa
     scheduler = load("memory.scheduler", numa.scheduler.name, "numa.scheduler")
-    actors = records(sum(config.vcpus), ACTOR)
-    actors.cpu = scheduler.assign(config.vcpus, numa.nodes, numa.cpus_per_node, **numa.scheduler.options)
+    counts = [member.vcpus for member in config.members]
+    actors = records(sum(counts), ACTOR)
+    actors.cpu = scheduler.assign(counts, numa.nodes, numa.cpus_per_node, **numa.scheduler.options)
     events = []
-    for number, (vm, vcpu) in enumerate((vm, vcpu) for vm, count in enumerate(config.vcpus) for vcpu in range(count)):
-        actor, trace, vcpus = actors[number], traces[vm], config.vcpus[vm]
+    for number, (vm, vcpu) in enumerate((vm, vcpu) for vm, count in enumerate(counts) for vcpu in range(count)):
+        actor, trace, vcpus = actors[number], traces[vm], counts[vm]
         actor.vm, actor.vcpu, actor.vcpus = vm, vcpu, vcpus
         actor.total = dealt(trace.accesses, vcpu, vcpus)
+        actor.ready = config.members[vm].start
         actor.asid = trace.pages.asid[0] if trace.pages.asid.size else 0
         events.append(own_events(trace, vcpu, vcpus))
     every = np.concatenate(events)
@@ -169,16 +198,63 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
     return actors, own
 
 
-def _policies(config: MemoryConfig, frames: FrameLayout) -> Policies:
-    numa, reclaim = config.numa, config.reclaim
+def per_vm(config: MemoryConfig) -> bool:
+    """Whether reclaim takes pages from one VM at a time, so that replacement must tell VMs apart."""
+    chooses = getattr(load("memory.reclaim", config.reclaim.name, "reclaim"), "PER_VM", False)
+    return bool(chooses) or any(member.limit is not None for member in config.members)
+
+
+def grouped(choice: Choice, key: str, groups: NDArray[np.int64], seed: int) -> Any:
+    """State of a replacement policy that can name a victim of one group alone."""
+    try:
+        return make_policy("memory.replacement", choice, key, groups.size, seed, groups)
+    except ConfigError as wrong:
+        raise ConfigError(key, choice.name, "can't name a page of one VM, as this reclaim asks it to") from wrong
+
+
+def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> Policies:
+    numa, reclaim, vms = config.numa, config.reclaim, len(config.members)
     tables = numa.placement if numa.page_tables == "as_data" else Choice(name=numa.page_tables)
     items = int(frames.base[-1])
+    owner = np.repeat(np.arange(vms), np.diff(frames.base))
+    if per_vm(config):
+        replacement = grouped(reclaim.replacement, "reclaim.replacement", owner, config.seed)
+    else:
+        replacement = make_policy("memory.replacement", reclaim.replacement, "reclaim.replacement", items, config.seed)
+    guest: Any = untracked()
+    if any(guest_swap(config, int(limit)) for limit in frames.limit):
+        guest = grouped(Choice(name=config.guest.replacement), "guest.replacement", pages.vm, config.seed)
     return Policies(
-        replacement=make_policy("memory.replacement", reclaim.replacement, "reclaim.replacement", items, config.seed),
+        replacement=replacement,
         placement=make_policy("memory.placement", numa.placement, "numa.placement"),
         table_placement=make_policy("memory.placement", tables, "numa.page_tables"),
-        reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name), "reclaim"),
+        reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name, **reclaim.options), "reclaim", vms, config.seed),
+        sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, config.seed),
+        balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
+        compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", items, vms),
+        guest=guest,
     )
+
+
+def _check_mechanisms(config: MemoryConfig) -> None:
+    """Refuse what can't work together.
+
+    Raises
+    ------
+    ConfigError
+    """
+    reclaim = config.reclaim
+    large = config.host.page_size if config.dimensions == 2 else config.guest.page_size
+    for part in ("sharing", "balloon"):
+        name = getattr(reclaim, part).name
+        if name == "none":
+            continue
+        if part == "balloon" and config.dimensions == 1:
+            raise ConfigError("reclaim.balloon", name, "a process of the host (mmu=native) has no balloon; use a mode with VMs")
+        if large == "1G" or config.guest.page_size == "1G":
+            raise ConfigError(f"reclaim.{part}", name, "can't be had with pages of 1G, which are not split")
+        if part == "sharing" and config.dimensions == 1 and large != "4K":
+            raise ConfigError(f"reclaim.{part}", name, "merges pages of 4K only; set guest.page_size=4K under mmu=native")
 
 
 def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
@@ -191,14 +267,24 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
     rule.host_levels = config.host.levels if virtual else 0
     rule.forks = any((trace.events["kind"] == GuestEvent.PROTECT).any() for trace in traces)
-    rule.tracked = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
+    short = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
+    limited = any(member.limit is not None for member in config.members)
+    rule.contents = config.reclaim.sharing.name != "none" or config.reclaim.compression.name != "none"
+    swaps = any(guest_swap(config, int(limit)) for limit in frames.limit)
+    rule.tracked = short or limited or rule.contents or swaps or config.reclaim.in_background
+    rule.per_vm = per_vm(config)
     largest = min(max(frames.unit, 1 << int(pages.order.max(initial=0))), int(pages.vpn.size)) + 2
-    rule.margin = 64 + 2 * largest + (8 * largest if rule.tracked else 0)
+    rule.margin = 64 + 2 * largest + (8 * largest + 2 * STEP if rule.tracked else 0)
     rule.block = max(512, frames.unit) if virtual else 512
     rule.table_area = virtual and (config.host.page_size != "4K" or config.host.table_page_size is not None)
     rule.table_order = ORDERS[config.host.table_page_size] if virtual and config.host.table_page_size is not None else -1
-    rule.split = virtual and config.host.page_size == "thp"
-    rule.read_latency_ns, rule.ns_per_page = config.reclaim.read_latency, 4096e9 / config.reclaim.bandwidth
+    breaks = config.host.page_size == "2M" and (config.reclaim.sharing.name != "none" or config.reclaim.balloon.name != "none")
+    rule.split = virtual and (config.host.page_size == "thp" or breaks)
+    device, clock = config.reclaim.device, config.clock
+    rule.read_latency_ns, rule.write_latency_ns = device.read_latency, device.write_latency
+    rule.ns_per_page = 4096e9 / device.bandwidth
+    rule.share_ns, rule.cow_ns, rule.scan_ns, rule.sample_ns = clock.share, clock.cow_break, clock.scan, clock.sample
+    rule.compress_ns, rule.decompress_ns, rule.speedup = clock.compress, clock.decompress, clock.daemon_speedup
     return rules
 
 
@@ -226,10 +312,14 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         raise ConfigError("vms.memory", data << 12, "makes more frames than signed 32-bit frame numbers name")
     vms = _vms(config, traces, pages, frames)
     actors, own_events_ = _actors(config, traces)
+    _check_mechanisms(config)
     rules = _rules(config, traces, pages, frames)
+    clock = records(1, CLOCK)
+    clock.total = clock.free = frames.capacity.sum()
+    clock.contents = WRITTEN
     window = max(1, min(WINDOW, int(actors.total.max())))
     return World(
-        pages=_pages(pages),
+        pages=_pages(config, pages),
         frames=_frames(config, frames),
         host_frames=records(most, HOST_FRAME),
         vms=vms,
@@ -247,10 +337,11 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
             np.zeros((actors.size, window), np.uint8),
         ),
         own_events=own_events_,
-        clock=records(1, CLOCK),
+        channels=np.zeros(config.reclaim.device.channels),
+        clock=clock,
         rules=rules,
         runs=records(4096, RUN),
         events=records(max(1 << 16, 2 * int(rules[0].margin)), EVENT),
         counts=np.zeros((len(traces), first_epochs(config, vms, traces), len(COUNTERS)), np.int64),
-        policies=_policies(config, frames),
+        policies=_policies(config, pages, frames),
     )

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Counters of the memory room. ``resident_pages`` is the number at the end of the epoch; ``stall_ns`` the time
-#: that vCPUs waited for the swap device.
-COUNTERS = (
+#: Counters of the memory room: what happened in an epoch, then (`GAUGES`) what is the case at its end. ``stall_ns`` is the time that
+#: vCPUs waited for memory: for a device, a copy, a decompression; ``host_*_ns`` is CPU time of the host.
+FLOWS = (
     "accesses",
     "instructions",
     "minor_faults",
@@ -21,10 +21,48 @@ COUNTERS = (
     "major_faults",
     "swap_in_pages",
     "swap_out_pages",
+    "guest_major_faults",
+    "guest_swap_in_pages",
+    "guest_swap_out_pages",
+    "double_paged_pages",
+    "cache_dropped_pages",
+    "refaults",
+    "cow_breaks",
+    "merges",
+    "split_pages",
+    "compressions",
+    "decompressions",
+    "compressed_evictions",
+    "ballooned_pages",
+    "deflated_pages",
     "remote_accesses",
+    "active_pages",
     "stall_ns",
-    "resident_pages",
+    "idle_ns",
+    "elapsed_ns",
+    "host_scanning_ns",
+    "host_copying_ns",
+    "host_compressing_ns",
+    "host_sampling_ns",
 )
+GAUGES = (
+    "resident_pages",
+    "balloon_pages",
+    "shared_pages",
+    "saved_pages",
+    "compressed_pages",
+    "swapped_pages",
+    "active_estimate",
+    "host_free_pages",
+    "memory_state",
+    "ksm_pages_shared",
+    "ksm_pages_sharing",
+    "ksm_pages_unshared",
+    "ksm_pages_volatile",
+    "ksm_full_scans",
+    "ksm_pages_scanned",
+)
+COUNTERS = FLOWS + GAUGES
 (
     ACCESSES,
     INSTRUCTIONS,
@@ -34,9 +72,44 @@ COUNTERS = (
     MAJOR_FAULTS,
     SWAP_IN_PAGES,
     SWAP_OUT_PAGES,
+    GUEST_MAJOR_FAULTS,
+    GUEST_SWAP_IN_PAGES,
+    GUEST_SWAP_OUT_PAGES,
+    DOUBLE_PAGED_PAGES,
+    CACHE_DROPPED_PAGES,
+    REFAULTS,
+    COW_BREAKS,
+    MERGES,
+    SPLIT_PAGES,
+    COMPRESSIONS,
+    DECOMPRESSIONS,
+    COMPRESSED_EVICTIONS,
+    BALLOONED_PAGES,
+    DEFLATED_PAGES,
     REMOTE_ACCESSES,
+    ACTIVE_PAGES,
     STALL_NS,
+    IDLE_NS,
+    ELAPSED_NS,
+    HOST_SCANNING_NS,
+    HOST_COPYING_NS,
+    HOST_COMPRESSING_NS,
+    HOST_SAMPLING_NS,
     RESIDENT_PAGES,
+    BALLOON_PAGES,
+    SHARED_PAGES,
+    SAVED_PAGES,
+    COMPRESSED_PAGES,
+    SWAPPED_PAGES,
+    ACTIVE_ESTIMATE,
+    HOST_FREE_PAGES,
+    MEMORY_STATE,
+    KSM_PAGES_SHARED,
+    KSM_PAGES_SHARING,
+    KSM_PAGES_UNSHARED,
+    KSM_PAGES_VOLATILE,
+    KSM_FULL_SCANS,
+    KSM_PAGES_SCANNED,
 ) = np.arange(len(COUNTERS))
 
 #: No page, no frame, no table: `memvirt.types.NONE` as the signed numbers of this room have it.
@@ -47,44 +120,59 @@ ZERO, ONE, SMALL, DATA_AREA, BLOCK = np.int64(0), np.int64(1), np.int64(0), np.i
 FOR_DATA, FOR_TABLE = np.int64(0), np.int64(1)
 
 # Why the loop came back to Python.
+OK = -1
 DONE, REFILL, LOG_FULL, MORE_EPOCHS, GUEST_FULL, HOST_FULL = range(6)
 
-#: A base page of a guest: its number, the global guest frame behind it, the range of global pages that share
-#: the guest's (larger) page, its row of the guest's tables, the orders of the guest's page and of the host's
-#: when first mapped (255 until then); whether it is read-only for copy-on-write.
+# What a guest frame is used for.
+FREE, DATA, CACHE, BALLOON, TABLE_FRAME = np.int64(0), np.int64(1), np.int64(2), np.int64(3), np.int64(4)
+
+#: A base page of a guest: its number, its contents while no frame holds them, the global guest frame behind it, the range of
+#: global pages that share the guest's (larger) page, its row of the guest's tables, the orders of the guest's page and of the
+#: host's when first mapped (255 until then); whether it is read-only for copy-on-write; whether it is on the guest's own swap.
 PAGE = np.dtype(
     [
         ("vpn", "<i8"),
+        ("content", "<i8"),
         ("frame", "<i4"),
         ("first", "<i4"),
         ("end", "<i4"),
         ("row", "<i4"),
         ("order", "<i2"),
         ("host_order", "<i2"),
-        ("cow", "<i4"),
+        ("cow", "<i2"),
+        ("swapped", "<i2"),
     ],
     align=True,
 )
 
-#: A guest frame: the host frame behind it, the page mapped there, the next free frame; its VM; the order of the
-#: host page. Of that whole host page, at its first frame: swap holds a copy; memory differs from it. Of the frame
-#: itself: accessed since it was backed.
+#: A guest frame: the number of its contents (0: zeros; equal numbers are equal contents), the host frame behind it, the page
+#: mapped there, the next free (or ballooned, cached) frame, the next guest frame behind which the same host frame lies and the one
+#: before (`NOTHING`: none other does); its VM; the order of the host page; what the guest has there. Of that whole host page, at its first
+#: frame: swap holds a copy; memory differs from it; the compressed slot that holds it, in quarters of a page or bytes, if any. Of
+#: the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access.
 FRAME = np.dtype(
     [
+        ("content", "<i8"),
         ("hfn", "<i4"),
         ("page", "<i4"),
         ("next_free", "<i4"),
+        ("sharer", "<i4"),
+        ("sharer_before", "<i4"),
+        ("seen", "<i4"),
         ("vm", "<i2"),
+        ("packed", "<i2"),
         ("order", "i1"),
         ("swapped", "i1"),
         ("dirty", "i1"),
         ("accessed", "i1"),
+        ("role", "i1"),
     ],
     align=True,
 )
 
-#: A host frame: the next free one of its node, and the node.
-HOST_FRAME = np.dtype([("next_free", "<i4"), ("node", "<i4")], align=True)
+#: A host frame: the next free one of its node, the node; how many guest frames it lies behind; the one of them that stands for it
+#: in replacement (its first frame, for a large page); whether it is read-only since it was merged.
+HOST_FRAME = np.dtype([("next_free", "<i4"), ("node", "<i2"), ("stable", "<i2"), ("refs", "<i4"), ("owner", "<i4")], align=True)
 
 #: A page table: its global guest frame, and its host frame (of a guest's table: in one dimension only).
 TABLE = np.dtype([("frame", "<i4"), ("hfn", "<i4")], align=True)
@@ -94,8 +182,12 @@ TABLE = np.dtype([("frame", "<i4"), ("hfn", "<i4")], align=True)
 #: ``block`` counts in the first row of each pair.
 BUMP = np.dtype([("next", "<i8"), ("end", "<i8"), ("block", "<i8")], align=True)
 
-#: A VM: where its pages and frames start; frames mapped and its memory; frames resident; accesses done and
-#: how many are warm-up; when that ended (ns, negative before); its epoch; its free small and large frames.
+#: A VM: where its pages and frames start; frames in use by the guest and its memory; frames resident; accesses done and how many
+#: are warm-up; when that ended (ns, negative before); its epoch; its free small and large frames, in a list, and how many; frames of
+#: clean cache; frames in the balloon: in lists, in all, those of them that the guest never used, how many there should be, and the most
+#: that there may be; pages on the guest's own swap and the most; guest frames that share their host frame, and that don't own it; pages on
+#: host swap, compressed, and host frames that hold those; shares, least and most resident pages; estimated active pages;
+#: shares of its pages that fit 1 KiB and 2 KiB when compressed.
 VM = np.dtype(
     [
         ("page_base", "<i8"),
@@ -109,6 +201,28 @@ VM = np.dtype(
         ("epoch", "<i8"),
         ("free_small", "<i4"),
         ("free_large", "<i4"),
+        ("balloon_small", "<i4"),
+        ("balloon_large", "<i4"),
+        ("cache_first", "<i8"),
+        ("freed", "<i8"),
+        ("cached", "<i8"),
+        ("ballooned", "<i8"),
+        ("never_used", "<i8"),
+        ("balloon_target", "<i8"),
+        ("balloon_most", "<i8"),
+        ("guest_swapped", "<i8"),
+        ("guest_swap", "<i8"),
+        ("shared", "<i8"),
+        ("saved", "<i8"),
+        ("swapped", "<i8"),
+        ("compressed", "<i8"),
+        ("pool", "<i8"),
+        ("shares", "<f8"),
+        ("least", "<i8"),
+        ("most", "<i8"),
+        ("active", "<f8"),
+        ("fits_1k", "<f8"),
+        ("fits_2k", "<f8"),
     ],
     align=True,
 )
@@ -137,30 +251,39 @@ ACTOR = np.dtype(
 #: and its number in the order of first use (-1: unused).
 CPU = np.dtype([("clock", "<f8"), ("slice_end", "<f8"), ("current", "<i8"), ("node", "<i8"), ("label", "<i8")], align=True)
 
-#: A NUMA node: data frames never used, first free small frame and large block.
-NODE = np.dtype([("capacity", "<i8"), ("free_small", "<i4"), ("free_large", "<i4")], align=True)
+#: A NUMA node: data frames never used, data frames free in all, first free small frame and large block.
+NODE = np.dtype([("capacity", "<i8"), ("free", "<i8"), ("free_small", "<i4"), ("free_large", "<i4")], align=True)
 
-#: The one row of what there is one of: when the swap device is free, and when the read that the current access
-#: waits for is done (ns); 1 while nothing is logged or counted; rows written of the log; length of the merged
-#: order; CPUs in use.
+#: The one row of what there is one of: when the swap device's bus is free, and when what the current access waits for is done (ns);
+#: 1 while nothing is logged or counted; rows written of the log; length of the merged order; CPUs in use; the last contents
+#: written; data frames of the host, and those free; the host's memory state; when background work is due next (ns): of sharing,
+#: ballooning, reclaim.
 CLOCK = np.dtype(
     [
-        ("device_ns", "<f8"),
+        ("bus_ns", "<f8"),
         ("awaited_ns", "<f8"),
         ("quiet", "<i8"),
         ("runs", "<i8"),
         ("events", "<i8"),
         ("merged", "<i8"),
         ("cpus", "<i8"),
+        ("contents", "<i8"),
+        ("total", "<i8"),
+        ("free", "<i8"),
+        ("state", "<i8"),
+        ("sharing_due", "<f8"),
+        ("balloon_due", "<f8"),
+        ("reclaim_due", "<f8"),
     ],
     align=True,
 )
 
 #: The one row of what the config fixes. ``share``: accesses dealt to a vCPU at a time; ``tracked``: the host can run
-#: short, so replacement must see every access; ``forks``: some guest forks, so writes may find their page read-only; ``margin``:
-#: events that one access can write at the most; ``block``: frames that an area of a guest takes at a time, ``table_area`` the one
-#: that tables come from, ``table_order`` the order of the host pages behind those (-1: as behind data); ``split``: a large
-#: host page is split when it is swapped out, and not made where no block is free.
+#: short, so replacement must see every access; ``contents``: what is written matters; ``forks``: some guest forks, so writes may find
+#: their page read-only; ``margin``: events that one access, or one step of background work, can write at the most; ``block``: frames that
+#: an area of a guest takes at a time, ``table_area`` the one that tables come from, ``table_order`` the order of the host pages behind
+#: those (-1: as behind data); ``split``: a large host page is split when it is swapped out, and not made where no block is free;
+#: ``per_vm``: reclaim asks for victims of one VM; ``speedup``: seconds of background work for each of the VMs'.
 RULES = np.dtype(
     [
         ("dimensions", "<i8"),
@@ -173,6 +296,7 @@ RULES = np.dtype(
         ("epoch_accesses", "<i8"),
         ("share", "<i8"),
         ("tracked", "<i8"),
+        ("contents", "<i8"),
         ("forks", "<i8"),
         ("charge_tables", "<i8"),
         ("keep_mapped", "<i8"),
@@ -182,8 +306,17 @@ RULES = np.dtype(
         ("table_area", "<i8"),
         ("table_order", "<i8"),
         ("split", "<i8"),
+        ("per_vm", "<i8"),
         ("read_latency_ns", "<f8"),
+        ("write_latency_ns", "<f8"),
         ("ns_per_page", "<f8"),
+        ("share_ns", "<f8"),
+        ("cow_ns", "<f8"),
+        ("compress_ns", "<f8"),
+        ("decompress_ns", "<f8"),
+        ("scan_ns", "<f8"),
+        ("sample_ns", "<f8"),
+        ("speedup", "<f8"),
     ],
     align=True,
 )
@@ -221,12 +354,16 @@ class Now(NamedTuple):
 
 
 class Policies(NamedTuple):
-    """One state of each family."""
+    """One state of each family; ``guest`` is the page replacement of the guests' own kernels, over global pages."""
 
     replacement: Any
     placement: Any
     table_placement: Any
     reclaim: Any
+    sharing: Any
+    balloon: Any
+    compression: Any
+    guest: Any
 
 
 class World(NamedTuple):
@@ -241,6 +378,8 @@ class World(NamedTuple):
     guest_tables, host_tables : (tables,) TABLE
     own_events : (e,) OWN_EVENT
         Those of each actor together.
+    channels : (channels,) float64
+        When each channel of the swap device is free (ns).
     clock, rules : (1,) CLOCK, RULES
     runs, events : (capacity,) RUN, EVENT
         The log, taken away when nearly full.
@@ -261,6 +400,7 @@ class World(NamedTuple):
     host_tables: Any
     window: Window
     own_events: Any
+    channels: NDArray[np.float64]
     clock: Any
     rules: Any
     runs: Any

@@ -28,8 +28,7 @@ from memvirt.mmu.port import (
 from memvirt.types import FETCH, NONE, Event
 
 GUEST_MAP, HOST_MAP, SWAP_IN, EVICT = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.EVICT))
-
-TABLE_WRITE = np.int64(Event.TABLE_WRITE)
+TABLE_WRITE, REMAP = np.int64(Event.TABLE_WRITE), np.int64(Event.REMAP)
 DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
 ONCE = np.int64(1)
 
@@ -58,7 +57,7 @@ def map_pages(port: Port, event: Any) -> None:
 
 @inner_apart
 def back_frames(port: Port, event: Any) -> None:
-    """Carry out a HOST_MAP or SWAP_IN."""
+    """Carry out a HOST_MAP, SWAP_IN or REMAP."""
     for part in range(1 << np.int64(event.order)):
         frame = np.int64(event.frame) + part
         port.hfn_of_frame[frame] = np.int64(event.hfn) + part
@@ -82,7 +81,7 @@ def note_clean(port: Port, event: Any, kind: int, page: int) -> None:
 def happen(state: Any, port: Port, event: Any) -> None:
     """Let the mode take notice of an event, and carry it out."""
     kind, page = np.int64(event.kind), np.int64(event.page)
-    if kind == HOST_MAP or kind == SWAP_IN:  # its size decides how far the faulting walk gets
+    if kind == HOST_MAP or kind == SWAP_IN or kind == REMAP:  # its size decides how far the faulting walk gets
         for part in range(1 << np.int64(event.order)):
             port.order_of_frame[np.int64(event.frame) + part] = event.order
     port.now[AT] = event.at
@@ -91,7 +90,7 @@ def happen(state: Any, port: Port, event: Any) -> None:
         note_clean(port, event, kind, page)
     if kind == GUEST_MAP:
         map_pages(port, event)
-    elif kind == HOST_MAP or kind == SWAP_IN:
+    elif kind == HOST_MAP or kind == SWAP_IN or kind == REMAP:
         back_frames(port, event)
     elif kind == EVICT:
         for part in range(1 << np.int64(event.order)):

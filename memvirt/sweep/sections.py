@@ -104,7 +104,7 @@ class Sections:
         if found is None:
             contents = []
             for vm in range(point.count):
-                work = point.member(vm)[0]
+                work = point.member(vm).workload
                 if vm == 0 or point.vms.members is not None:
                     workload.check(work)
                 contents.append(workload.digest(work))

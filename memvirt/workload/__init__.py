@@ -138,7 +138,10 @@ def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[n
     at = times(config.flush_every)
     flush = _event_table(at.size, GuestEvent.FLUSH)
     flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at)
-    events = np.concatenate([turn, unmap, rewrite, _forks(config, accesses, pages), flush])
+    at = times(config.idle_every)
+    idle = _event_table(at.size, GuestEvent.IDLE)
+    idle["at"], idle["page"] = at, round(config.idle_time / 1e3)
+    events = np.concatenate([turn, unmap, rewrite, _forks(config, accesses, pages), flush, idle])
     return events[np.argsort(events["at"], kind="stable")]
 
 

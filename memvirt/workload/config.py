@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memvirt.config import Size
+from memvirt.config import Size, TimeNs
 
 
 class Workload(BaseModel):
@@ -44,6 +44,8 @@ class Workload(BaseModel):
         and to no data cache.
     flush_every, flush_all : int, bool
         Every so many accesses the guest flushes its address space from the TLB, or all of its address spaces; 0 for never.
+    idle_every, idle_time : int, time
+        Every so many accesses the VM does nothing for so long; 0 for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
@@ -68,6 +70,8 @@ class Workload(BaseModel):
     fetches: bool = False
     flush_every: int = Field(0, ge=0)
     flush_all: bool = False
+    idle_every: int = Field(0, ge=0)
+    idle_time: TimeNs = Field(0.0, ge=0, le=4e15)
 
     @model_validator(mode="after")
     def _known(self) -> Workload:

@@ -1,6 +1,7 @@
-"""How the host makes room: one file a mechanism, one verb.
+"""How the host makes room: one file a policy, two verbs.
 
-The loop asks while it has no free frame, and carries out what the mechanism answers.
+A policy decides whom to take pages from and by which mechanism: `memvirt.memory.frames.evict` for what
+`memvirt.memory.replacement` names (compressed, or to swap), `memvirt.memory.balloon.press`, or what it does in the background.
 """
 
 from __future__ import annotations
@@ -13,9 +14,17 @@ FAMILY = "memory.reclaim"
 
 
 @verb
-def make_room(state: Any, replacement: Any, order: int) -> int:
-    """Name the host page to swap out for the sake of a page of ``order``; -1 to give up.
-
-    ``replacement`` is the state of `reclaim.replacement`, to be asked for its victim.
-    """
+def make_room(state: Any, world: Any, now: Any, order: int) -> bool:
+    """Free host frames, since there is no page of ``order``; False to give up, else at least one host page was freed."""
     raise NotImplementedError(type(state))
+
+
+@verb
+def balance(state: Any, world: Any, now: Any) -> float:
+    """Do a step of background work, while `memvirt.memory.log.has_room`; returns when the next is due (ns)."""
+    raise NotImplementedError(type(state))
+
+
+@balance.register
+def _nothing_to_balance(state: tuple, world: Any, now: Any) -> float:  # type: ignore[type-arg]
+    return 1e300

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.memory.reclaim import make_room
+from memvirt.memory.state import Now, World
 
 
 class State(NamedTuple):
@@ -16,11 +17,11 @@ class State(NamedTuple):
     unused: NDArray[np.int64]
 
 
-def make() -> State:
-    """State of the mechanism."""
+def make(vms: int, seed: int) -> State:
+    """State of the policy."""
     return State(np.zeros(1, np.int64))
 
 
 @make_room.register
-def _make_room(state: State, replacement: Any, order: int) -> int:
-    return -1
+def _make_room(state: State, world: World, now: Now, order: int) -> bool:
+    return False

@@ -1,7 +1,10 @@
-"""Which host page goes first: one file a policy, four verbs.
+"""Which host page goes first: one file a policy, four verbs, and two more for those that can do more.
 
 An *item* is the first global guest frame of a host page, or whatever number below ``size`` a caller
 counts pages by. A policy sees every access (access bits are set at each access, not at each walk).
+
+``make(size, seed)`` makes a policy's state. One that can name victims of one VM, or one process, alone takes a third argument
+``groups=None``, the group of each item, and implements `victim_of`.
 """
 
 from __future__ import annotations
@@ -32,6 +35,22 @@ def victim(state: Any) -> int:
 
 
 @verb
-def remove(state: Any, item: int) -> None:
-    """Forget an item that is no longer resident."""
+def victim_of(state: Any, group: int) -> int:
+    """Name the resident item of a group that should go; -1 if the group has none."""
     raise NotImplementedError(type(state))
+
+
+@verb
+def remove(state: Any, item: int) -> None:
+    """Take out an item that is no longer resident."""
+    raise NotImplementedError(type(state))
+
+
+@verb
+def forget(state: Any, item: int) -> None:
+    """Drop what is remembered of an item that is no longer resident: its contents are gone for good."""
+
+
+@forget.register
+def _forget_nothing(state: tuple, item: int) -> None:  # type: ignore[type-arg]
+    pass

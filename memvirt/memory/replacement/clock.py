@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.memory.lists import Chain, make_chain, oldest, push_front, unlink
-from memvirt.memory.replacement import insert, remove, touch, victim
+from memvirt.jit import inner
+from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
+from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 
 
 class State(NamedTuple):
@@ -18,9 +19,9 @@ class State(NamedTuple):
     accessed: NDArray[np.uint8]
 
 
-def make(size: int, seed: int) -> State:
+def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State:
     """State for items 0 … ``size`` - 1."""
-    return State(make_chain(size), np.zeros(size, np.uint8))
+    return State(make_chain(size, groups), np.zeros(size, np.uint8))
 
 
 @insert.register
@@ -34,15 +35,26 @@ def _touch(state: State, item: int) -> None:
     state.accessed[item] = 1
 
 
-@victim.register
-def _victim(state: State) -> int:
-    item = oldest(state.circle)
-    while state.accessed[item]:
+@inner
+def _turn(state: State, group: int) -> int:
+    item = oldest(state.circle, group)
+    while item < items(state.circle) and state.accessed[item]:
         state.accessed[item] = 0
         unlink(state.circle, item)
         push_front(state.circle, item)
-        item = oldest(state.circle)
+        item = oldest(state.circle, group)
     return item
+
+
+@victim.register
+def _victim(state: State) -> int:
+    return _turn(state, np.int64(0))
+
+
+@victim_of.register
+def _victim_of(state: State, group: int) -> int:
+    item = _turn(state, group)
+    return item if item < items(state.circle) else -1
 
 
 @remove.register

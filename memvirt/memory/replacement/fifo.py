@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from memvirt.memory.lists import Chain, make_chain, oldest, push_front, unlink
-from memvirt.memory.replacement import insert, remove, touch, victim
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
+from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 
 
 class State(NamedTuple):
@@ -14,9 +17,9 @@ class State(NamedTuple):
     arrival: Chain
 
 
-def make(size: int, seed: int) -> State:
+def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State:
     """State for items 0 … ``size`` - 1."""
-    return State(make_chain(size))
+    return State(make_chain(size, groups))
 
 
 @insert.register
@@ -32,6 +35,12 @@ def _touch(state: State, item: int) -> None:
 @victim.register
 def _victim(state: State) -> int:
     return oldest(state.arrival)
+
+
+@victim_of.register
+def _victim_of(state: State, group: int) -> int:
+    item = oldest(state.arrival, group)
+    return item if item < items(state.arrival) else -1
 
 
 @remove.register

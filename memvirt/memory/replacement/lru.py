@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from memvirt.memory.lists import Chain, make_chain, oldest, push_front, unlink
-from memvirt.memory.replacement import insert, remove, touch, victim
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.memory.lists import Chain, is_newest, items, make_chain, oldest, push_front, unlink
+from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 
 
 class State(NamedTuple):
@@ -14,9 +17,9 @@ class State(NamedTuple):
     recency: Chain
 
 
-def make(size: int, seed: int) -> State:
+def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State:
     """State for items 0 … ``size`` - 1."""
-    return State(make_chain(size))
+    return State(make_chain(size, groups))
 
 
 @insert.register
@@ -26,7 +29,7 @@ def _insert(state: State, item: int) -> None:
 
 @touch.register
 def _touch(state: State, item: int) -> None:
-    if state.recency.prev[item] != state.recency.next.size - 1:
+    if not is_newest(state.recency, item):
         unlink(state.recency, item)
         push_front(state.recency, item)
 
@@ -34,6 +37,12 @@ def _touch(state: State, item: int) -> None:
 @victim.register
 def _victim(state: State) -> int:
     return oldest(state.recency)
+
+
+@victim_of.register
+def _victim_of(state: State, group: int) -> int:
+    item = oldest(state.recency, group)
+    return item if item < items(state.recency) else -1
 
 
 @remove.register

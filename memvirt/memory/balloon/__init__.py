@@ -1,0 +1,24 @@
+"""How a guest gives frames back of its own accord: one file a driver, two verbs.
+
+What a guest gives up, and in which order, is `memvirt.memory.give`'s; a driver says when and how much.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memvirt.policy import verb
+
+FAMILY = "memory.balloon"
+
+
+@verb
+def adjust(state: Any, world: Any, now: Any) -> float:
+    """Do a step of background work, while `memvirt.memory.log.has_room`; returns when the next is due (ns)."""
+    raise NotImplementedError(type(state))
+
+
+@verb
+def press(state: Any, world: Any, now: Any) -> bool:
+    """Free host frames at once, since there is none; False if no guest gives any."""
+    raise NotImplementedError(type(state))

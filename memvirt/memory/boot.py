@@ -1,0 +1,58 @@
+"""What a VM has before its first access: caches filled, pages mapped."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.jit import kernel
+from memvirt.memory.frames import back
+from memvirt.memory.guest import guest_map
+from memvirt.memory.numbers import guest_frame
+from memvirt.memory.state import CACHE, FOR_DATA, HOST_FULL, NOTHING, OK, SMALL, Now, World
+
+
+@kernel
+def note_first_touches(pages: NDArray[np.uint32], seen: NDArray[np.uint8], order: NDArray[np.uint32], count: int) -> int:
+    """Add to ``order`` the pages of a chunk that weren't seen yet; returns how many stand there now."""
+    for page in pages:
+        if not seen[page]:
+            seen[page] = 1
+            order[count] = page
+            count += 1
+    return count
+
+
+@kernel
+def map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
+    """Map and back a VM's pages in this order; `OK`, or what is full."""
+    base = world.vms[now.vm].page_base
+    for page in order:
+        if world.pages[base + page].frame == NOTHING:
+            status = guest_map(world, now, base + page)
+            if status != OK:
+                return status  # type: ignore[no-any-return]
+        frame = np.int64(world.pages[base + page].frame)  # one of many host pages, if the guest's is larger
+        if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
+            return HOST_FULL
+    return OK
+
+
+@kernel
+def fill_cache(world: World, now: Now, contents: NDArray[np.int64]) -> int:
+    """Give a guest clean cache, a frame for each number of contents; the first is the first to go."""
+    guest, last = world.vms[now.vm], NOTHING
+    for number in contents:
+        frame = np.int64(guest_frame(world, now.vm, SMALL))
+        held = world.frames[frame]
+        held.role, held.content, held.next_free = CACHE, number, NOTHING
+        if last == NOTHING:
+            guest.cache_first = frame
+        else:
+            world.frames[last].next_free = frame
+        last = frame
+        guest.used += 1
+        guest.cached += 1
+        if held.hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
+            return HOST_FULL
+    return OK

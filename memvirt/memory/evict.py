@@ -1,0 +1,55 @@
+"""Whose page goes, where a policy leaves that to replacement."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memvirt.jit import inner_apart
+from memvirt.memory.frames import evict
+from memvirt.memory.replacement import victim, victim_of
+from memvirt.memory.state import Now, World
+
+
+@inner_apart
+def poorest_claim(world: World) -> int:
+    """Name the VM with the fewest shares a host frame, among those above what is reserved for them; -1 if no VM has frames."""
+    chosen, least = -1, np.inf
+    for vm in range(world.vms.size):
+        guest = world.vms[vm]
+        held = guest.resident - guest.saved
+        if held > 0:
+            claim = guest.shares / held if held > guest.least else 1e30 * guest.shares / held
+            if claim < least:
+                chosen, least = vm, claim
+    return chosen
+
+
+@inner_apart
+def swap_some_of(world: World, now: Now, vm: int) -> bool:
+    """Evict the page of a VM that replacement names; False if it has none."""
+    unit = victim_of(world.policies.replacement, vm)
+    if unit < 0:
+        return False
+    evict(world, now, np.int64(unit))
+    return True
+
+
+@inner_apart
+def swap_some(world: World, now: Now) -> bool:
+    """Evict the page that replacement names; False if there is none."""
+    if world.rules[0].per_vm:
+        first = poorest_claim(world)
+        for step in range(world.vms.size if first >= 0 else 0):  # what the first holds may lie behind too many guest frames
+            if swap_some_of(world, now, (first + step) % world.vms.size):
+                return True
+        return False
+    resident = np.int64(0)
+    for number in range(world.vms.size):
+        resident += world.vms[number].resident
+    if resident == 0:
+        return False
+    unit = np.int64(victim(world.policies.replacement))
+    if unit < 0 or unit >= world.frames.size:  # all that is left lies behind too many guest frames
+        return False
+    evict(world, now, unit)
+    return True

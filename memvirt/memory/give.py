@@ -1,0 +1,229 @@
+"""What a guest gives up, to itself or to its balloon: free frames, then clean cache, then its own coldest pages, to its own swap.
+
+The guest's swap is a file on the same device as the host's. A page that the host has swapped out must come in before the guest can write
+it to its own swap: double paging (Goldberg and Hassinger, 1974; Waldspurger, OSDI'02, section 3.1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memvirt.jit import inner, inner_apart
+from memvirt.memory.device import read_pages, write_pages
+from memvirt.memory.frames import discard
+from memvirt.memory.log import count, log_event
+from memvirt.memory.numbers import free_guest_frame
+from memvirt.memory.replacement import remove, victim_of
+from memvirt.memory.share import split
+from memvirt.memory.state import (
+    BALLOON,
+    BALLOONED_PAGES,
+    CACHE_DROPPED_PAGES,
+    DEFLATED_PAGES,
+    DOUBLE_PAGED_PAGES,
+    FREE,
+    GUEST_SWAP_OUT_PAGES,
+    NOTHING,
+    ONE,
+    ZERO,
+    Now,
+    World,
+)
+from memvirt.types import Event
+
+GUEST_UNMAP, DROP = np.int64(Event.GUEST_UNMAP), np.int64(Event.DROP)
+NOT_TOLD, TOLD = np.int64(0), np.int64(1)
+
+
+@inner
+def never_used(world: World, vm: int) -> int:
+    """Frames of a guest's memory that it never used, and that its balloon hasn't got."""
+    guest = world.vms[vm]
+    return np.int64(guest.limit - guest.used - guest.freed - guest.ballooned)
+
+
+@inner_apart
+def unmap_page(world: World, now: Now, page: int) -> int:
+    """Take a page (all of its larger page) out of the guest's tables; returns its first frame, which is nobody's yet."""
+    mapped = world.pages[page]
+    vm = np.int64(world.frames[mapped.frame].vm)
+    order = np.int64(mapped.order)
+    head = np.int64(mapped.frame) - (np.int64(mapped.vpn) & ((1 << order) - 1))
+    log_event(world, now, GUEST_UNMAP, page, np.int64(mapped.frame), ZERO, np.int64(mapped.end) - np.int64(mapped.first), order, vm)
+    for number in range(mapped.first, mapped.end):
+        other = world.pages[number]
+        log_event(world, now, DROP, number, ZERO, ZERO, ZERO, np.int64(world.frames[other.frame].order), vm)
+        other.content = world.frames[other.frame].content
+        world.frames[other.frame].page = NOTHING
+        world.frames[other.frame].role = FREE
+        other.frame = NOTHING
+    remove(world.policies.guest, np.int64(mapped.first))
+    world.vms[vm].used -= 1 << order
+    return head
+
+
+@inner_apart
+def read_for_guest(world: World, now: Now, head: int, size: int) -> None:
+    """Read what the host has swapped out of guest frames, since the guest writes it to its own swap."""
+    away = 0
+    for number in range(head, head + size):
+        frame = world.frames[number]
+        unit = number >> np.int64(frame.order) << np.int64(frame.order)
+        if frame.hfn == NOTHING and world.frames[unit].swapped:
+            away += 1
+    if away:
+        vm = np.int64(world.frames[head].vm)
+        read_pages(world, now, away)
+        count(world, vm, world.vms[vm].epoch, DOUBLE_PAGED_PAGES, away)
+
+
+@inner_apart
+def page_out(world: World, now: Now, vm: int) -> bool:
+    """Have a guest write its coldest page to its own swap and free the frames; False if there is no page or no swap left."""
+    guest = world.vms[vm]
+    page = victim_of(world.policies.guest, vm)
+    if page < 0:
+        return False
+    order = np.int64(world.pages[page].order)
+    size = 1 << order
+    if guest.guest_swapped + size > guest.guest_swap:
+        return False
+    first, end = np.int64(world.pages[page].first), np.int64(world.pages[page].end)
+    head = unmap_page(world, now, np.int64(page))
+    read_for_guest(world, now, head, size)
+    for number in range(first, end):
+        world.pages[number].swapped = 1
+    write_pages(world, now, size)
+    guest.guest_swapped += size
+    count(world, vm, guest.epoch, GUEST_SWAP_OUT_PAGES, size)
+    free_guest_frame(world, vm, head, order)
+    return True
+
+
+@inner_apart
+def drop_cache(world: World, now: Now, vm: int) -> bool:
+    """Have a guest free its oldest page of clean cache; False if it has none."""
+    guest = world.vms[vm]
+    if guest.cached == 0:
+        return False
+    frame = np.int64(guest.cache_first)
+    guest.cache_first = world.frames[frame].next_free
+    guest.cached -= 1
+    guest.used -= 1
+    world.frames[frame].role = FREE
+    free_guest_frame(world, vm, frame, ZERO)
+    count(world, vm, guest.epoch, CACHE_DROPPED_PAGES, ONE)
+    return True
+
+
+@inner_apart
+def make_guest_room(world: World, now: Now, vm: int, size: int) -> bool:
+    """Have a guest find room for a new page among its own; False if it is out of memory."""
+    guest = world.vms[vm]
+    while guest.used + guest.ballooned + size > guest.limit:
+        if not drop_cache(world, now, vm) and not page_out(world, now, vm):
+            return False
+    return True
+
+
+@inner_apart
+def give_to_host(world: World, now: Now, head: int, order: int) -> int:
+    """Let the host take back what is behind free guest frames; how many host frames that frees, -1 if it can't."""
+    freed, number = 0, np.int64(head)
+    while number < head + (1 << order):
+        behind = np.int64(world.frames[number].order)
+        unit = number >> behind << behind
+        whole = unit >= head and unit + (1 << behind) <= head + (1 << order)
+        if world.frames[unit].hfn == NOTHING and not whole:
+            number = unit + (1 << behind)  # part of a larger page that isn't there
+            continue
+        if not whole:
+            if not split(world, now, unit):
+                return -1
+            continue
+        freed += discard(world, now, unit, TOLD)
+        number = unit + (1 << behind)
+    return freed
+
+
+@inner_apart
+def keep_in_balloon(world: World, now: Now, head: int, order: int) -> int:
+    """Put free guest frames into their guest's balloon; how many host frames that frees."""
+    guest = world.vms[world.frames[head].vm]
+    vm = np.int64(world.frames[head].vm)
+    size = 1 << order
+    for number in range(head, head + size):
+        world.frames[number].role = BALLOON
+    if order > 0:
+        world.frames[head].next_free = guest.balloon_large
+        guest.balloon_large = head
+    else:
+        world.frames[head].next_free = guest.balloon_small
+        guest.balloon_small = head
+    guest.ballooned += size
+    count(world, vm, guest.epoch, BALLOONED_PAGES, size)
+    return max(give_to_host(world, now, head, order), 0)
+
+
+@inner_apart
+def inflate(world: World, now: Now, vm: int) -> int:
+    """Have a guest give its balloon one page more (or one large page's frames); how many host frames that frees, -1 if it gives none.
+
+    Free frames that the guest used go first, then all that it never used at once, clean cache, and what it pages out.
+    """
+    guest = world.vms[vm]
+    if guest.freed == 0:
+        unused = never_used(world, vm)
+        if unused > 0:
+            guest.ballooned += unused
+            guest.never_used += unused
+            count(world, vm, guest.epoch, BALLOONED_PAGES, unused)
+            return 0
+        if not drop_cache(world, now, vm) and not page_out(world, now, vm):
+            return -1
+    order, head = ZERO, np.int64(guest.free_small)
+    if head != NOTHING:
+        guest.free_small = world.frames[head].next_free
+    else:
+        head = np.int64(guest.free_large)
+        guest.free_large = world.frames[head].next_free
+        order = np.int64(9)
+    guest.freed -= 1 << order
+    return keep_in_balloon(world, now, head, order)
+
+
+@inner_apart
+def deflate(world: World, now: Now, vm: int, pages: int) -> None:
+    """Give a guest frames of its balloon back, ``pages`` or a little more; the host backs them when they are used."""
+    guest = world.vms[vm]
+    given = min(pages, np.int64(guest.never_used))
+    guest.never_used -= given
+    while given < pages and guest.ballooned - given > guest.never_used:
+        order, head = ZERO, np.int64(guest.balloon_small)
+        if head != NOTHING:
+            guest.balloon_small = world.frames[head].next_free
+        else:
+            head = np.int64(guest.balloon_large)
+            guest.balloon_large = world.frames[head].next_free
+            order = np.int64(9)
+        for number in range(head, head + (1 << order)):
+            world.frames[number].role = FREE
+        free_guest_frame(world, vm, head, order)
+        given += 1 << order
+    guest.ballooned -= given
+    count(world, vm, guest.epoch, DEFLATED_PAGES, given)
+
+
+@inner_apart
+def report_free(world: World, now: Now, vm: int) -> int:
+    """Have a guest tell the host of a free frame that is still backed; host frames freed, -1 if no such frame is left in its list.
+
+    Reported frames go to the end of what is looked at, since they stay free: the list is walked from its head.
+    """
+    guest = world.vms[vm]
+    frame = np.int64(guest.free_small)
+    while frame != NOTHING:
+        if world.frames[frame].hfn != NOTHING:
+            return max(give_to_host(world, now, frame, ZERO), 0)
+        frame = np.int64(world.frames[frame].next_free)
+    return -1

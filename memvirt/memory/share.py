@@ -1,0 +1,117 @@
+"""Sharing a host page between guest frames of equal contents, breaking that at a write, and splitting large host pages."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memvirt.jit import inner_apart
+from memvirt.memory.device import wait_until
+from memvirt.memory.frames import add_lowest_table, take_page, unback
+from memvirt.memory.log import count, log_event
+from memvirt.memory.numbers import free_host_frame
+from memvirt.memory.placement import choose_node
+from memvirt.memory.replacement import insert, remove
+from memvirt.memory.rings import join_ring, leave_ring
+from memvirt.memory.state import (
+    COW_BREAKS,
+    HOST_COPYING_NS,
+    HOST_FULL,
+    HOST_SCANNING_NS,
+    MERGES,
+    NOTHING,
+    OK,
+    ONE,
+    SMALL,
+    SPLIT_PAGES,
+    ZERO,
+    Now,
+    World,
+)
+from memvirt.types import Event
+
+HOST_MAP, EVICT, REMAP = map(np.int64, (Event.HOST_MAP, Event.EVICT, Event.REMAP))
+
+
+@inner_apart
+def protect_merged(world: World, now: Now, frame: int) -> None:
+    """Make a host page read-only, as it is when it is first merged: its translation is loaded again."""
+    hfn = np.int64(world.frames[frame].hfn)
+    unback(world, now, frame, SMALL)
+    world.frames[frame].hfn = hfn
+    world.host_frames[hfn].stable = 1
+    log_event(world, now, REMAP, NOTHING, frame, hfn, ZERO, ZERO, np.int64(world.frames[frame].vm))
+
+
+@inner_apart
+def share(world: World, now: Now, frame: int, kept: int) -> None:
+    """Put the host page behind ``kept`` behind ``frame`` too; the one behind ``frame`` is free.
+
+    Both are backed by small host pages, not the same one, and of equal contents; ``frame`` shares its own with none.
+    """
+    old = np.int64(world.frames[frame].hfn)
+    if not world.host_frames[world.frames[kept].hfn].stable:
+        protect_merged(world, now, kept)
+    unback(world, now, frame, SMALL)
+    remove(world.policies.replacement, frame)
+    free_host_frame(world, old, SMALL)
+    join_ring(world, frame, kept)
+    vm = np.int64(world.frames[frame].vm)
+    log_event(world, now, REMAP, NOTHING, frame, np.int64(world.frames[frame].hfn), ZERO, ZERO, vm)
+    count(world, vm, world.vms[vm].epoch, MERGES, ONE)
+    count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].share_ns))
+
+
+@inner_apart
+def break_share(world: World, now: Now, frame: int, page: int) -> int:
+    """Give a guest frame that is written to a host page of its own, a copy; `OK`, or `HOST_FULL`.
+
+    If there was no free host page, what was evicted may be the very one that was to be copied: then the frame is backed no more.
+    """
+    node = choose_node(world.policies.placement, now.node, world.nodes.size)
+    hfn = take_page(world, now, node, SMALL)
+    if hfn < 0:
+        return HOST_FULL
+    written = world.frames[frame]
+    if written.hfn == NOTHING:
+        free_host_frame(world, hfn, SMALL)
+        return OK
+    old = np.int64(written.hfn)
+    unback(world, now, frame, SMALL)
+    written.hfn = old
+    if written.sharer != NOTHING:
+        leave_ring(world, frame)
+    else:  # a merged page is copied even for the last that maps it, as Linux does (mm/memory.c, wp_can_reuse_anon_folio)
+        remove(world.policies.replacement, frame)
+        free_host_frame(world, old, SMALL)
+    host = world.host_frames[hfn]
+    host.refs, host.stable, host.owner = 1, 0, frame
+    written.hfn, written.dirty = hfn, 1
+    insert(world.policies.replacement, frame)
+    log_event(world, now, HOST_MAP, page, frame, hfn, ZERO, ZERO, now.vm)
+    count(world, now.vm, now.epoch, COW_BREAKS, ONE)
+    count(world, now.vm, now.epoch, HOST_COPYING_NS, np.int64(world.rules[0].cow_ns))
+    wait_until(world, now.time_ns + world.rules[0].cow_ns)
+    return OK
+
+
+@inner_apart
+def split(world: World, now: Now, unit: int) -> bool:
+    """Make small host pages of a large one; False if the table that maps them finds no frame."""
+    head = world.frames[unit]
+    order, hfn, vm = np.int64(head.order), np.int64(head.hfn), np.int64(head.vm)
+    dirty, swapped = np.int64(head.dirty), np.int64(head.swapped)
+    if add_lowest_table(world, now, unit) < 0:
+        return False
+    if head.hfn == NOTHING:  # it was evicted for that table
+        return False
+    remove(world.policies.replacement, unit)
+    unback(world, now, unit, SMALL)
+    for part in range(1 << order):
+        frame = world.frames[unit + part]
+        frame.hfn, frame.dirty, frame.swapped = hfn + part, dirty, swapped
+        host = world.host_frames[hfn + part]
+        host.refs, host.stable, host.owner = 1, 0, unit + part
+        insert(world.policies.replacement, unit + part)
+        log_event(world, now, REMAP, NOTHING, unit + part, hfn + part, ZERO, ZERO, vm)
+    count(world, vm, world.vms[vm].epoch, SPLIT_PAGES, ONE)
+    return True
