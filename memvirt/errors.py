@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
@@ -72,6 +74,22 @@ class TraceError(MemvirtError):
 
     def __reduce__(self) -> tuple[type[TraceError], tuple[str, str, str]]:
         return type(self), (self.path, self.where, self.why)
+
+
+class WriteError(MemvirtError):
+    """A file that can't be written; those written before it stay.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    wrong : OSError
+        What the system said.
+    """
+
+    def __init__(self, path: Path, wrong: OSError) -> None:
+        what = "the disk is full" if wrong.errno in (errno.ENOSPC, errno.EDQUOT) else wrong.strerror or wrong
+        super().__init__(f"{path}: can't be written: {what}")
 
 
 class CapacityError(MemvirtError):

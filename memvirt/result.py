@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from memvirt.errors import MemvirtError
+from memvirt.errors import MemvirtError, WriteError
 from memvirt.rows import COLUMNS, WALK_COLUMNS
 
 KINDS = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
@@ -55,7 +56,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises
     ------
-    MemvirtError
+    WriteError
         If the place can't be written.
     """
     part = path.with_name(f".{path.name}.part")
@@ -64,7 +65,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(part)
         os.replace(part, path)
     except OSError as wrong:
-        raise MemvirtError(f"{path}: {wrong.strerror or wrong}") from wrong
+        raise WriteError(path, wrong) from wrong
+    finally:
+        with contextlib.suppress(OSError):  # half a file, which would be in the way on a full disk
+            part.unlink(missing_ok=True)
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,10 +16,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from memvirt.errors import WriteError
 from memvirt.sweep import store as store_module
 from memvirt.sweep.block import failure
 from memvirt.sweep.journal import Journal, encode, frames
-from memvirt.sweep.store import Store, StoreError
+from memvirt.sweep.store import Store
 from tests.support import command, sweep
 from tests.test_sweep import SMALL, points_in, table
 
@@ -167,39 +170,80 @@ def test_a_killed_driver_resumes(tmp_path: Path) -> None:
 
 def test_a_full_disk(tmp_path: Path) -> None:
     """The sweep stops, says why and how to go on, and goes on when there is room again."""
-    sweep(*WORDS, "name=first", cwd=tmp_path)  # compiled; the limit below would count for numba's cache too
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (110_000, 110_000))
-
+    sweep(*WORDS, "name=first", cwd=tmp_path)  # compiled; the limits below would count for numba's cache too
+    first, full = tmp_path / "outputs/first", tmp_path / "outputs/full"
+    journal = full / "journal.bin"
     words = [*WORDS, "name=full", "reuse=false"]
-    done = subprocess.run(
-        [sys.executable, "-m", "memvirt.sweep", *words], cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit, timeout=300
-    )
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "can't be written" in done.stderr
-    assert "go on with" in done.stderr
-    kept = points_in(tmp_path / "outputs/full/journal.bin")
-    assert 0 < kept < 24
-    done = sweep(*words, "resume=true", cwd=tmp_path)
-    assert f"{kept} of them from an earlier run" in done.stderr
-    pd.testing.assert_frame_equal(table(tmp_path / "outputs/first"), table(tmp_path / "outputs/full"), check_exact=True)
+
+    def stops_at(limit: int, files: str) -> None:
+        """No file can grow beyond this many bytes, and it is one of these that would."""
+        for path in full.glob("*.parquet"):
+            path.unlink()
+
+        def set_limit() -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        command = [sys.executable, "-m", "memvirt.sweep", *words, "resume=true"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=set_limit, timeout=300)
+        assert done.returncode == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        assert re.search(rf"outputs/full/({files}): can't be written: .*File too large", done.stderr)
+        assert "go on with" in done.stderr
+        assert not list(full.glob("*.parquet"))
+        assert not list(full.glob(".*.part"))
+
+    sweep(*words, "tlb=skylake", cwd=tmp_path)
+    assert points_in(journal) == 12
+    stops_at(journal.stat().st_size + 1000, "journal.bin")  # within its next frame
+    assert points_in(journal) == 12
+    assert "12 of them from an earlier run" in sweep(*words, "resume=true", cwd=tmp_path).stderr
+    pd.testing.assert_frame_equal(table(first), table(full), check_exact=True)
+
+    stops_at((first / "results.parquet").stat().st_size * 2 // 3, "epochs.parquet|results.parquet|results.csv")
+    assert "nothing to compute" in sweep(*words, "resume=true", cwd=tmp_path).stdout
+    pd.testing.assert_frame_equal(table(first), table(full), check_exact=True)
 
 
-def test_a_full_disk_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its name, not by its number."""
+def test_figures_that_cant_be_written(tmp_path: Path) -> None:
+    """The sweep's tables are complete, so that it went well; it says that the figures are not, and how to draw them."""
+    folder = tmp_path / "outputs/no"
+    folder.mkdir(parents=True)
+    (folder / "figures").touch()
+    done = sweep(*SMALL, "mmu=native", "executor=serial", "name=no", cwd=tmp_path)
+    assert re.search(r"outputs/no/figures/\w+.png: can't be written: ", done.stderr)
+    assert "the tables are complete" in done.stderr
+    assert len(table(folder)) == 2
+    (folder / "figures").unlink()
+    line = next(line for line in done.stderr.splitlines() if line.startswith("python -m memvirt.sweep"))
+    again = sweep(*shlex.split(line)[3:], cwd=tmp_path)
+    assert "nothing to compute" in again.stdout
+    assert (folder / "figures/cycles.pdf").exists()
+
+
+@pytest.mark.parametrize("where", [(Journal, "add"), (store_module.pq, "write_table")], ids=["journal", "shard"])
+def test_a_full_disk_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[object, str]) -> None:
+    """By its name, not by its number; what the journal took stays, whether or not a shard could be made of it."""
+    monkeypatch.setattr(store_module, "SHARD_POINTS", 4)
     store = Store(tmp_path, "code")
     store.open(resume=False)
+    fill(store, 0, 3)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Journal, "add", full)
-    with pytest.raises(StoreError, match="the disk is full"):
-        fill(store, 0, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(*where, full)
+        with pytest.raises(WriteError, match="can't be written: the disk is full"):
+            fill(store, 3, 4)
     store.close()
+    again = Store(tmp_path, "code")
+    again.open(resume=True)
+    assert len(rows(again)) == (3 if where[0] is Journal else 4)
+    assert not again.damaged
+    fill(again, 4, 9)
+    assert len(rows(again)) == (8 if where[0] is Journal else 9)
+    again.close()
 
 
 def test_too_many_failures(tmp_path: Path) -> None:

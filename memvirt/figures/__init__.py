@@ -64,7 +64,7 @@ def save(figure, path: Path, close: bool = True) -> Path:  # type: ignore[no-unt
     Raises
     ------
     MemvirtError
-        If the ending isn't known or the place can't be written.
+        If the ending isn't known, or (a WriteError) the place can't be written.
     """
     import matplotlib.pyplot as plt
 

@@ -18,7 +18,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvirt.digest import text_digest
-from memvirt.errors import MemvirtError
+from memvirt.errors import MemvirtError, WriteError
 from memvirt.policy import load, plugin_packages
 from memvirt.result import write_table, write_whole
 from memvirt.sweep.choices import Design
@@ -28,7 +28,7 @@ from memvirt.sweep.plan import Plan, make_design, own_settings, parse, plan_desi
 from memvirt.sweep.report import stage_report
 from memvirt.sweep.settings import Settings, read_settings
 from memvirt.sweep.stitch import Composer
-from memvirt.sweep.store import Store, StoreError
+from memvirt.sweep.store import Store
 from memvirt.sweep.study import Study
 from memvirt.sweep.tables import plan_table, write_tables
 from memvirt.sweep.version import all_code
@@ -194,7 +194,7 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> int:
             return _go(call, kind, Study(call, work, store, todo), begin, started)
         except KeyboardInterrupt:
             return _stopped(call, work, store, "stopped", 130)
-        except (StoreError, TooManyFailures) as wrong:
+        except (WriteError, TooManyFailures) as wrong:
             return _stopped(call, work, store, str(wrong), 1)
     finally:
         if store is not None:
@@ -259,6 +259,10 @@ def _draw(folder: Path, study: Study) -> list[str]:
         return []
     try:
         paths = draw_sweep(read_results(folder), [axis.key for axis in study.plan.axes], folder / "figures")
+    except WriteError as wrong:
+        say(f"{wrong}: the tables are complete, but not every figure is drawn; draw them with")
+        say(study.call.command(folder.name, ["resume=true"]))
+        return []
     except MemvirtError as wrong:
         say(f"no figure drawn: {wrong}")
         return []

@@ -8,7 +8,6 @@ and names the other two. The tables replace the old ones when the sweep is compl
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memvirt.digest import hash_file
-from memvirt.errors import ConfigError, MemvirtError
+from memvirt.errors import ConfigError, MemvirtError, WriteError
 from memvirt.sweep.block import EPOCHS, RESULTS, Block, from_bytes
 from memvirt.sweep.journal import Journal, frames
 
@@ -30,10 +29,6 @@ SHARD_POINTS = 5_000
 SHARD_BYTES = 64 << 20
 #: Points of these are kept on a resume; the rest is tried again.
 FINAL = ("ok", "error")
-
-
-class StoreError(MemvirtError):
-    """The sweep's folder can't be written any more: what is in it stays, and the sweep can be resumed."""
 
 
 class Store:
@@ -156,7 +151,7 @@ class Store:
 
         Raises
         ------
-        StoreError
+        WriteError
             If the disk doesn't take them.
         """
         assert self._journal is not None
@@ -169,14 +164,24 @@ class Store:
             if len(self._fresh) >= SHARD_POINTS or self._journal.bytes >= SHARD_BYTES:
                 self._write_shard()
         except OSError as wrong:
-            what = "the disk is full" if wrong.errno in (errno.ENOSPC, errno.EDQUOT) else wrong.strerror
-            raise StoreError(f"{wrong.filename or self._journal.path}: can't be written: {what}") from wrong
+            raise WriteError(wrong.filename or self._journal.path, wrong) from wrong
 
     def note(self, point_id: str, details: str) -> None:
-        """Write a traceback down, if there is one."""
-        if details:
-            with (self.folder / "tracebacks.txt").open("a") as file:
+        """Write a traceback down, if there is one.
+
+        Raises
+        ------
+        WriteError
+            If the disk doesn't take it.
+        """
+        if not details:
+            return
+        path = self.folder / "tracebacks.txt"
+        try:
+            with path.open("a") as file:
                 file.write(f"point {point_id}\n{details}\n")
+        except OSError as wrong:
+            raise WriteError(path, wrong) from wrong
 
     def _tables(self) -> tuple[pa.Table, pa.Table]:
         """Rows that are in no shard yet."""

@@ -141,7 +141,7 @@ def write_tables(wanted: Sequence[Wanted], store: Store) -> dict[str, int]:
 
     Raises
     ------
-    MemvirtError
+    WriteError
         If they can't be written.
     """
     fields = varied_fields([each.plan for each in wanted])

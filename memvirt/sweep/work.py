@@ -202,7 +202,7 @@ class Work:
         ------
         KeyboardInterrupt
             If it was stopped; what is done is kept.
-        StoreError, TooManyFailures
+        WriteError, TooManyFailures
             As their names say; what is done is kept.
         """
         self.wanted.append(todo.wanted)
