@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.cost import HOST_CYCLES
+from memvirt.memory.state import FLOWS, GAUGES
 from memvirt.types import EXITS
 
 Counts = dict[str, NDArray[Any]]
@@ -54,13 +56,9 @@ COLUMNS: dict[str, str] = {
     **{f"vm_exits_{reason}": "int" for reason in EXITS},
     "minor_faults": "int",
     "host_minor_faults": "int",
-    "guest_cow_faults": "int",
-    "major_faults": "int",
-    "swap_in_pages": "int",
-    "swap_out_pages": "int",
-    "remote_accesses": "int",
-    "resident_pages": "float",
-    "stall_ns": "int",
+    **{name: "int" for name in FLOWS[4:]},
+    "migrations": "int",
+    **{name: "float" for name in GAUGES},
     "base_cycles": "float",
     "tlb_cycles": "float",
     "walk_cycles": "float",
@@ -69,6 +67,7 @@ COLUMNS: dict[str, str] = {
     "fault_cycles": "float",
     "stall_cycles": "float",
     "cycles": "float",
+    **{name: "float" for name in HOST_CYCLES},
     "translation_share": "float",
     "slowdown": "float",
 }
@@ -93,6 +92,22 @@ def refs_per_walk(histogram: NDArray[np.int64]) -> str:
 Columns = dict[str, Any]  #: arrays, or lists of texts, of one length
 
 
+def over_epochs(name: str, values: NDArray[np.float64], lived: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Make one number of each VM's gauge: the mean of its epochs; what a scanner says at the end; the worst state.
+
+    Parameters
+    ----------
+    name : str
+    values, lived : (vms, epochs)
+    """
+    if name == "memory_state":
+        return np.asarray(values.max(axis=1, initial=0.0))
+    if name.startswith("ksm_"):
+        last = np.where(lived.any(axis=1), lived.shape[1] - 1 - np.argmax(lived[:, ::-1], axis=1), 0)
+        return np.asarray(values[np.arange(values.shape[0]), last]) if values.shape[1] else np.zeros(values.shape[0])
+    return np.asarray((values * lived).sum(axis=1) / np.maximum(lived.sum(axis=1), 1))
+
+
 def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
     """Make the rows of one point, column by column.
 
@@ -109,18 +124,20 @@ def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Colum
     results : dict
         One row a VM.
     epochs : dict
-        One row a VM and epoch with an access.
+        One row a VM and epoch that it lived through.
     """
-    values = {**counts, **cycles}
+    values: Counts = {**counts, **cycles}
+    values["migrations"] = np.zeros_like(values["accesses"])
     known = [name for name in COLUMNS if name in values]
     results: Columns = {"vm": np.arange(values["accesses"].shape[0])}
-    vm, epoch = np.nonzero(values["accesses"][:, 1:])
+    lived = (values["accesses"][:, 1:] > 0) | (values["resident_pages"][:, 1:] > 0)
+    vm, epoch = np.nonzero(lived)
     epochs: Columns = {"vm": vm, "epoch": epoch}
     for name in known:
         part = values[name][:, 1:]
-        if name == "resident_pages":
+        if name in GAUGES:
             part = part.astype(np.float64)
-            results[name] = part.mean(axis=1) if part.shape[1] else np.zeros(part.shape[0])
+            results[name] = over_epochs(name, part, lived)
         else:
             results[name] = np.array([each.sum() for each in part])
         epochs[name] = part[vm, epoch]

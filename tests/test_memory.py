@@ -31,7 +31,9 @@ def test_swap_takes_as_long_as_the_device_says() -> None:
     """Each read waits for the device's latency and the page's transfer."""
     pages = list(range(10)) * 3
     machine = memory.run(
-        memory_config(overrides=["overcommit.host_memory=20KiB", "reclaim.device.read_latency=100us", "reclaim.device.bandwidth=4MiB"]),
+        memory_config(
+            overrides=["overcommit.host_memory=20KiB", "reclaim.device.read_latency=100us", "reclaim.device.bandwidth=4MiB"]
+        ),
         [trace(pages)],
     )
     major = total(machine, "major_faults")[0]

@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 from memvirt.cost.config import Cpu
 from memvirt.types import EXITS
 
-__all__ = ["CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels"]
+__all__ = ["CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels"]
 
 #: The parts of a VM's cycles, in the order in which they are summed.
 PARTS = ("base_cycles", "tlb_cycles", "walk_cycles", "data_cycles", "exit_cycles", "fault_cycles", "stall_cycles")
-CYCLES = (*PARTS, "cycles")  #: what a pricing gives
+#: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
+HOST_WORK = ("scanning", "copying", "compressing", "sampling")
+HOST_CYCLES = tuple(f"host_cycles_{reason}" for reason in HOST_WORK)
+CYCLES = (*PARTS, "cycles", *HOST_CYCLES)  #: what a pricing gives
 
 
 def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float64]]:
@@ -28,7 +31,7 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
     -------
     dict of (vms, epochs) float64
         ``cycles`` and the `PARTS` that it is the sum of: instructions, hits beyond the first TLB level, walks, data beyond
-        the L1D, VM exits, page faults, and waiting for the swap device.
+        the L1D, VM exits, page faults, and waiting for memory; and the `HOST_CYCLES`.
     """
     zero = np.zeros_like(next(iter(counts.values())), np.float64)
 
@@ -66,7 +69,12 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
         ),
         "exit_cycles": total({f"vm_exits_{reason}": getattr(cpu, f"exit_{reason}") for reason in EXITS} | {"resyncs": cpu.resync}),
         "fault_cycles": total(
-            {"minor_faults": cpu.minor_fault, "host_minor_faults": cpu.minor_fault, "major_faults": cpu.major_fault}
+            {
+                "minor_faults": cpu.minor_fault,
+                "host_minor_faults": cpu.minor_fault,
+                "major_faults": cpu.major_fault,
+                "guest_major_faults": cpu.major_fault,
+            }
         ),
         "stall_cycles": total({"stall_ns": cpu.ghz}),
     }
@@ -74,6 +82,7 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
     for part in PARTS:
         whole += cycles[part]
     cycles["cycles"] = whole
+    cycles |= {name: total({f"host_{reason}_ns": cpu.ghz}) for name, reason in zip(HOST_CYCLES, HOST_WORK, strict=True)}
     return cycles
 
 

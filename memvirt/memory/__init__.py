@@ -16,7 +16,7 @@ from memvirt.memory.contents import first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.setup import SHARE, build, image_number
-from memvirt.memory.state import COUNTERS, DONE, FLOWS, GAUGES, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, OK, Now, World
+from memvirt.memory.state import COUNTERS, DONE, FLOWS, GAUGES, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
 from memvirt.types import (
     EVENT,
     ORDERS,

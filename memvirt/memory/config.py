@@ -19,9 +19,9 @@ class Vms(Section):
     ``count`` identical ones, or ``members``: one mapping a VM, whose ``workload`` (an option's name or
     keys to change), ``contents`` (keys to change) and own keys replace the common ones.
 
-    ``cache`` is memory that holds clean copies of files from the start: not accessed by the workload, given up without a write. ``start`` is
-    when a VM begins to run; ``shares`` is its claim to memory against others', ``reservation`` what it is never asked for,
-    ``limit`` the most host memory that it is given.
+    ``cache`` is memory that holds clean copies of files from the start: not accessed by the workload, given up without a write.
+    ``start`` is when a VM begins to run; ``shares`` is its claim to memory against others', ``reservation`` what it is never asked
+    for, ``limit`` the most host memory that it is given.
     """
 
     count: int = Field(1, ge=1, le=4096)
@@ -73,9 +73,9 @@ class Host(Section):
 class Clock(Section):
     """Time: what an instruction and a fault without I/O take, how often VMs take turns in the simulation, and the host's own work.
 
-    ``daemon_speedup``: seconds that background work (scanners, samplers, balloons) sees for each second of the VMs. The times of merging a
-    page, of copying a merged one that is written, of compressing and decompressing are those of table 2 of Difference Engine (OSDI'08);
-    ``scan`` is what examining a page takes (a checksum over 4 KiB), ``sample`` what sampling one takes (a fault).
+    ``daemon_speedup``: seconds that background work (scanners, samplers, balloons) sees for each second of the VMs. The times of
+    merging a page, of copying a merged one that is written, of compressing and decompressing are those of table 2 of Difference
+    Engine (OSDI'08); ``scan`` is what examining a page takes (a checksum over 4 KiB), ``sample`` what sampling one takes (a fault).
     """
 
     ns_per_instruction: TimeNs = Field(0.2, gt=0)
@@ -143,8 +143,8 @@ class Overcommit(Section):
 class Contents(Section):
     """What pages hold before they are written: a share ``zero`` zeros, a share ``common`` pages of ``image``, the others their own.
 
-    The pages of an image have ``distinct`` different contents, drawn by their number and ``seed``; each its own if that is null. Shares
-    ``fits_1k`` and ``fits_2k`` of all contents compress to at most 1 KiB, and to more, but at most 2 KiB.
+    The pages of an image have ``distinct`` different contents, drawn by their number and ``seed``; each its own if that is null.
+    Shares ``fits_1k`` and ``fits_2k`` of all contents compress to at most 1 KiB, and to more, but at most 2 KiB.
     """
 
     zero: float = Field(0.0, ge=0, le=1)
@@ -166,7 +166,8 @@ class Contents(Section):
 class Device(Section):
     """The swap device, an option of ``reclaim/device``.
 
-    ``channels`` requests go on at once, each for its latency; their data goes one after the other, at ``bandwidth`` (bytes a second).
+    ``channels`` requests go on at once, each for its latency; their data goes one after the other, at ``bandwidth`` (bytes a
+    second).
     """
 
     name: str
@@ -221,7 +222,7 @@ class Member(Section):
     shares: float = 1000.0
     reservation: Size = 0
     limit: Size | None = None
-    contents: Contents = Contents()
+    contents: Contents = Field(default_factory=lambda: Contents.model_validate({}))
 
 
 class MemoryConfig(Section):

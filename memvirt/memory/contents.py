@@ -1,8 +1,8 @@
 """What is in a guest's pages: zeros, pages of an image that VMs have in common, pages of their own; and how well that compresses.
 
-Contents are numbers: equal numbers are equal contents, 0 is a page of zeros. A page keeps what it began with until it is written; each
-write makes contents that were never there before. How many pages are alike in real guests: Waldspurger, OSDI'02, section 4.4; Gupta et
-al., Difference Engine, OSDI'08, table 1.
+Contents are numbers: equal numbers are equal contents, 0 is a page of zeros. A page keeps what it began with until it is written;
+each write makes contents that were never there before. How many pages are alike in real guests: Waldspurger, OSDI'02, section 4.4;
+Gupta et al., Difference Engine, OSDI'08, table 1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The swap device: channels that work beside each other, and one bus that all data goes over.
 
-A request waits for a free channel, then its data for the bus; a channel is busy until the request's latency is over. So a disk is one
-channel with the latency of a seek, a flash drive many with that of a flash read; VMs that swap at once wait for each other.
+A request waits for a free channel, then its data for the bus; a channel is busy until the request's latency is over. So a disk is
+one channel with the latency of a seek, a flash drive many with that of a flash read; VMs that swap at once wait for each other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a guest gives up, to itself or to its balloon: free frames, then clean cache, then its own coldest pages, to its own swap.
 
-The guest's swap is a file on the same device as the host's. A page that the host has swapped out must come in before the guest can write
-it to its own swap: double paging (Goldberg and Hassinger, 1974; Waldspurger, OSDI'02, section 3.1).
+The guest's swap is a file on the same device as the host's. A page that the host has swapped out must come in before the guest can
+write it to its own swap: double paging (Goldberg and Hassinger, 1974; Waldspurger, OSDI'02, section 3.1).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.balloon import relieve
 from memvirt.memory.device import read_pages, write_pages
 from memvirt.memory.frames import discard
 from memvirt.memory.log import count, log_event
@@ -122,7 +123,8 @@ def make_guest_room(world: World, now: Now, vm: int, size: int) -> bool:
     guest = world.vms[vm]
     while guest.used + guest.ballooned + size > guest.limit:
         if not drop_cache(world, now, vm) and not page_out(world, now, vm):
-            return False
+            if not relieve(world.policies.balloon, world, now, vm, size):
+                return False
     return True
 
 
@@ -167,7 +169,7 @@ def keep_in_balloon(world: World, now: Now, head: int, order: int) -> int:
 
 @inner_apart
 def inflate(world: World, now: Now, vm: int) -> int:
-    """Have a guest give its balloon one page more (or one large page's frames); how many host frames that frees, -1 if it gives none.
+    """Have a guest give its balloon one page more, or a large page's frames; how many host frames that frees, -1 if it gives none.
 
     Free frames that the guest used go first, then all that it never used at once, clean cache, and what it pages out.
     """
@@ -196,7 +198,7 @@ def inflate(world: World, now: Now, vm: int) -> int:
 def deflate(world: World, now: Now, vm: int, pages: int) -> None:
     """Give a guest frames of its balloon back, ``pages`` or a little more; the host backs them when they are used."""
     guest = world.vms[vm]
-    given = min(pages, np.int64(guest.never_used))
+    given = np.int64(min(pages, np.int64(guest.never_used)))
     guest.never_used -= given
     while given < pages and guest.ballooned - given > guest.never_used:
         order, head = ZERO, np.int64(guest.balloon_small)

@@ -11,7 +11,7 @@ from memvirt.jit import inner, kernel
 
 
 class Chain(NamedTuple):
-    """Rings of items, one a group; each group's slot behind the items is its sentinel, whose ``next`` is the newest, ``prev`` the oldest.
+    """Rings of items, one a group; behind the items stands a sentinel of each, whose ``next`` is the newest, ``prev`` the oldest.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def unlink(chain: Chain, item: int) -> None:
 
 @kernel
 def oldest(chain: Chain, group: int = 0) -> int:
-    """Return the item of a group that was pushed longest ago; what is no item (at least as large as their number) if there is none."""
+    """Return the item of a group that was pushed longest ago; if there is none, what is no item: not less than `items`."""
     return np.int64(chain.prev[items(chain) + group])  # type: ignore[return-value]
 
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Counters of the memory room: what happened in an epoch, then (`GAUGES`) what is the case at its end. ``stall_ns`` is the time that
-#: vCPUs waited for memory: for a device, a copy, a decompression; ``host_*_ns`` is CPU time of the host.
+#: Counters of the memory room: what happened in an epoch, then (`GAUGES`) what is the case at its end. ``stall_ns`` is the time
+#: that vCPUs waited for memory: for a device, a copy, a decompression; ``host_*_ns`` is CPU time of the host.
 FLOWS = (
     "accesses",
     "instructions",
@@ -147,9 +147,9 @@ PAGE = np.dtype(
 
 #: A guest frame: the number of its contents (0: zeros; equal numbers are equal contents), the host frame behind it, the page
 #: mapped there, the next free (or ballooned, cached) frame, the next guest frame behind which the same host frame lies and the one
-#: before (`NOTHING`: none other does); its VM; the order of the host page; what the guest has there. Of that whole host page, at its first
-#: frame: swap holds a copy; memory differs from it; the compressed slot that holds it, in quarters of a page or bytes, if any. Of
-#: the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access.
+#: before (`NOTHING`: none other does); its VM; the order of the host page; what the guest has there. Of that whole host page, at
+#: its first frame: swap holds a copy; memory differs from it; the compressed slot that holds it, in quarters of a page or bytes, if
+#: any. Of the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access.
 FRAME = np.dtype(
     [
         ("content", "<i8"),
@@ -183,11 +183,11 @@ TABLE = np.dtype([("frame", "<i4"), ("hfn", "<i4")], align=True)
 BUMP = np.dtype([("next", "<i8"), ("end", "<i8"), ("block", "<i8")], align=True)
 
 #: A VM: where its pages and frames start; frames in use by the guest and its memory; frames resident; accesses done and how many
-#: are warm-up; when that ended (ns, negative before); its epoch; its free small and large frames, in a list, and how many; frames of
-#: clean cache; frames in the balloon: in lists, in all, those of them that the guest never used, how many there should be, and the most
-#: that there may be; pages on the guest's own swap and the most; guest frames that share their host frame, and that don't own it; pages on
-#: host swap, compressed, and host frames that hold those; shares, least and most resident pages; estimated active pages;
-#: shares of its pages that fit 1 KiB and 2 KiB when compressed.
+#: are warm-up; when that ended (ns, negative before); its epoch; its free small and large frames, in a list, and how many; frames
+#: of clean cache; frames in the balloon: in lists, in all, those of them that the guest never used, how many there should be, and
+#: the access (plus one) before which it was pressed in vain; pages on the guest's own swap and the most; guest frames that share
+#: their host frame, and that don't own it; pages on host swap, compressed, and host frames that hold those; shares, least and most
+#: resident pages; estimated active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
 VM = np.dtype(
     [
         ("page_base", "<i8"),
@@ -209,7 +209,7 @@ VM = np.dtype(
         ("ballooned", "<i8"),
         ("never_used", "<i8"),
         ("balloon_target", "<i8"),
-        ("balloon_most", "<i8"),
+        ("pressed", "<i8"),
         ("guest_swapped", "<i8"),
         ("guest_swap", "<i8"),
         ("shared", "<i8"),
@@ -279,11 +279,12 @@ CLOCK = np.dtype(
 )
 
 #: The one row of what the config fixes. ``share``: accesses dealt to a vCPU at a time; ``tracked``: the host can run
-#: short, so replacement must see every access; ``contents``: what is written matters; ``forks``: some guest forks, so writes may find
-#: their page read-only; ``margin``: events that one access, or one step of background work, can write at the most; ``block``: frames that
-#: an area of a guest takes at a time, ``table_area`` the one that tables come from, ``table_order`` the order of the host pages behind
-#: those (-1: as behind data); ``split``: a large host page is split when it is swapped out, and not made where no block is free;
-#: ``per_vm``: reclaim asks for victims of one VM; ``speedup``: seconds of background work for each of the VMs'.
+#: short, so replacement must see every access; ``contents``: what is written matters; ``forks``: some guest forks, so writes may
+#: find their page read-only; ``margin``: events that one access, or one step of background work, can write at the most;
+#: ``block``: frames that an area of a guest takes at a time, ``table_area`` the one that tables come from, ``table_order`` the
+#: order of the host pages behind those (-1: as behind data); ``split``: a large host page is split when it is swapped out, and not
+#: made where no block is free; ``per_vm``: reclaim asks for victims of one VM; ``speedup``: seconds of background work for each of
+#: the VMs'.
 RULES = np.dtype(
     [
         ("dimensions", "<i8"),

@@ -1,4 +1,4 @@
-"""How a guest gives frames back of its own accord: one file a driver, two verbs.
+"""How a guest gives frames back of its own accord: one file a driver, three verbs.
 
 What a guest gives up, and in which order, is `memvirt.memory.give`'s; a driver says when and how much.
 """
@@ -22,3 +22,14 @@ def adjust(state: Any, world: Any, now: Any) -> float:
 def press(state: Any, world: Any, now: Any) -> bool:
     """Free host frames at once, since there is none; False if no guest gives any."""
     raise NotImplementedError(type(state))
+
+
+@verb
+def relieve(state: Any, world: Any, now: Any, vm: int, pages: int) -> bool:
+    """Give a guest that is out of memory pages of its balloon back; False if it gets none."""
+    raise NotImplementedError(type(state))
+
+
+@relieve.register
+def _no_relief(state: tuple, world: Any, now: Any, vm: int, pages: int) -> bool:  # type: ignore[type-arg]
+    return False

@@ -1,0 +1,113 @@
+"""The balloon driver of a guest: it pins pages that the host then takes back (Waldspurger, OSDI'02, section 3).
+
+The host's policy sets `VM.balloon_target`; each guest's driver follows it at ``rate`` pages a second, down as up, a step every
+``period``, and never holds more than ``cap`` of the guest's memory (65 % in ESX). Where the host has no frame left at all it
+presses the guest with the fewest shares a host frame at once, for a batch of pages. ``deflate_on_oom`` is virtio-balloon's option:
+a guest that is out of memory takes pages back (see `memvirt.memory.give.make_guest_room`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.config import parse_time_ns
+from memvirt.errors import ConfigError
+from memvirt.jit import inner_apart
+from memvirt.memory.balloon import adjust, press, relieve
+from memvirt.memory.give import deflate, inflate
+from memvirt.memory.log import has_room
+from memvirt.memory.state import Now, World
+
+BATCH = 32  #: host frames that pressing asks for at a time
+
+
+class State(NamedTuple):
+    """Of the driver.
+
+    Attributes
+    ----------
+    cap : (1,) float64
+        Most of a guest's memory that its balloon may hold.
+    rate, period_ns : (1,) float64
+        Pages a second of background time; time between steps.
+    deflates : (1,) int64
+        Whether a guest out of memory takes pages back.
+    """
+
+    cap: NDArray[np.float64]
+    rate: NDArray[np.float64]
+    period_ns: NDArray[np.float64]
+    deflates: NDArray[np.int64]
+
+
+def make(vms: int, seed: int, cap: float, rate: float, period: object, deflate_on_oom: bool) -> State:
+    """State of the driver."""
+    if not 0 < cap <= 1:
+        raise ConfigError("reclaim.balloon.cap", cap, "is a share of the guest's memory, above 0 and up to 1")
+    if not rate > 0:
+        raise ConfigError("reclaim.balloon.rate", rate, "is a number of pages a second, above 0")
+    every = parse_time_ns(period)
+    if every <= 0:
+        raise ConfigError("reclaim.balloon.period", str(period), "must be more than 0")
+    return State(np.array([cap]), np.array([float(rate)]), np.array([every]), np.array([int(deflate_on_oom)]))
+
+
+@inner_apart
+def may_grow(state: State, world: World, vm: int) -> bool:
+    """Whether a guest's balloon is below its cap."""
+    guest = world.vms[vm]
+    return guest.ballooned - guest.never_used < state.cap[0] * guest.limit  # type: ignore[no-any-return]
+
+
+@adjust.register
+def _adjust(state: State, world: World, now: Now) -> float:
+    step = max(np.int64(1), np.int64(state.rate[0] * state.period_ns[0] / 1e9))
+    for vm in range(world.vms.size):
+        guest = world.vms[vm]
+        if guest.ballooned > guest.balloon_target:
+            deflate(world, now, vm, min(step, np.int64(guest.ballooned - guest.balloon_target)))
+        moved = 0
+        while moved < step and guest.ballooned < guest.balloon_target and may_grow(state, world, vm) and has_room(world):
+            if inflate(world, now, vm) < 0:
+                break
+            moved += 1
+    return now.time_ns + state.period_ns[0] / world.rules[0].speedup
+
+
+@press.register
+def _press(state: State, world: World, now: Now) -> bool:
+    tried = np.int64(0)
+    while tried < world.vms.size:  # the fewest shares a host frame first; then who is left, whatever its shares
+        chosen, least = np.int64(-1), np.inf
+        for vm in range(world.vms.size):
+            guest = world.vms[vm]
+            held = guest.resident - guest.saved
+            if held > guest.least and guest.pressed != now.at + 1 and guest.shares / held < least:
+                chosen, least = np.int64(vm), guest.shares / held
+        if chosen < 0:
+            break
+        freed = np.int64(0)
+        while freed < BATCH and may_grow(state, world, chosen) and has_room(world):
+            given = inflate(world, now, chosen)
+            if given < 0:
+                break
+            freed += given
+        world.vms[chosen].balloon_target = max(np.int64(world.vms[chosen].balloon_target), np.int64(world.vms[chosen].ballooned))
+        if freed > 0:
+            return True
+        world.vms[chosen].pressed = now.at + 1
+        tried += 1
+    return False
+
+
+@relieve.register
+def _relieve(state: State, world: World, now: Now, vm: int, pages: int) -> bool:
+    guest = world.vms[vm]
+    if not state.deflates[0] or guest.ballooned == 0:
+        return False
+    deflate(world, now, vm, pages)
+    guest.balloon_target = min(np.int64(guest.balloon_target), np.int64(guest.ballooned))
+    return True
