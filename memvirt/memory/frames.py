@@ -266,7 +266,7 @@ def discard(world: World, now: Now, unit: int, told: int) -> int:
             freed = size
         guest.resident -= size
     elif head.packed:
-        drop(world.policies.compression, world, unit)
+        drop(world.policies.compression, world, now, unit)
     elif head.swapped:
         guest.swapped -= size
     forget(world.policies.replacement, unit)

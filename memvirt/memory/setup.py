@@ -231,7 +231,7 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> P
         reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name, **reclaim.options), "reclaim", vms, config.seed),
         sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, config.seed),
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
-        compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", items, vms),
+        compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),
         guest=guest,
     )
 

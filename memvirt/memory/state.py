@@ -54,6 +54,7 @@ GAUGES = (
     "swapped_pages",
     "active_estimate",
     "host_free_pages",
+    "host_pool_pages",
     "memory_state",
     "ksm_pages_shared",
     "ksm_pages_sharing",
@@ -103,6 +104,7 @@ COUNTERS = FLOWS + GAUGES
     SWAPPED_PAGES,
     ACTIVE_ESTIMATE,
     HOST_FREE_PAGES,
+    HOST_POOL_PAGES,
     MEMORY_STATE,
     KSM_PAGES_SHARED,
     KSM_PAGES_SHARING,
@@ -186,7 +188,7 @@ BUMP = np.dtype([("next", "<i8"), ("end", "<i8"), ("block", "<i8")], align=True)
 #: are warm-up; when that ended (ns, negative before); its epoch; its free small and large frames, in a list, and how many; frames
 #: of clean cache; frames in the balloon: in lists, in all, those of them that the guest never used, how many there should be, and
 #: the access (plus one) before which it was pressed in vain; pages on the guest's own swap and the most; guest frames that share
-#: their host frame, and that don't own it; pages on host swap, compressed, and host frames that hold those; shares, least and most
+#: their host frame, and that don't own it; pages on host swap, compressed; shares, least and most
 #: resident pages; estimated active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
 VM = np.dtype(
     [
@@ -216,7 +218,6 @@ VM = np.dtype(
         ("saved", "<i8"),
         ("swapped", "<i8"),
         ("compressed", "<i8"),
-        ("pool", "<i8"),
         ("shares", "<f8"),
         ("least", "<i8"),
         ("most", "<i8"),
@@ -256,8 +257,8 @@ NODE = np.dtype([("capacity", "<i8"), ("free", "<i8"), ("free_small", "<i4"), ("
 
 #: The one row of what there is one of: when the swap device's bus is free, and when what the current access waits for is done (ns);
 #: 1 while nothing is logged or counted; rows written of the log; length of the merged order; CPUs in use; the last contents
-#: written; data frames of the host, and those free; the host's memory state; when background work is due next (ns): of sharing,
-#: ballooning, reclaim.
+#: written; data frames of the host, those free, and those that hold compressed pages; the host's memory state; when background work
+#: is due next (ns): of sharing, ballooning, reclaim.
 CLOCK = np.dtype(
     [
         ("bus_ns", "<f8"),
@@ -270,6 +271,7 @@ CLOCK = np.dtype(
         ("contents", "<i8"),
         ("total", "<i8"),
         ("free", "<i8"),
+        ("pool", "<i8"),
         ("state", "<i8"),
         ("sharing_due", "<f8"),
         ("balloon_due", "<f8"),

@@ -74,7 +74,7 @@ def _adjust(state: State, world: World, now: Now) -> float:
             if inflate(world, now, vm) < 0:
                 break
             moved += 1
-    return now.time_ns + state.period_ns[0] / world.rules[0].speedup
+    return now.time_ns + state.period_ns[0] / world.rules[0].speedup  # type: ignore[no-any-return]
 
 
 @press.register
