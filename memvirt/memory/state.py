@@ -151,7 +151,8 @@ PAGE = np.dtype(
 #: mapped there, the next free (or ballooned, cached) frame, the next guest frame behind which the same host frame lies and the one
 #: before (`NOTHING`: none other does); its VM; the order of the host page; what the guest has there. Of that whole host page, at
 #: its first frame: swap holds a copy; memory differs from it; the compressed slot that holds it, in quarters of a page or bytes, if
-#: any. Of the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access.
+#: any. Of the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access; how
+#: many host pages had been evicted when it was.
 FRAME = np.dtype(
     [
         ("content", "<i8"),
@@ -161,6 +162,7 @@ FRAME = np.dtype(
         ("sharer", "<i4"),
         ("sharer_before", "<i4"),
         ("seen", "<i4"),
+        ("gone", "<i4"),
         ("vm", "<i2"),
         ("packed", "<i2"),
         ("order", "i1"),
@@ -257,8 +259,8 @@ NODE = np.dtype([("capacity", "<i8"), ("free", "<i8"), ("free_small", "<i4"), ("
 
 #: The one row of what there is one of: when the swap device's bus is free, and when what the current access waits for is done (ns);
 #: 1 while nothing is logged or counted; rows written of the log; length of the merged order; CPUs in use; the last contents
-#: written; data frames of the host, those free, and those that hold compressed pages; the host's memory state; when background work
-#: is due next (ns): of sharing, ballooning, reclaim.
+#: written; data frames of the host, those free, and those that hold compressed pages; host pages evicted so far; the host's memory
+#: state; when background work is due next (ns): of sharing, ballooning, reclaim.
 CLOCK = np.dtype(
     [
         ("bus_ns", "<f8"),
@@ -272,6 +274,7 @@ CLOCK = np.dtype(
         ("total", "<i8"),
         ("free", "<i8"),
         ("pool", "<i8"),
+        ("evictions", "<i8"),
         ("state", "<i8"),
         ("sharing_due", "<f8"),
         ("balloon_due", "<f8"),
