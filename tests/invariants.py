@@ -19,7 +19,6 @@ from memvirt.memory import setup
 from memvirt.memory.contents import WRITTEN
 from memvirt.memory.layout import lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.rings import MOST_EVICTED
 from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
 from memvirt.stages import CONFIGS
 
@@ -131,9 +130,10 @@ def run(point: Any, window: int = 48) -> dict[str, Any]:
     traces = [workload.load(point.member(vm).workload, vm) for vm in vms]
     pages = lay_out_pages(config, traces)
     world = setup.build(config, traces, pages, lay_out_frames(config, pages))
-    checks, written = 0, [np.zeros(trace.pages.vpn.size, bool) for trace in traces]
+    checks = 0
     try:
         memory._boot(world, config, traces)
+        future = memory._foresee(world, traces) if world.rules[0].foresees else []
         before, positions = contents_of(world), world.actors.position.copy()
         while True:
             status, who = host_loop(world)
@@ -153,10 +153,9 @@ def run(point: Any, window: int = 48) -> dict[str, Any]:
             if status == DONE:
                 break
             if status == REFILL:
-                memory._refill(world, traces, who)
+                memory._refill(world, traces, future, who)
     except CapacityError as full:
         return {"ended": str(full), "checks": checks}
-    del written
     totals = world.counts.sum(axis=(0, 1))
     return {"checks": checks, **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)}}
 

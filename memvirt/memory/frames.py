@@ -158,7 +158,7 @@ def own(world: World, unit: int, order: int, hfn: int) -> None:
 
 @inner_apart
 def note_refault(world: World, now: Now, unit: int) -> None:
-    """Count a page that comes back before as many others went as its VM has resident: one that a little more memory would have kept.
+    """Count a page that comes back before as many others went as its VM has resident: more memory would have kept it.
 
     After the refault distance of Linux (mm/workingset.c).
     """

@@ -288,8 +288,8 @@ CLOCK = np.dtype(
 #: find their page read-only; ``margin``: events that one access, or one step of background work, can write at the most;
 #: ``block``: frames that an area of a guest takes at a time, ``table_area`` the one that tables come from, ``table_order`` the
 #: order of the host pages behind those (-1: as behind data); ``split``: a large host page is split when it is swapped out, and not
-#: made where no block is free; ``per_vm``: reclaim asks for victims of one VM; ``speedup``: seconds of background work for each of
-#: the VMs'.
+#: made where no block is free; ``per_vm``: reclaim asks for victims of one VM; ``foresees``: replacement knows the future;
+#: ``speedup``: seconds of background work for each of the VMs'.
 RULES = np.dtype(
     [
         ("dimensions", "<i8"),
@@ -313,6 +313,7 @@ RULES = np.dtype(
         ("table_order", "<i8"),
         ("split", "<i8"),
         ("per_vm", "<i8"),
+        ("foresees", "<i8"),
         ("read_latency_ns", "<f8"),
         ("write_latency_ns", "<f8"),
         ("ns_per_page", "<f8"),
@@ -339,11 +340,14 @@ class Window(NamedTuple):
     page : (actors, window) uint32
         Row of the VM's own `Pages`.
     line, gap : (actors, window) uint8
+    coming : (actors, window) uint32
+        When the page is accessed next (`memvirt.memory.foresight`); nothing where no policy foresees.
     """
 
     page: NDArray[np.uint32]
     line: NDArray[np.uint8]
     gap: NDArray[np.uint8]
+    coming: NDArray[np.uint32]
 
 
 class Now(NamedTuple):

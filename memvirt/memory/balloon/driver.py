@@ -90,7 +90,7 @@ def _press(state: State, world: World, now: Now) -> bool:
                 chosen, least = np.int64(vm), guest.shares / held
         if chosen < 0:
             break
-        freed, wanted = np.int64(0), min(BATCH, max(np.int64(1), np.int64(world.clock[0].total) // PART))
+        freed, wanted = np.int64(0), np.int64(min(BATCH, max(np.int64(1), np.int64(world.clock[0].total) // PART)))
         while freed < wanted and may_grow(state, world, chosen) and has_room(world):
             given = inflate(world, now, chosen)
             if given < 0:
