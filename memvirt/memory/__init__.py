@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.digest import freeze
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory.boot import fill_cache, map_all, note_first_touches
 from memvirt.memory.config import MemoryConfig
@@ -208,7 +209,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)
     first_used = world.cpus.label >= 0
     node_of_cpu[world.cpus.label[first_used]] = world.cpus.node[first_used]
-    return Machine(
+    machine = Machine(
         space=_space(pages, config, world),
         schedule=Schedule(runs, int(world.clock[0].merged), epochs, node_of_cpu.size, len(traces)),
         shootdowns=shootdowns,
@@ -231,3 +232,4 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
         nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, config.numa.nodes),
         counters=Counters(COUNTERS, world.counts[:, :epochs].copy()),
     )
+    return freeze(machine)
