@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections import Counter
 from typing import Any
 
@@ -175,4 +176,8 @@ if __name__ == "__main__":
 
     for line in sys.stdin:
         words = json.loads(line)
-        print(json.dumps(run(make_point(*words))), flush=True)
+        try:
+            found = run(make_point(*words))
+        except Exception as wrong:  # whatever it is, the test tells it
+            found = {"broken": "".join(traceback.format_exception(wrong))}
+        print(json.dumps(found), flush=True)
