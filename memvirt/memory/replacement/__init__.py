@@ -36,8 +36,12 @@ def victim(state: Any) -> int:
 
 @verb
 def victim_of(state: Any, group: int) -> int:
-    """Name the resident item of a group that should go; -1 if the group has none."""
-    raise NotImplementedError(type(state))
+    """Name the resident item of a group that should go; -1 if the group has none. Never asked of a policy without groups."""
+
+
+@victim_of.register
+def _knows_no_groups(state: tuple, group: int) -> int:  # type: ignore[type-arg]
+    return -1
 
 
 @verb
