@@ -33,6 +33,16 @@ def push_front(chain: Chain, item: int) -> None:
 
 
 @kernel
+def push_back(chain: Chain, item: int) -> None:
+    """Add an item as the oldest."""
+    end = chain.next.size - 1
+    last = chain.prev[end]
+    chain.next[item], chain.prev[item] = end, last
+    chain.next[last] = item
+    chain.prev[end] = item
+
+
+@kernel
 def unlink(chain: Chain, item: int) -> None:
     """Take an item out, wherever it stands."""
     before, after = chain.prev[item], chain.next[item]
@@ -42,5 +52,11 @@ def unlink(chain: Chain, item: int) -> None:
 
 @kernel
 def oldest(chain: Chain) -> int:
-    """Return the item that was pushed longest ago."""
+    """Return the item that was pushed longest ago, or the sentinel."""
     return chain.prev[chain.next.size - 1]  # type: ignore[no-any-return]
+
+
+@kernel
+def newest(chain: Chain) -> int:
+    """Return the item that was pushed last, or the sentinel."""
+    return chain.next[chain.next.size - 1]  # type: ignore[no-any-return]

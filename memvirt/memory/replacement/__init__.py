@@ -1,4 +1,4 @@
-"""Which host page goes first: one file a policy, four verbs.
+"""Which host page goes first: one file a policy, four verbs and one that it may do without.
 
 An *item* is the first global guest frame of a host page, or whatever number below ``size`` a caller
 counts pages by. A policy sees every access (access bits are set at each access, not at each walk).
@@ -35,3 +35,8 @@ def victim(state: Any) -> int:
 def remove(state: Any, item: int) -> None:
     """Forget an item that is no longer resident."""
     raise NotImplementedError(type(state))
+
+
+@verb
+def forget(state: Any, item: int) -> None:
+    """Note that an item, no longer resident, is gone for good: what is remembered of it goes too; by default, nothing."""
