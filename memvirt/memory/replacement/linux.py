@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memvirt.jit import kernel, kernel_apart
+from memvirt.jit import inner_apart, kernel, kernel_apart
 from memvirt.memory.lists import Chain, make_chain, newest, oldest, push_back, push_front, unlink
 from memvirt.memory.replacement import forget, insert, remove, touch, victim
 
@@ -42,9 +42,9 @@ PLUG = 32  #: requests, or pages of the first request, with which a further one 
 SEGMENTS = 254  #: pages that merge into one request of a virtio disk (max_segments)
 CLUSTER = 512  #: swap slots that lie side by side (SWAPFILE_CLUSTER)
 
-# Times in us, as tracepoints showed them on the machine of `linux_swap`'s reference: a major fault, a page looked at, unmapped and
-# written, freed; a request at the device, and each page of it.
-FAULT_US, KEEP_US, WRITE_US, FREE_US, REQUEST_US, PAGE_US = 70.0, 0.35, 3.5, 1.0, 40.0, 1.7
+# Times in us, as tracepoints showed them on the machine of `linux_swap`'s reference: a page looked at, unmapped and written, freed;
+# a request at the device, and each page of it.
+KEEP_US, WRITE_US, FREE_US, REQUEST_US, PAGE_US = 0.35, 3.5, 1.0, 40.0, 1.7
 
 NEVER = 1e300
 NOWHERE, INACTIVE, ACTIVE, FREED = range(4)
@@ -68,7 +68,7 @@ PAGE = np.dtype(
 
 #: The one row of the rest. Lengths of the lists, evictions and activations (`nonresident_age`), refaults activated; the same as of
 #: the last flush, and as of the last reclaim. Slots in use; pages and requests in the plug, pages of its first and last request,
-#: the last slot. The time, when the device is free, when the next flush is due.
+#: the last slot. What a fault takes, the time, when the device is free, when the next flush is due.
 NOW = np.dtype(
     [
         ("inactive", "<i8"),
@@ -86,6 +86,7 @@ NOW = np.dtype(
         ("first_length", "<i8"),
         ("length", "<i8"),
         ("last_slot", "<i8"),
+        ("fault", "<f8"),
         ("time", "<f8"),
         ("device", "<f8"),
         ("flush", "<f8"),
@@ -105,11 +106,21 @@ class State(NamedTuple):
     now: Any
 
 
-def make(size: int, seed: int) -> State:
-    """State for items 0 … ``size`` - 1."""
+def make(size: int, seed: int, fault_us: float = 100.0) -> State:
+    """State for items 0 … ``size`` - 1.
+
+    Parameters
+    ----------
+    size : int
+    seed : int
+        Of the flush's phase and of where swap clusters begin.
+    fault_us : float
+        What a major fault takes on the machine modelled: with it, how many of them fall between two flushes.
+    """
     pages, now = np.zeros(size, PAGE).view(np.recarray), np.zeros(1, NOW).view(np.recarray)
     pages.slot = pages.shadow = -1
     rng = np.random.default_rng(seed)
+    now.fault = fault_us
     now.flush, now.bound = rng.random() * FLUSH_US, rng.integers(CLUSTER)
     return State(make_chain(size), make_chain(size), make_chain(size), make_chain(size), pages, now)
 
@@ -152,7 +163,7 @@ def take_off(state: State, item: int) -> None:
     state.pages[item].place = NOWHERE
 
 
-@kernel
+@inner_apart
 def unplug(state: State) -> None:
     """Send the plug's requests to the device, which takes one after the other."""
     now = state.now[0]
@@ -169,7 +180,7 @@ def unplug(state: State) -> None:
     now.plugged = now.requests = now.first_length = 0
 
 
-@kernel_apart
+@inner_apart
 def write(state: State, item: int) -> None:
     """Write an unmapped page to its swap slot, merged with the request before it where the slots are neighbours."""
     now, page = state.now[0], state.pages[item]
@@ -202,7 +213,7 @@ def land(state: State, item: int) -> None:
     unlink(state.writes, item)
 
 
-@kernel_apart
+@inner_apart
 def rotate(state: State) -> None:
     """Move pages whose writes are through to the inactive list's tail, so that the last is met first."""
     now, item = state.now[0], oldest(state.writes)
@@ -215,7 +226,7 @@ def rotate(state: State) -> None:
         item = oldest(state.writes)
 
 
-@kernel_apart
+@inner_apart
 def shrink_inactive(state: State, count: int) -> int:
     """Scan the tail of the inactive list; returns how many pages it frees."""
     now, freed = state.now[0], 0
@@ -248,7 +259,7 @@ def shrink_inactive(state: State, count: int) -> int:
     return freed
 
 
-@kernel_apart
+@inner_apart
 def shrink_active(state: State, count: int) -> None:
     """Deactivate the tail of the active list, accessed or not."""
     now = state.now[0]
@@ -261,7 +272,7 @@ def shrink_active(state: State, count: int) -> None:
         now.time += KEEP_US
 
 
-@kernel_apart
+@inner_apart
 def shrink_lists(state: State, priority: int, force: int) -> int:
     """Scan the lists' parts that a priority says; returns how many pages were freed."""
     now, freed = state.now[0], 0
@@ -298,7 +309,7 @@ def _insert(state: State, item: int) -> None:
     page.accessed = page.referenced = page.clean = 0
     where = INACTIVE
     if page.shadow >= 0:
-        now.time += FAULT_US
+        now.time += now.fault
         flush_statistics(state)
         if now.age - page.shadow <= now.seen_active:
             where = ACTIVE
