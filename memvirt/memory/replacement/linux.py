@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memvirt.jit import inner_apart, kernel, kernel_apart
+from memvirt.jit import inner, inner_apart, kernel_apart
 from memvirt.memory.lists import Chain, make_chain, newest, oldest, push_back, push_front, unlink
 from memvirt.memory.replacement import forget, insert, remove, touch, victim
 
@@ -125,7 +125,7 @@ def make(size: int, seed: int, fault_us: float = 100.0) -> State:
     return State(make_chain(size), make_chain(size), make_chain(size), make_chain(size), pages, now)
 
 
-@kernel
+@inner
 def flush_statistics(state: State) -> None:
     """Have the lengths seen that comparisons go by, if it is time."""
     now = state.now[0]
@@ -134,7 +134,7 @@ def flush_statistics(state: State) -> None:
         now.flush += FLUSH_US * (1 + (now.time - now.flush) // FLUSH_US)
 
 
-@kernel
+@inner
 def place(state: State, item: int, where: int) -> None:
     """Put a page that is on no list at the head of one."""
     now = state.now[0]
@@ -148,7 +148,7 @@ def place(state: State, item: int, where: int) -> None:
         now.inactive += 1
 
 
-@kernel
+@inner
 def take_off(state: State, item: int) -> None:
     """Take a page off its list."""
     now, where = state.now[0], state.pages[item].place
@@ -206,7 +206,7 @@ def write(state: State, item: int) -> None:
     now.time += WRITE_US
 
 
-@kernel
+@inner
 def land(state: State, item: int) -> None:
     """Note that a page's write is through."""
     state.pages[item].flying = 0
@@ -293,7 +293,7 @@ def shrink_lists(state: State, priority: int, force: int) -> int:
     return freed
 
 
-@kernel_apart
+@inner_apart
 def reclaim(state: State, force: int) -> None:
     """Free a batch of pages, at one priority after the other."""
     now, freed, priority = state.now[0], 0, PRIORITY
@@ -303,8 +303,9 @@ def reclaim(state: State, force: int) -> None:
     now.last_refaults = now.seen_refaults
 
 
-@insert.register
-def _insert(state: State, item: int) -> None:
+@kernel_apart
+def arrive(state: State, item: int) -> None:
+    """Take a page in, on the active list if it comes back before the lists have aged by the active one's length."""
     now, page = state.now[0], state.pages[item]
     page.accessed = page.referenced = page.clean = 0
     where = INACTIVE
@@ -320,6 +321,35 @@ def _insert(state: State, item: int) -> None:
     place(state, item, where)
 
 
+@kernel_apart
+def choose(state: State) -> int:
+    """Name the page freed first that is still here, having a batch freed if there is none."""
+    for trial in range(2 * RETRIES):
+        item = oldest(state.freed)
+        while item < state.pages.size and state.pages[item].accessed:  # the kernel, which gives all back at once, had a fault here
+            take_off(state, item)
+            arrive(state, item)
+            item = oldest(state.freed)
+        if item < state.pages.size:
+            return item
+        reclaim(state, trial >= RETRIES)  # where the kernel would see the group out of memory
+    item = oldest(state.inactive)
+    return item if item < state.pages.size else oldest(state.active)
+
+
+@kernel_apart
+def leave(state: State, item: int) -> None:
+    """Let a page go."""
+    if state.pages[item].flying:
+        land(state, item)
+    take_off(state, item)
+
+
+@insert.register
+def _insert(state: State, item: int) -> None:
+    arrive(state, item)
+
+
 @touch.register
 def _touch(state: State, item: int) -> None:
     state.pages[item].accessed = 1
@@ -327,25 +357,12 @@ def _touch(state: State, item: int) -> None:
 
 @victim.register
 def _victim(state: State) -> int:
-    item = oldest(state.freed)
-    for trial in range(2 * RETRIES):
-        while item < state.pages.size and state.pages[item].accessed:  # gone, if the host took the batch at once
-            take_off(state, item)
-            insert(state, item)
-            item = oldest(state.freed)
-        if item < state.pages.size:
-            return item
-        reclaim(state, trial >= RETRIES)
-        item = oldest(state.freed)
-    item = oldest(state.inactive)
-    return item if item < state.pages.size else oldest(state.active)
+    return choose(state)
 
 
 @remove.register
 def _remove(state: State, item: int) -> None:
-    if state.pages[item].flying:
-        land(state, item)
-    take_off(state, item)
+    leave(state, item)
 
 
 @forget.register
