@@ -2,9 +2,8 @@
 
 A folder has ``README.md`` (question, set-up, sources), ``reference.csv`` (a row a claim: what was published, and from where to
 where a simulated number may be), ``measure.py`` with ``measure(frame) -> dict`` of claims to numbers, and ``figure.py`` with
-``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`; ``sweep.txt`` has overrides, a line each, for a
-sweep that the option alone doesn't make, with ``{folder}`` for the folder. ``measure.py`` may have ``remarks(frame) -> str``, printed above
-the claims.
+``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`; ``sweep.txt`` has more overrides, a line
+each, with ``{folder}`` for the folder. ``measure.py`` may have ``remarks(frame) -> str``, which is printed above the claims.
 """
 
 from __future__ import annotations

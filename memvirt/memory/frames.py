@@ -9,7 +9,7 @@ from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.reclaim import make_room
-from memvirt.memory.replacement import insert, remove
+from memvirt.memory.replacement import insert, lingers, remove
 from memvirt.memory.state import (
     HOST_MINOR_FAULTS,
     MAJOR_FAULTS,
@@ -100,17 +100,18 @@ def take_table(world: World, now: Now) -> int:
 
 @inner
 def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: int) -> bool:
-    """Put a host page behind guest frames; True if its contents come from swap, for which the access then waits."""
+    """Put a host page behind guest frames; True if its contents are read from swap, for which the access then waits."""
     clock, head = world.clock[0], world.frames[unit]
     size = 1 << order
     for part in range(size):
         world.frames[unit + part].hfn = hfn + part
         world.frames[unit + part].accessed = clock.quiet  # a prefault leaves everything as if accessed
     head.dirty = 0 if head.swapped else 1
+    reads = head.swapped and not lingers(world.policies.replacement, unit)
     if evictable:
         insert(world.policies.replacement, unit)
         world.vms[head.vm].resident += size
-    if not head.swapped:
+    if not reads:
         return False
     clock.awaited_ns = max(clock.awaited_ns, use_device(world, now, size) + world.rules[0].read_latency_ns)
     count(world, now.vm, now.epoch, MAJOR_FAULTS, ONE)

@@ -1,4 +1,4 @@
-"""Which host page goes first: one file a policy, four verbs and one that it may do without.
+"""Which host page goes first: one file a policy, four verbs and two that it may do without.
 
 An *item* is the first global guest frame of a host page, or whatever number below ``size`` a caller
 counts pages by. A policy sees every access (access bits are set at each access, not at each walk).
@@ -40,3 +40,9 @@ def remove(state: Any, item: int) -> None:
 @verb
 def forget(state: Any, item: int) -> None:
     """Note that an item, no longer resident, is gone for good: what is remembered of it goes too; by default, nothing."""
+
+
+@verb
+def lingers(state: Any, item: int) -> bool:
+    """Whether an item that is not resident can't have left memory yet (swap cache): its return needs no device; by default, no."""
+    return False

@@ -1,7 +1,7 @@
 """Page traces that the real Linux kernel was made to replay while its memory was short: a prefill in page order, then the pattern.
 
-The first four are carried over from the project's fidelity notes (`SWAP_TRACES`), the others were added with `experiment=linux_swap`.
-They are numpy's random streams, so that the kernel's and the simulator's are the same to the bit. Every access is a write.
+The first four are carried over from the project's fidelity notes (`SWAP_TRACES`), the rest came with `experiment=linux_swap`. They
+are drawn by numpy's generators, so that the kernel's and the simulator's are the same to the bit. Every access is a write.
 """
 
 from __future__ import annotations
