@@ -11,7 +11,7 @@ from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.reclaim import make_room
-from memvirt.memory.replacement import forget, insert, remove, victim_of
+from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
 from memvirt.memory.state import (
     DECOMPRESSIONS,
@@ -171,13 +171,14 @@ def note_refault(world: World, now: Now, unit: int) -> None:
 
 @inner
 def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: int) -> bool:
-    """Put a host page behind guest frames; True if its contents come from swap, for which the access then waits."""
+    """Put a host page behind guest frames; True if its contents are read from swap, for which the access then waits."""
     clock, head = world.clock[0], world.frames[unit]
     size = 1 << order
     own(world, unit, order, hfn)
     for part in range(size):
         world.frames[unit + part].accessed = clock.quiet  # a prefault leaves everything as if accessed
     head.dirty = 0 if head.swapped else 1
+    reads = head.swapped and not lingers(world.policies.replacement, unit)
     if evictable:
         insert(world.policies.replacement, unit)
         world.vms[head.vm].resident += size
@@ -189,9 +190,10 @@ def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: 
         count(world, now.vm, now.epoch, DECOMPRESSIONS, ONE)
         count(world, now.vm, now.epoch, HOST_COMPRESSING_NS, np.int64(world.rules[0].decompress_ns))
         return False
-    if not head.swapped:
+    if head.swapped:
+        world.vms[head.vm].swapped -= size
+    if not reads:
         return False
-    world.vms[head.vm].swapped -= size
     wait_until(world, read_pages(world, now, size))
     count(world, now.vm, now.epoch, MAJOR_FAULTS, ONE)
     count(world, now.vm, now.epoch, SWAP_IN_PAGES, size)

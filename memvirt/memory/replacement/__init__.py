@@ -68,3 +68,13 @@ def foresee(state: Any, item: int, at: int) -> None:
 @foresee.register
 def _blind(state: tuple, item: int, at: int) -> None:  # type: ignore[type-arg]
     pass
+
+
+@verb
+def lingers(state: Any, item: int) -> bool:
+    """Whether an item that is not resident can't have left memory yet (swap cache): its return needs no device."""
+
+
+@lingers.register
+def _is_gone(state: tuple, item: int) -> bool:  # type: ignore[type-arg]
+    return False
