@@ -1,22 +1,27 @@
-"""Replays on the model what `tests/data/ksm/measure.c` did on the real kernel, bursts placed by `pages_scanned`."""
+"""Replays on the scanner what `measure.c` did on the real kernel: bursts placed by `pages_scanned`, nothing else of a VM's life."""
 
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt import memory
+from memvirt.experiments import HERE as EXPERIMENTS
 from memvirt.jit import kernel
-from memvirt.memory.sharing import ksm, scan
-from memvirt.memory.sharing._machine import Now, World, make_world, write
+from memvirt.memory.guest import fault, guest_unmap
+from memvirt.memory.layout import lay_out_frames, lay_out_pages
+from memvirt.memory.setup import build
+from memvirt.memory.sharing import scan
+from memvirt.memory.state import NOTHING, ONE, Now, World
 from memvirt.random import scramble
+from tests.support import trace
+from tests.test_naive import memory_config
 
-HERE = Path(__file__).parent / "data" / "ksm"
+HERE = EXPERIMENTS / "linux_ksm" / "runs"
 COLUMNS = ("pages_shared", "pages_sharing", "pages_unshared", "pages_volatile", "full_scans", "pages_scanned")
-UNBACKED = -1
 
 
 class Run(NamedTuple):
@@ -42,54 +47,94 @@ def contents_of(pages: int, contents: int) -> NDArray[np.int64]:
     return (scramble(numbers) % np.uint64(contents)).astype(np.int64) + 1
 
 
+def machine(contents: NDArray[np.int64], *overrides: str, backed: int | None = None, dimensions: int = 1) -> World:
+    """A host with pages of these contents, the first of them ``backed``."""
+    config = memory_config(dimensions=dimensions, overrides=["reclaim=sharing", "overcommit.ratio=0.8", *overrides])
+    traces = [trace(list(range(contents.size)))]
+    pages = lay_out_pages(config, traces)
+    world = build(config, traces, pages, lay_out_frames(config, pages))
+    world.pages.content = contents
+    back_pages(world, 0, contents.size if backed is None else backed)
+    return world
+
+
+def back_pages(world: World, first: int, last: int) -> None:
+    """Have pages touched, outside of time."""
+    world.clock[0].quiet = 1
+    assert memory.map_all(world, memory._booting(world, 0), np.arange(first, last, dtype=np.uint32)) < 0
+    world.clock[0].quiet = 0
+
+
+def at(milliseconds: float) -> Now:
+    """A moment of VM 0."""
+    return Now(0, 0, 0, 0, 0, 0, 0, milliseconds * 1e6)
+
+
 @kernel
-def scan_pages(state: Any, world: World, now: Now, pages: int) -> int:
-    """Let a kernel find the scanner by its state."""
-    return scan(state, world, now, pages)  # type: ignore[no-any-return]
+def scan_until(world: World, now: Now, due: float) -> float:
+    """Let the scanner work from when it is due until now, its log thrown away; returns when it is due next."""
+    while due <= now.time_ns:
+        due = scan(world.policies.sharing, world, Now(0, 0, 0, 0, 0, 0, 0, due))
+        world.clock[0].events = 0
+    return due
 
 
 @kernel
 def burst(world: World, now: Now, pages: NDArray[np.int64], contents: NDArray[np.int64]) -> None:
     """Write to pages; what has a content number ≥ 0 there, else something never seen."""
     for k in range(pages.size):
-        write(world, now, pages[k])
-        if contents[k] >= 0:
-            world.frames[pages[k]].content = contents[k]
+        fault(world, now, pages[k], ONE)
+        world.clock[0].contents += 1
+        world.frames[world.pages[pages[k]].frame].content = contents[k] if contents[k] >= 0 else np.int64(world.clock[0].contents)
+        world.clock[0].events = 0
 
 
-def counters(state: ksm.State) -> list[int]:
+@kernel
+def unmap(world: World, now: Now, pages: NDArray[np.int64]) -> None:
+    """Have the guest unmap pages."""
+    for page in pages:
+        guest_unmap(world, now, page)
+
+
+def counters(world: World) -> list[int]:
     """The columns, now."""
-    c = state.cursor[0]
-    merged = int(c.pages_shared + c.pages_sharing + c.pages_unshared)
-    return [c.pages_shared, c.pages_sharing, c.pages_unshared, int(c["items"]) - merged, c.full_scans, c.pages_scanned]
+    counts = np.zeros(len(memory.COUNTERS), np.int64)
+    from memvirt.memory.sharing import measure
+
+    measure(world.policies.sharing, counts)
+    return counts[[memory.COUNTERS.index(f"ksm_{column}") for column in COLUMNS]].tolist()  # type: ignore[no-any-return]
 
 
-def replay(run: Run) -> tuple[NDArray[np.int64], ksm.State, World]:
+def replay(run: Run) -> tuple[NDArray[np.int64], World]:
     """Scan up to each row's pages, do its burst, read the counters."""
     get = {key: int(value) for key, value in run.arguments.items()}
-    pages, late, batch = get["pages"], get["late"], get["pages_to_scan"]
-    world = make_world(contents_of(pages + late, get["contents"]))
-    if get["mode"] & 2:
-        world.frames["order"] = 9
-    world.frames["hfn"][pages:] = UNBACKED
-    state = ksm.make(pages + late, pages + late, get["max_page_sharing"], bool(get["smart_scan"]))
-    lcg, left, found = 9, batch, []
-    for seconds, row in zip(run.seconds, run.rows, strict=True):
-        now = Now(seconds * 1e9)
-        while state.cursor[0].pages_scanned < row[5]:
-            asked = min(left, int(row[5] - state.cursor[0].pages_scanned))
-            done = scan_pages(state, world, now, asked)
-            left = batch if done < asked or done == left else left - done
-        if left < batch and state.cursor[0].frame == pages + late:  # the batch goes on, and finds that the scan is through
-            scan_pages(state, world, now, 1)
-            left = batch
+    pages, late = get["pages"], get["late"]
+    options = {name: get[name] for name in ("pages_to_scan", "max_page_sharing", "smart_scan")}
+    words = [f"reclaim.sharing.{name}={value}" for name, value in options.items()]
+    words += [f"reclaim.sharing.schedule={run.rows[:, 5].tolist()}".replace(" ", "")]
+    words += ["host.page_size=2M"] if get["mode"] & 2 else []
+    world = machine(contents_of(pages + late, get["contents"]), *words, backed=pages, dimensions=2 if get["mode"] & 2 else 1)
+    lcg, found, due = 9, [], 0.0
+    for number, seconds in enumerate(run.seconds):
+        due = scan_until(world, at(100.0 * (number + 1)), due)
         if late and seconds > run.arguments["late_at"]:
-            world.frames["hfn"][pages:] = np.arange(pages, pages + late)
+            back_pages(world, pages, pages + late)
             late = 0
         draws = []
         for _ in range(get["writes"]):
             lcg = (lcg * 6364136223846793005 + 1) % 2**64
             draws.append(((lcg >> 33) % pages, (lcg >> 20) % get["contents"] + 1 if get["mode"] & 1 else -1))
-        burst(world, now, *np.array(draws, np.int64).reshape(-1, 2).T.copy())
-        found.append(counters(state))
-    return np.array(found, np.int64), state, world
+        burst(world, at(100.0 * (number + 1)), *np.array(draws, np.int64).reshape(-1, 2).T.copy())
+        found.append(counters(world))
+    return np.array(found, np.int64), world
+
+
+def used(world: World) -> NDArray[np.int64]:
+    """Host frames behind data, one a guest frame."""
+    data = (world.frames.hfn != NOTHING) & (world.frames.role == 1)
+    return np.asarray(world.frames.hfn[data])
+
+
+def distinct(world: World) -> int:
+    """How many host frames lie behind data."""
+    return int(np.unique(used(world)).size)

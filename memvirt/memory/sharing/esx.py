@@ -13,21 +13,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from memvirt.config import Section
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.sharing import scan
-from memvirt.memory.sharing._machine import share, split
+from memvirt.memory.log import count, has_room
+from memvirt.memory.share import share
+from memvirt.memory.sharing import is_small, mergeable, scan
+from memvirt.memory.state import HOST_SCANNING_NS, NOTHING, Now, World
 from memvirt.random import below, mix64
 
-NOTHING = -1
+DRAWS = 64  #: at a page that can be shared; guest frames need not be backed
 
 #: In a bucket of the table: the contents hashed to, and the next entry; -2 after one that is in no bucket.
 ENTRY = np.dtype([("content", "<i8"), ("next", "<i4")], align=True)
 
 UNUSED = -2
 
-#: Pages looked at, hints found stale.
-SEEN = np.dtype([("pages_scanned", "<i8"), ("stale_hints", "<i8")], align=True)
+#: Pages looked at, hints found stale; time from one page to the next (ns).
+SEEN = np.dtype([("pages_scanned", "<i8"), ("stale_hints", "<i8"), ("pause_ns", "<f8")], align=True)
 
 
 class Table(NamedTuple):
@@ -59,56 +63,67 @@ def make_table(frames: int) -> Table:
     return Table(np.full(1 << max(1, frames - 1).bit_length(), NOTHING, np.int32), entries.view(np.recarray))
 
 
-def make(frames: int, host_frames: int, seed: int) -> State:
+class Options(Section):
+    """Options: how many pages are looked at each second, over all VMs."""
+
+    pages_per_second: float = Field(200.0, gt=0)
+
+
+def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:
     """State for guest frames 0 … ``frames`` - 1."""
     seen = np.zeros(1, SEEN).view(np.recarray)
+    seen.pause_ns = 1e9 / Options(**options).pages_per_second
     return State(make_table(frames), make_table(host_frames), seen, np.array([seed], np.uint64))
 
 
 @scan.register
-def _scan(state: State, world: Any, now: Any, pages: int) -> int:
-    for _ in range(pages):
+def _scan(state: State, world: World, now: Now) -> float:
+    if not has_room(world):
+        return now.time_ns
+    for _ in range(DRAWS):
         frame = below(state.rng, world.frames.size)
-        if world.frames[frame].hfn >= 0:
+        if mergeable(world, frame):
+            vm = np.int64(world.frames[frame].vm)
+            count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].scan_ns))
             examine(state, world, now, frame)
-        state.seen[0].pages_scanned += 1
-    return pages
+            state.seen[0].pages_scanned += 1
+            break
+    return now.time_ns + state.seen[0].pause_ns / world.rules[0].speedup  # type: ignore[no-any-return]
 
 
 @inner_apart
-def examine(state: State, world: Any, now: Any, frame: int) -> None:
+def examine(state: State, world: World, now: Now, frame: int) -> None:
     """Share a page with an equal one, or leave a hint."""
     page = world.frames[frame]
     if world.host_frames[page.hfn].stable:
         return
     content = np.int64(page.content)
-    hfn = shared_page(state, world, content)
-    if hfn != NOTHING:
-        drop(state.hints, frame)
-        share(world, now, frame, np.int64(world.host_frames[hfn].owner))
+    if shared_page(state, world, content) != NOTHING:
+        small = is_small(world, now, frame)
+        hfn = shared_page(state, world, content)
+        if small and hfn != NOTHING:  # it may have gone to make room for a table
+            drop(state.hints, frame)
+            share(world, now, frame, np.int64(world.host_frames[hfn].owner))
         return
     other = first_of(state.hints, content)
     if other == frame:
         return
     if other != NOTHING:
         hinted = world.frames[other]
-        if hinted.content != content or hinted.hfn < 0 or world.host_frames[hinted.hfn].stable:
-            drop(state.hints, other)
-            state.seen[0].stale_hints += 1
-        else:
-            order = page.order
-            if order > 0 and frame >> order == other >> order:
-                split(world, now, frame)
+        if hinted.content == content and mergeable(world, other) and not world.host_frames[hinted.hfn].stable:
             drop(state.hints, other)
             drop(state.hints, frame)
-            share(world, now, frame, other)
-            put(state.shared, np.int64(world.frames[other].hfn), content)
+            if is_small(world, now, frame) and is_small(world, now, other) and page.hfn != NOTHING:
+                share(world, now, frame, other)
+                put(state.shared, np.int64(hinted.hfn), content)
             return
+        drop(state.hints, other)
+        state.seen[0].stale_hints += 1
     put(state.hints, frame, content)
 
 
 @inner
-def shared_page(state: State, world: Any, content: int) -> int:
+def shared_page(state: State, world: World, content: int) -> int:
     """Return the host frame that is shared for a content, or -1."""
     hfn = first_of(state.shared, content)
     while hfn != NOTHING and not world.host_frames[hfn].stable:

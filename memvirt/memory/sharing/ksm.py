@@ -16,20 +16,36 @@ not the same ones. And a page that changes while it is in the unstable tree can'
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
 
+from memvirt.config import Section, TimeNs
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.sharing import scan
-from memvirt.memory.sharing._machine import share, split
+from memvirt.memory.log import count, has_room
+from memvirt.memory.share import share, split
+from memvirt.memory.sharing import is_small, measure, mergeable, scan
+from memvirt.memory.state import (
+    HOST_SCANNING_NS,
+    KSM_FULL_SCANS,
+    KSM_PAGES_SCANNED,
+    KSM_PAGES_SHARED,
+    KSM_PAGES_SHARING,
+    KSM_PAGES_UNSHARED,
+    KSM_PAGES_VOLATILE,
+    NOTHING,
+    Now,
+    World,
+)
 from memvirt.random import mix64
+from memvirt.workload.schedule import as_schedule
+
+MOST_SKIPS = 16  #: full scans after which there is no page left that is only skipped for now
 
 # Where an item is.
 NO_ITEM, OUTSIDE, UNSTABLE, STABLE = range(4)
-
-NOTHING = -1
 
 #: Of a guest frame: its content at the last visit that looked (-1: none did); the merged page it is listed at, with that
 #: node's ``serial``; where it is; visits in vain and those to be skipped for them (smart_scan).
@@ -44,18 +60,21 @@ NODE = np.dtype([("hfn", "<i4"), ("length", "<i4"), ("next", "<i4"), ("place", "
 #: A content in the stable tree: its chain, or the next free place; when that was last cleared of unmapped dups.
 PLACE = np.dtype([("content", "<i8"), ("pruned_ns", "<f8"), ("first", "<i4")], align=True)
 
-#: The next frame, and the counters as /sys/kernel/mm/ksm has them; items in use; the first free node and place, nodes
-#: ever made.
+#: The next frame; pages left of the batch, pages that the last one had; how often it was woken; counters as /sys/kernel/mm/ksm has
+#: them; items in use; the first free node and place, nodes ever made.
 CURSOR = np.dtype(
     [
         ("frame", "<i8"),
+        ("left", "<i8"),
+        ("batch", "<i8"),
+        ("woken", "<i8"),
         ("full_scans", "<i8"),
         ("pages_scanned", "<i8"),
         ("pages_skipped", "<i8"),
         ("pages_shared", "<i8"),
         ("pages_sharing", "<i8"),
         ("pages_unshared", "<i8"),
-        ("items", "<i8"),
+        ("items_used", "<i8"),
         ("free_node", "<i8"),
         ("free_place", "<i8"),
         ("nodes", "<i8"),
@@ -63,10 +82,18 @@ CURSOR = np.dtype(
     align=True,
 )
 
-#: The knobs in /sys/kernel/mm/ksm. ``first_sight``: the stable tree is searched before the page is checked for change, as
-#: until Linux 6.10.
+#: Of the `Options`.
 RULES = np.dtype(
-    [("max_page_sharing", "<i8"), ("smart_scan", "<i8"), ("first_sight", "<i8"), ("chains_prune_ns", "<f8")], align=True
+    [
+        ("pages_to_scan", "<i8"),
+        ("sleep", "<f8"),
+        ("max_page_sharing", "<i8"),
+        ("smart_scan", "<i8"),
+        ("first_sight", "<i8"),
+        ("chains_prune", "<f8"),
+        ("interval", "<f8"),
+    ],
+    align=True,
 )
 
 
@@ -83,6 +110,8 @@ class State(NamedTuple):
     node_of : (host frames,) int32
         The merged page of a host frame that is `stable`.
     cursor, rules : (1,) CURSOR, RULES
+    schedule : (wakings,) int64
+        Pages scanned in all when it has been woken so often; empty where `sleep` sets the pace.
     """
 
     items: Any
@@ -93,19 +122,32 @@ class State(NamedTuple):
     node_of: NDArray[np.int32]
     cursor: Any
     rules: Any
+    schedule: NDArray[np.int64]
 
 
-def make(
-    frames: int,
-    host_frames: int,
-    max_page_sharing: int = 256,
-    smart_scan: bool = True,
-    first_sight: bool = False,
-    chains_prune_ns: float = 2e9,
-) -> State:
+class Options(Section):
+    """Options: the knobs in /sys/kernel/mm/ksm, and two more.
+
+    ``first_sight``: a page is searched in the stable tree before it is checked for change, as until Linux 6.10. ``schedule``: every
+    ``interval``, scan until so many pages were scanned in all, whatever ``sleep`` says; batches end where they would.
+    """
+
+    pages_to_scan: int = Field(100, ge=1)
+    sleep: TimeNs = Field(20e6, gt=0)
+    max_page_sharing: int = Field(256, ge=2)
+    smart_scan: bool = True
+    first_sight: bool = False
+    chains_prune: TimeNs = Field(2e9, ge=0)
+    schedule: Annotated[tuple[int, ...] | None, BeforeValidator(as_schedule)] = None
+    interval: TimeNs = Field(100e6, gt=0)
+
+
+def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:
     """State for guest frames 0 … ``frames`` - 1, none of which was visited."""
-    nodes, places = np.zeros(frames, NODE), np.zeros(frames, PLACE)
+    chosen = Options(**options)
+    nodes, places, cursor = np.zeros(frames, NODE), np.zeros(frames, PLACE), np.zeros(1, CURSOR)
     nodes["next"] = places["first"] = np.arange(1, frames + 1)
+    cursor["left"] = chosen.pages_to_scan
     return State(
         np.zeros(frames, ITEM).view(np.recarray),
         nodes.view(np.recarray),
@@ -113,35 +155,78 @@ def make(
         np.full((frames + 1, 2), NOTHING, np.int32),
         np.full((frames + 1, 2), NOTHING, np.int32),
         np.full(host_frames, NOTHING, np.int32),
-        np.zeros(1, CURSOR).view(np.recarray),
-        np.array([(max_page_sharing, smart_scan, first_sight, chains_prune_ns)], RULES).view(np.recarray),
+        cursor.view(np.recarray),
+        np.array([tuple(getattr(chosen, name) for name in RULES.names or ())], RULES).view(np.recarray),
+        np.array([] if chosen.schedule is None else [0, *chosen.schedule], np.int64),
     )
 
 
 @scan.register
-def _scan(state: State, world: Any, now: Any, pages: int) -> int:
-    for done in range(pages):
-        frame = next_frame(state, world)
-        if frame == NOTHING:
-            return done
-        compare_and_merge(state, world, now, frame)
-        state.cursor[0].pages_scanned += 1
-    return pages
+def _scan(state: State, world: World, now: Now) -> float:
+    cursor, rules = state.cursor[0], state.rules[0]
+    scheduled = state.schedule.size > 0
+    until = state.schedule[min(cursor.woken, state.schedule.size - 1)] if scheduled else 0
+    scanned, scans = np.int64(cursor.pages_scanned), np.int64(cursor.full_scans)
+    while not scheduled or (
+        cursor.pages_scanned < until and (cursor.pages_scanned > scanned or cursor.full_scans - scans < MOST_SKIPS)
+    ):
+        if not has_room(world):
+            return now.time_ns
+        if not visit(state, world, now) and not scheduled:
+            break
+    if scheduled:
+        if cursor.left < rules.pages_to_scan and cursor.frame == state.items.size:
+            visit(state, world, now)  # the batch goes on, and finds that the scan is through
+        cursor.woken += 1
+        return now.time_ns + rules.interval  # type: ignore[no-any-return]
+    done = np.float64(cursor.batch) * world.rules[0].scan_ns
+    return now.time_ns + (rules.sleep + done) / world.rules[0].speedup  # type: ignore[no-any-return]
+
+
+@inner_apart
+def visit(state: State, world: World, now: Now) -> bool:
+    """Visit the next page; False if that, or the end of a full scan, is the end of the batch."""
+    cursor = state.cursor[0]
+    frame = next_frame(state, world)
+    if frame == NOTHING:
+        cursor.batch = state.rules[0].pages_to_scan - cursor.left
+        cursor.left = state.rules[0].pages_to_scan
+        return False
+    compare_and_merge(state, world, now, frame)
+    vm = np.int64(world.frames[frame].vm)
+    count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].scan_ns))
+    cursor.pages_scanned += 1
+    cursor.left -= 1
+    if cursor.left > 0:
+        return True
+    cursor.batch = cursor.left = state.rules[0].pages_to_scan
+    return False
+
+
+@measure.register
+def _measure(state: State, counts: NDArray[np.int64]) -> None:
+    cursor = state.cursor[0]
+    counts[KSM_PAGES_SHARED] = cursor.pages_shared
+    counts[KSM_PAGES_SHARING] = cursor.pages_sharing
+    counts[KSM_PAGES_UNSHARED] = cursor.pages_unshared
+    counts[KSM_PAGES_VOLATILE] = cursor.items_used - cursor.pages_shared - cursor.pages_sharing - cursor.pages_unshared
+    counts[KSM_FULL_SCANS] = cursor.full_scans
+    counts[KSM_PAGES_SCANNED] = cursor.pages_scanned
 
 
 @inner
-def next_frame(state: State, world: Any) -> int:
-    """Advance to the next backed frame that isn't skipped; -1 where a full scan ends, which also ends a batch."""
+def next_frame(state: State, world: World) -> int:
+    """Advance to the next mergeable frame that isn't skipped; -1 where a full scan ends, which also ends a batch."""
     cursor = state.cursor[0]
     while cursor.frame < state.items.size:
         frame = cursor.frame
         cursor.frame += 1
-        if world.frames[frame].hfn < 0:
+        if not mergeable(world, frame):
             forget(state, world, frame)
             continue
         item = state.items[frame]
         if item.where == NO_ITEM:
-            cursor.items += 1
+            cursor.items_used += 1
             item.where = OUTSIDE
             item.checksum = NOTHING
             item.age = item.skips = 0
@@ -154,16 +239,16 @@ def next_frame(state: State, world: Any) -> int:
 
 
 @inner_apart
-def forget(state: State, world: Any, frame: int) -> None:
+def forget(state: State, world: World, frame: int) -> None:
     """Free the item of a frame that is no longer backed."""
     if state.items[frame].where != NO_ITEM:
         take_out(state, world, frame)
         state.items[frame].where = NO_ITEM
-        state.cursor[0].items -= 1
+        state.cursor[0].items_used -= 1
 
 
 @inner_apart
-def skipped(state: State, world: Any, frame: int) -> bool:
+def skipped(state: State, world: World, frame: int) -> bool:
     """Tell whether smart_scan passes over a page for now: the longer it found no match, the more scans."""
     item = state.items[frame]
     if world.host_frames[world.frames[frame].hfn].stable:
@@ -182,10 +267,10 @@ def skipped(state: State, world: Any, frame: int) -> bool:
 
 
 @inner_apart
-def compare_and_merge(state: State, world: Any, now: Any, frame: int) -> None:
+def compare_and_merge(state: State, world: World, now: Now, frame: int) -> None:
     """Visit one page."""
     item, page = state.items[frame], world.frames[frame]
-    if world.host_frames[page.hfn].stable and listed(state, frame) and item.node == state.node_of[page.hfn]:
+    if world.host_frames[page.hfn].stable:
         return
     take_out(state, world, frame)
     content = page.content
@@ -201,9 +286,11 @@ def compare_and_merge(state: State, world: Any, now: Any, frame: int) -> None:
         return
     order = page.order
     if order > 0 and frame >> order == other >> order and world.frames[other].order == order:
-        split(world, now, frame)  # two parts of one large page merge in the next scan
+        split(world, now, frame >> order << order)  # two parts of one large page merge in the next scan
         return
     take_out(state, world, other)
+    if not is_small(world, now, frame) or not is_small(world, now, other) or page.hfn == NOTHING:
+        return
     share(world, now, other, frame)
     node = new_node(state, now, content, np.int64(page.hfn))
     append(state, other, node)
@@ -211,9 +298,13 @@ def compare_and_merge(state: State, world: Any, now: Any, frame: int) -> None:
 
 
 @inner
-def merge_into_stable(state: State, world: Any, now: Any, frame: int) -> bool:
+def merge_into_stable(state: State, world: World, now: Now, frame: int) -> bool:
     """Share a page with a merged one that has room for it, if any."""
     node = search_stable(state, world, now, world.frames[frame].content)
+    if node != NOTHING and world.frames[frame].order > 0:
+        if not is_small(world, now, frame):
+            return True
+        node = search_stable(state, world, now, world.frames[frame].content)  # it may have gone to make room for a table
     if node == NOTHING:
         return False
     share(world, now, frame, np.int64(world.host_frames[state.nodes[node].hfn].owner))
@@ -228,7 +319,7 @@ def path_of(content: int) -> np.uint64:
 
 
 @inner_apart
-def search_unstable(state: State, world: Any, frame: int, content: int) -> int:
+def search_unstable(state: State, world: World, frame: int, content: int) -> int:
     """Find a candidate of this scan that has a content, or else make ``frame`` one and return -1.
 
     A candidate on the way that is no longer backed ends the search for nothing.
@@ -257,14 +348,14 @@ def roomy(state: State, node: int) -> bool:
 
 
 @inner
-def unmapped(state: State, world: Any, node: int) -> bool:
+def unmapped(state: State, world: World, node: int) -> bool:
     """Tell whether a merged page was freed since its node was made."""
     hfn = state.nodes[node].hfn
     return not world.host_frames[hfn].stable or state.node_of[hfn] != node
 
 
 @inner_apart
-def search_stable(state: State, world: Any, now: Any, content: int) -> int:
+def search_stable(state: State, world: World, now: Now, content: int) -> int:
     """Find a merged page of a content with room for a sharer; -1 if there is none."""
     path, place = path_of(content), np.int64(state.stable[state.places.size, 0])
     while place != NOTHING:
@@ -280,14 +371,14 @@ def search_stable(state: State, world: Any, now: Any, content: int) -> int:
 
 
 @inner_apart
-def best_dup(state: State, world: Any, now: Any, number: int) -> int:
+def best_dup(state: State, world: World, now: Now, number: int) -> int:
     """Choose from a chain the merged page that the next sharer gets, dropping unmapped ones; -1 if all were.
 
-    It is the first with room; every `chains_prune_ns`, the fullest with room, of the whole chain. It comes first from then
+    It is the first with room; every `chains_prune`, the fullest with room, of the whole chain. It comes first from then
     on if it has room for one more.
     """
     place = state.places[number]
-    prune = now.time_ns - place.pruned_ns >= state.rules[0].chains_prune_ns
+    prune = now.time_ns - place.pruned_ns >= state.rules[0].chains_prune
     if prune:
         place.pruned_ns = now.time_ns
     found, node = NOTHING, np.int64(place.first)
@@ -323,7 +414,7 @@ def unlink(state: State, node: int) -> None:
 
 
 @inner_apart
-def new_node(state: State, now: Any, content: int, hfn: int) -> int:
+def new_node(state: State, now: Now, content: int, hfn: int) -> int:
     """Make a merged page without sharers, the first of its content's chain."""
     cursor, above, turn, path = state.cursor[0], state.places.size, np.uint64(0), path_of(content)
     number = np.int64(state.stable[above, turn])
@@ -369,7 +460,7 @@ def listed(state: State, frame: int) -> bool:
 
 
 @inner_apart
-def take_out(state: State, world: Any, frame: int) -> None:
+def take_out(state: State, world: World, frame: int) -> None:
     """Take an item out of the tree that it is in."""
     item, cursor = state.items[frame], state.cursor[0]
     if listed(state, frame):
