@@ -20,7 +20,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from memvirt.config import Section, TimeNs
 from memvirt.jit import inner, inner_apart
@@ -125,6 +125,12 @@ class State(NamedTuple):
     schedule: NDArray[np.int64]
 
 
+def _long_enough(sleep: float) -> float:
+    if sleep < 1e6:
+        raise ValueError("must be 1ms at the least, with its unit")
+    return sleep
+
+
 class Options(Section):
     """Options: the knobs in /sys/kernel/mm/ksm, and two more.
 
@@ -133,7 +139,7 @@ class Options(Section):
     """
 
     pages_to_scan: int = Field(100, ge=1)
-    sleep: TimeNs = Field(20e6, gt=0)
+    sleep: Annotated[TimeNs, AfterValidator(_long_enough)] = 20e6
     max_page_sharing: int = Field(256, ge=2)
     smart_scan: bool = True
     first_sight: bool = False
