@@ -1,7 +1,7 @@
 """What `experiments/linux_ksm/measure.c` does to its pages: bursts of writes to pages that an LCG picks, with pauses before each.
 
-A burst is a read and ``writes`` writes, one each `workload.idle_time`, for ``seconds``; or one for each row of the CSV `workload.path`
-(`memvirt.workload.schedule`).
+A burst is a read and ``writes`` writes. There is one each `workload.idle_time`, for ``seconds``; or one for each row of the CSV
+`workload.path` (`memvirt.workload.schedule`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ A, FIRST = 6364136223846793005, 9  #: the LCG's factor, and the number that it b
 
 def burst(writes: int, seconds: float) -> int:
     """Accesses from one pause to the next."""
-    return writes + 1
+    return int(writes) + 1
 
 
 def accesses(path: str | None, pause_ns: float, writes: int, seconds: float) -> int:
@@ -42,6 +42,7 @@ def lcg(first: int, last: int) -> Any:
 
 def make(pages: int, seed: int, writes: int, seconds: float) -> Any:
     """Accesses of the workload."""
+    writes = int(writes)
 
     def generate(first: int, last: int) -> Any:
         at = np.arange(first, last)
