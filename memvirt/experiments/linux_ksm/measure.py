@@ -58,9 +58,9 @@ def points() -> pd.DataFrame:
 def simulated(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Counters of each run that is among the epochs, as the kernel's file has them."""
     found = {}
-    for schedule, rows in frame.groupby("ksm.schedule"):
-        run = Path(str(schedule)).stem
-        if run in RUNS:
+    for run in RUNS:
+        rows = frame[frame["ksm.schedule"] == str(HERE / f"{run}.csv")]
+        if len(rows):
             found[run] = (
                 rows.sort_values("epoch")[[f"ksm_{name}" for name in COLUMNS]]
                 .set_axis(list(COLUMNS), axis=1)
