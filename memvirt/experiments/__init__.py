@@ -2,8 +2,8 @@
 
 A folder has ``README.md`` (question, set-up, sources), ``reference.csv`` (a row a claim: what was published, and from where to
 where a simulated number may be), ``measure.py`` with ``measure(frame) -> dict`` of claims to numbers, and ``figure.py`` with
-``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`; its points are the table that ``measure.py``
-makes by ``points()``, if it does. If that has ``EPOCHS``, the frame is that of epochs.
+``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`; its points are the table that
+``measure.py`` makes by ``points()``, if it does. If that has ``EPOCHS``, the frame is that of epochs.
 """
 
 from __future__ import annotations
