@@ -52,9 +52,10 @@ SIGNALS = {
     "refaults": Signal("refault_rate", 0.0, True, "any: the working set comes back (Linux, mm/workingset.c)"),
     "balloon": Signal("balloon_pages", 0.0, True, ESXTOP),
     "compression": Signal("compressed_pages", 0.0, True, ESXTOP),
-    "active": Signal("active_share", 0.9, True, "nine tenths of what it has are in use; a host can't see that"),
-    "active_estimate": Signal("active_estimate_share", 0.9, True, "the same of the host's estimate"),
+    "active": Signal("active_share", 1.0, True, "the working set outgrows what the VM had; a host can't see that"),
+    "active_estimate": Signal("active_estimate_share", 1.0, True, "the same of the host's estimate"),
     "host_free": Signal("host_free_share", 0.06, False, "ESX's soft threshold of old, 6 % (Waldspurger, OSDI'02)"),
+    "memory_state": Signal("memory_state", 0.0, True, "the host has left its state of plenty"),
 }
 
 #: Columns of epochs and of whole runs.
@@ -133,6 +134,8 @@ def running(pressure: NDArray[np.float64], span: int) -> NDArray[np.float64]:
 def watch(values: Counts) -> Counts:
     """What a monitor shows of each epoch: the `COLUMNS` and `EPOCH_COLUMNS`.
 
+    Shares of active pages are of those that were resident when the epoch before ended.
+
     Parameters
     ----------
     values : dict of (vms, epochs)
@@ -141,8 +144,9 @@ def watch(values: Counts) -> Counts:
     seen = rates(values)
     for span in AVERAGES:
         seen[f"pressure_avg{span}"] = running(seen["pressure"], span)
-    seen["active_share"] = share(values["active_pages"], values["resident_pages"])
-    seen["active_estimate_share"] = share(values["active_estimate"], values["resident_pages"])
+    held = np.pad(values["resident_pages"], ((0, 0), (1, 0)))[:, :-1]
+    seen["active_share"] = share(values["active_pages"], held)
+    seen["active_estimate_share"] = share(values["active_estimate"], held)
     seen["host_free_share"] = share(values["host_free_pages"], values["host_pages"])
     seen["thrash"] = (seen["pressure"] > THRASH).astype(np.int64)
     return seen
