@@ -20,6 +20,7 @@ from memvirt.memory.state import (
     MAJOR_FAULTS,
     NOTHING,
     ONE,
+    REFAULTS,
     SMALL,
     SWAP_IN_PAGES,
     SWAP_OUT_PAGES,
@@ -55,6 +56,7 @@ def unback(world: World, now: Now, unit: int, later: int) -> None:
         frame.hfn = NOTHING
         frame.order = later
         frame.accessed = 0
+        frame.gone = np.int64(world.clock[0].evictions) & 0x7FFFFFFF
 
 
 @inner_apart
@@ -97,6 +99,7 @@ def evict(world: World, now: Now, unit: int) -> None:
     head = world.frames[unit]
     hfn, order = np.int64(head.hfn), np.int64(head.order)
     remove(world.policies.replacement, unit)
+    world.clock[0].evictions += 1
     if world.host_frames[hfn].refs > 1:
         evict_shared(world, now, unit)
         free_host_frame(world, hfn, order)
@@ -153,6 +156,17 @@ def own(world: World, unit: int, order: int, hfn: int) -> None:
         host.owner = unit
 
 
+@inner_apart
+def note_refault(world: World, now: Now, unit: int) -> None:
+    """Count a page that comes back before as many others went as its VM has resident: more memory would have kept it.
+
+    After the refault distance of Linux (mm/workingset.c).
+    """
+    distance = (np.int64(world.clock[0].evictions) - np.int64(world.frames[unit].gone)) & 0x7FFFFFFF
+    if distance <= world.vms[world.frames[unit].vm].resident:
+        count(world, now.vm, now.epoch, REFAULTS, ONE)
+
+
 @inner
 def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: int) -> bool:
     """Put a host page behind guest frames; True if its contents come from swap, for which the access then waits."""
@@ -165,6 +179,8 @@ def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: 
     if evictable:
         insert(world.policies.replacement, unit)
         world.vms[head.vm].resident += size
+    if head.packed or head.swapped:
+        note_refault(world, now, unit)
     if head.packed:
         load(world.policies.compression, world, now, unit)
         wait_until(world, now.time_ns + world.rules[0].decompress_ns)
@@ -266,7 +282,7 @@ def discard(world: World, now: Now, unit: int, told: int) -> int:
             freed = size
         guest.resident -= size
     elif head.packed:
-        drop(world.policies.compression, world, unit)
+        drop(world.policies.compression, world, now, unit)
     elif head.swapped:
         guest.swapped -= size
     forget(world.policies.replacement, unit)

@@ -21,7 +21,8 @@ from memvirt.memory.give import deflate, inflate
 from memvirt.memory.log import has_room
 from memvirt.memory.state import Now, World
 
-BATCH = 32  #: host frames that pressing asks for at a time
+BATCH = 32  #: host frames that pressing asks for at a time, as Linux reclaims (SWAP_CLUSTER_MAX); fewer of a host below 128 MiB
+PART = 1024  #: which is asked for this part of its frames
 
 
 class State(NamedTuple):
@@ -74,7 +75,7 @@ def _adjust(state: State, world: World, now: Now) -> float:
             if inflate(world, now, vm) < 0:
                 break
             moved += 1
-    return now.time_ns + state.period_ns[0] / world.rules[0].speedup
+    return now.time_ns + state.period_ns[0] / world.rules[0].speedup  # type: ignore[no-any-return]
 
 
 @press.register
@@ -89,8 +90,8 @@ def _press(state: State, world: World, now: Now) -> bool:
                 chosen, least = np.int64(vm), guest.shares / held
         if chosen < 0:
             break
-        freed = np.int64(0)
-        while freed < BATCH and may_grow(state, world, chosen) and has_room(world):
+        freed, wanted = np.int64(0), np.int64(min(BATCH, max(np.int64(1), np.int64(world.clock[0].total) // PART)))
+        while freed < wanted and may_grow(state, world, chosen) and has_room(world):
             given = inflate(world, now, chosen)
             if given < 0:
                 break

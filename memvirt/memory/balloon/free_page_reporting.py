@@ -36,7 +36,7 @@ def _adjust(state: State, world: World, now: Now) -> float:
         reported = 0
         while reported < state.batch[0] and has_room(world) and report_free(world, now, vm) >= 0:
             reported += 1
-    return now.time_ns + state.period_ns[0] / world.rules[0].speedup
+    return now.time_ns + state.period_ns[0] / world.rules[0].speedup  # type: ignore[no-any-return]
 
 
 @press.register

@@ -25,6 +25,6 @@ def load(state: Any, world: Any, now: Any, frame: int) -> None:
 
 
 @verb
-def drop(state: Any, world: Any, frame: int) -> None:
+def drop(state: Any, world: Any, now: Any, frame: int) -> None:
     """Let go of the contents of a frame, which nobody needs any more."""
     raise NotImplementedError(type(state))

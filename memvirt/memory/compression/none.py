@@ -17,7 +17,7 @@ class State(NamedTuple):
     unused: NDArray[np.int64]
 
 
-def make(frames: int, vms: int) -> State:
+def make(owner: NDArray[np.int64], vms: int) -> State:
     """State of the cache."""
     return State(np.zeros(1, np.int64))
 
@@ -33,5 +33,5 @@ def _load(state: State, world: World, now: Now, frame: int) -> None:
 
 
 @drop.register
-def _drop(state: State, world: World, frame: int) -> None:
+def _drop(state: State, world: World, now: Now, frame: int) -> None:
     pass

@@ -1,4 +1,4 @@
-"""Which host page goes first: one file a policy, four verbs, and two more for those that can do more.
+"""Which host page goes first: one file a policy, four verbs, and some for those that can do more.
 
 An *item* is the first global guest frame of a host page, or whatever number below ``size`` a caller
 counts pages by. A policy sees every access (access bits are set at each access, not at each walk).
@@ -53,4 +53,14 @@ def forget(state: Any, item: int) -> None:
 
 @forget.register
 def _forget_nothing(state: tuple, item: int) -> None:  # type: ignore[type-arg]
+    pass
+
+
+@verb
+def foresee(state: Any, item: int, at: int) -> None:
+    """Learn which access of its VM a resident item is next needed for; only policies with ``FORESEES = True`` are told."""
+
+
+@foresee.register
+def _blind(state: tuple, item: int, at: int) -> None:  # type: ignore[type-arg]
     pass

@@ -1,0 +1,113 @@
+"""What caches of compressed pages have in common: who is in it, oldest first, and the host frames that it is made of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.jit import inner, inner_apart
+from memvirt.memory.frames import swap_out
+from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
+from memvirt.memory.log import count
+from memvirt.memory.numbers import any_host_frame, free_host_frame
+from memvirt.memory.state import (
+    COMPRESSED_EVICTIONS,
+    COMPRESSIONS,
+    HOST_COMPRESSING_NS,
+    NOTHING,
+    ONE,
+    SMALL,
+    Now,
+    World,
+)
+
+
+class Cache(NamedTuple):
+    """Compressed pages in groups (of a VM each, or one for all).
+
+    Attributes
+    ----------
+    order : Chain
+        Guest frames whose contents are here, by age.
+    first : (groups,) int64
+        The group's host frames, a list through `HOST_FRAME.next_free`.
+    frames : (groups,) int64
+        How many those are.
+    """
+
+    order: Chain
+    first: NDArray[np.int64]
+    frames: NDArray[np.int64]
+
+
+def make_cache(frames: int, groups: NDArray[np.int64] | None) -> Cache:
+    """An empty cache for the contents of guest frames 0 … ``frames`` - 1."""
+    count = int(groups.max(initial=0)) + 1 if groups is not None else 1
+    return Cache(make_chain(frames, groups), np.full(count, NOTHING), np.zeros(count, np.int64))
+
+
+@inner_apart
+def resize(cache: Cache, world: World, now: Now, group: int, needed: int) -> bool:
+    """Make a group so many host frames large; False if there is no frame to grow by."""
+    clock = world.clock[0]
+    while cache.frames[group] > needed:
+        hfn = np.int64(cache.first[group])
+        cache.first[group] = world.host_frames[hfn].next_free
+        free_host_frame(world, hfn, SMALL)
+        cache.frames[group] -= 1
+        clock.pool -= 1
+    while cache.frames[group] < needed:
+        hfn = np.int64(any_host_frame(world, now.node, SMALL))
+        if hfn < 0:
+            return False
+        world.host_frames[hfn].next_free = cache.first[group]
+        cache.first[group] = hfn
+        cache.frames[group] += 1
+        clock.pool += 1
+    return True
+
+
+@inner_apart
+def put_in(cache: Cache, world: World, frame: int, packed: int) -> None:
+    """Note that the contents of a guest frame are here."""
+    held = world.frames[frame]
+    held.packed, held.swapped, held.dirty = packed, 0, 1
+    push_front(cache.order, frame)
+    guest = world.vms[held.vm]
+    guest.compressed += 1
+    count(world, np.int64(held.vm), np.int64(guest.epoch), COMPRESSIONS, ONE)
+
+
+@inner_apart
+def take_out(cache: Cache, world: World, frame: int) -> None:
+    """Note that they no longer are."""
+    held = world.frames[frame]
+    held.packed = 0
+    unlink(cache.order, frame)
+    world.vms[held.vm].compressed -= 1
+
+
+@inner_apart
+def charge_compressing(world: World, frame: int) -> None:
+    """Count the time of compressing a page, whether it turns out to be worth while or not."""
+    vm = np.int64(world.frames[frame].vm)
+    count(world, vm, np.int64(world.vms[vm].epoch), HOST_COMPRESSING_NS, np.int64(world.rules[0].compress_ns))
+
+
+@inner
+def oldest_in(cache: Cache, group: int) -> int:
+    """Guest frame whose contents came first of all that are still here; -1 if none are."""
+    frame = np.int64(oldest(cache.order, group))
+    return frame if frame < items(cache.order) else np.int64(-1)
+
+
+@inner_apart
+def write_back(cache: Cache, world: World, now: Now, frame: int) -> None:
+    """Decompress a page to write it to swap."""
+    vm = np.int64(world.frames[frame].vm)
+    take_out(cache, world, frame)
+    swap_out(world, now, frame, ONE, ONE)
+    count(world, vm, np.int64(world.vms[vm].epoch), COMPRESSED_EVICTIONS, ONE)
+    count(world, vm, np.int64(world.vms[vm].epoch), HOST_COMPRESSING_NS, np.int64(world.rules[0].decompress_ns))

@@ -1,0 +1,99 @@
+"""zswap: one pool for all, packed by the byte, up to a share of the host's memory (Linux, mm/zswap.c).
+
+A page that shrinks at all is kept. Once the pool is full, pages go to swap itself until what came first has been written back and
+the pool is below a share ``accept`` of its most; what zsmalloc wastes at the ends of its pages is left out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.errors import ConfigError
+from memvirt.jit import inner, inner_apart
+from memvirt.memory.compression import drop, load, store
+from memvirt.memory.compression._cache import Cache, charge_compressing, make_cache, oldest_in, put_in, resize, take_out, write_back
+from memvirt.memory.contents import compressed_size
+from memvirt.memory.state import Now, World
+
+ALL = np.int64(0)
+
+
+class State(NamedTuple):
+    """Of the pool.
+
+    Attributes
+    ----------
+    cache : Cache
+        One group.
+    limits : (2,) float64
+        Most of the host's data frames, and the share of that below which a full pool takes pages again.
+    bytes : (1,) int64
+        In use.
+    """
+
+    cache: Cache
+    limits: NDArray[np.float64]
+    bytes: NDArray[np.int64]
+
+
+def make(owner: NDArray[np.int64], vms: int, most: float, accept: float) -> State:
+    """State of the pool, empty."""
+    for name, value in (("most", most), ("accept", accept)):
+        if not 0 < value <= 1:
+            raise ConfigError(f"reclaim.compression.{name}", value, "is a share, above 0 and up to 1")
+    return State(make_cache(owner.size, None), np.array([most, accept]), np.zeros(1, np.int64))
+
+
+@inner
+def _needed(state: State, more: int) -> int:
+    return np.int64((state.bytes[0] + more + 4095) // 4096)
+
+
+@inner_apart
+def _leave(state: State, world: World, frame: int) -> None:
+    state.bytes[0] -= np.int64(world.frames[frame].packed)
+
+
+@inner_apart
+def _shrink(state: State, world: World, now: Now, below: float) -> None:
+    """Write back what came first until the pool is small enough."""
+    while _needed(state, np.int64(0)) > below:
+        old = oldest_in(state.cache, ALL)
+        if old < 0:
+            break
+        _leave(state, world, old)
+        write_back(state.cache, world, now, old)
+    resize(state.cache, world, now, ALL, _needed(state, np.int64(0)))
+
+
+@store.register
+def _store(state: State, world: World, now: Now, frame: int) -> bool:
+    charge_compressing(world, frame)
+    size = compressed_size(world, frame)
+    if size >= 4096:
+        return False
+    most = state.limits[0] * world.clock[0].total
+    if _needed(state, size) > most:
+        _shrink(state, world, now, state.limits[1] * most)
+        return False
+    if not resize(state.cache, world, now, ALL, _needed(state, size)):
+        return False
+    state.bytes[0] += size
+    put_in(state.cache, world, frame, size)
+    return True
+
+
+@inner_apart
+def _let_go(state: State, world: World, now: Now, frame: int) -> None:
+    _leave(state, world, frame)
+    take_out(state.cache, world, frame)
+    resize(state.cache, world, now, ALL, _needed(state, np.int64(0)))
+
+
+@load.register
+@drop.register
+def _load_or_drop(state: State, world: World, now: Now, frame: int) -> None:
+    _let_go(state, world, now, frame)
