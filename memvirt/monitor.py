@@ -1,8 +1,9 @@
 """What one would see on one's monitors: pressure, progress, rates and thrashing, of counters alone; and what had warned.
 
-A VM *thrashes* in an epoch in which it waits for memory for more than half of the time that it doesn't sleep. The notion is Denning's
-(Thrashing: its causes and prevention, AFIPS 1968): a program that has less memory than its working set spends its time
-waiting for pages. The measure is that of Linux's PSI, `full` of one task: time stalled over time (Documentation/accounting/psi.rst).
+A VM *thrashes* in an epoch in which it waits for memory for more than half of the time that it doesn't sleep. The notion is
+Denning's (Thrashing: its causes and prevention, AFIPS 1968): a program that has less memory than its working set spends its time
+waiting for pages. The measure is that of Linux's PSI, ``full`` of one task: time stalled over time
+(Documentation/accounting/psi.rst).
 """
 
 from __future__ import annotations
@@ -171,7 +172,8 @@ def warned(seen: Counts, lived: NDArray[np.bool_]) -> dict[str, Any]:
     -------
     dict
         Epochs in which each VM thrashed and the first of them; for each signal the first epoch in which it passed its threshold
-        (``alarm_*``), and how many epochs that was ahead of the first thrashing one (``warned_*``: None if it didn't, or there is none).
+        (``alarm_*``), and how many epochs that was ahead of the first thrashing one (``warned_*``: None if it passed it later
+        or never, or no epoch thrashed).
     """
     thrash = (seen["thrash"] > 0) & lived
     fell = first(thrash)

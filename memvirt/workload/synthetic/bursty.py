@@ -1,8 +1,8 @@
 """A server whose working set swells at peaks: a share of the footprint is used off-peak, all of it at a peak.
 
-From access ``peak_at`` on there is a peak of ``peak_accesses`` (0: it never ends), and one more every ``peak_every`` accesses after its
-start (0: no other). Within what is used, the page of rank r has a chance proportional to r ** -alpha (0: all the same); ranks are
-scattered over the part of the footprint that is used off-peak, and over the rest, which is the colder part at a peak.
+From access ``peak_at`` on there is a peak of ``peak_accesses`` (0: it never ends), and one more every ``peak_every`` accesses after
+its start (0: no other). Within what is used, the page of rank r has a chance proportional to r ** -alpha (0: all the same); ranks
+are scattered over the part of the footprint that is used off-peak, and over the rest, which is the colder part at a peak.
 """
 
 from __future__ import annotations
