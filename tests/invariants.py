@@ -1,7 +1,7 @@
 """What must hold of the memory room's world at any moment, recounted the slow way.
 
-Run as a program (plain Python, no compilation): ``NUMBA_DISABLE_JIT=1 python -m tests.invariants WORDS`` simulates a point with small windows
-and checks at each of them; `tests/test_conservation.py` does so for random mixes and policies.
+Run as a program (plain Python, no compilation): ``NUMBA_DISABLE_JIT=1 python -m tests.invariants WORDS`` simulates a point with
+small windows and checks at each of them; `tests/test_conservation.py` does so for random mixes and policies.
 """
 
 from __future__ import annotations
@@ -158,7 +158,9 @@ def run(point: Any, window: int = 48) -> dict[str, Any]:
     except CapacityError as full:
         return {"ended": str(full), "checks": checks}
     totals = world.counts.sum(axis=(0, 1))
-    return {"checks": checks, **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)}}
+    ends = zip(world.counts, world.vms, strict=True)
+    last = [dict(zip(memory.COUNTERS, counts[int(vm.epoch)].tolist(), strict=True)) for counts, vm in ends]
+    return {"checks": checks, "vms": last, **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)}}
 
 
 def check_contents(world: Any, traces: Any, positions: Any, before: np.ndarray, now: np.ndarray) -> None:

@@ -2,7 +2,8 @@
 
 A folder has ``README.md`` (question, set-up, sources), ``reference.csv`` (a row a claim: what was published, and from where to
 where a simulated number may be), ``measure.py`` with ``measure(frame) -> dict`` of claims to numbers, and ``figure.py`` with
-``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`.
+``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`; ``sweep.txt`` has more overrides, a line
+each, with ``{folder}`` for the folder. ``measure.py`` may have ``remarks(frame) -> str``, which is printed above the claims.
 """
 
 from __future__ import annotations
@@ -85,6 +86,18 @@ def measure(name: str, frame: pd.DataFrame) -> dict[str, float]:
     """Measure an experiment's claims in its result table."""
     found: dict[str, float] = importlib.import_module(f"memvirt.experiments.{name}.measure").measure(frame)
     return found
+
+
+def overrides(name: str) -> list[str]:
+    """What an experiment's sweep is told besides its option."""
+    path = HERE / name / "sweep.txt"
+    return path.read_text().format(folder=path.parent).split("\n")[:-1] if path.exists() else []
+
+
+def remarks(name: str, frame: pd.DataFrame) -> str:
+    """What an experiment says of its result table besides its claims."""
+    module = importlib.import_module(f"memvirt.experiments.{name}.measure")
+    return str(module.remarks(frame)) if hasattr(module, "remarks") else ""
 
 
 def draw(name: str, frame: pd.DataFrame) -> Any:

@@ -178,7 +178,10 @@ class Device(Section):
 
 
 class Reclaim(BaseModel):
-    """How the host takes memory back: the policy by name with options of its own, and the mechanisms at its hand."""
+    """How the host takes memory back: the policy by name with options of its own, and the mechanisms at its hand.
+
+    ``page_cluster``: a page that comes from swap brings up to 2 to this power of neighbours, its own self included.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
@@ -187,6 +190,7 @@ class Reclaim(BaseModel):
     balloon: Choice
     compression: Choice
     device: Device
+    page_cluster: int = Field(0, ge=0, le=6)
 
     @model_validator(mode="after")
     def _known(self) -> Reclaim:

@@ -282,6 +282,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.tracked = short or limited or rule.contents or swaps or config.reclaim.in_background
     rule.per_vm = per_vm(config)
     rule.foresees = foresees(config)
+    rule.readahead = 1 << config.reclaim.page_cluster
     largest = min(max(frames.unit, 1 << int(pages.order.max(initial=0))), int(pages.vpn.size)) + 2
     rule.margin = 64 + 2 * largest + (8 * largest + 2 * STEP if rule.tracked else 0)
     rule.block = max(512, frames.unit) if virtual else 512

@@ -27,6 +27,7 @@ FLOWS = (
     "double_paged_pages",
     "cache_dropped_pages",
     "refaults",
+    "readahead_pages",
     "cow_breaks",
     "merges",
     "split_pages",
@@ -80,6 +81,7 @@ COUNTERS = FLOWS + GAUGES
     DOUBLE_PAGED_PAGES,
     CACHE_DROPPED_PAGES,
     REFAULTS,
+    READAHEAD_PAGES,
     COW_BREAKS,
     MERGES,
     SPLIT_PAGES,
@@ -291,7 +293,7 @@ CLOCK = np.dtype(
 #: ``block``: frames that an area of a guest takes at a time, ``table_area`` the one that tables come from, ``table_order`` the
 #: order of the host pages behind those (-1: as behind data); ``split``: a large host page is split when it is swapped out, and not
 #: made where no block is free; ``per_vm``: reclaim asks for victims of one VM; ``foresees``: replacement knows the future;
-#: ``speedup``: seconds of background work for each of the VMs'.
+#: ``readahead``: frames read at once; ``speedup``: seconds of background work for each of the VMs'.
 RULES = np.dtype(
     [
         ("dimensions", "<i8"),
@@ -316,6 +318,7 @@ RULES = np.dtype(
         ("split", "<i8"),
         ("per_vm", "<i8"),
         ("foresees", "<i8"),
+        ("readahead", "<i8"),
         ("read_latency_ns", "<f8"),
         ("write_latency_ns", "<f8"),
         ("ns_per_page", "<f8"),

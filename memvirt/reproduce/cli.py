@@ -79,7 +79,8 @@ def reproduce(name: str, overrides: list[str]) -> int:
     MemvirtError
         If the sweep didn't end well.
     """
-    from memvirt.experiments import draw, measure
+    from memvirt.experiments import draw, measure, remarks
+    from memvirt.experiments import overrides as its_own
     from memvirt.figures import save
     from memvirt.result import read_results
 
@@ -91,6 +92,7 @@ def reproduce(name: str, overrides: list[str]) -> int:
         f"experiment={name}",
         f"name=reproduce-{name}",
         "fail_on_error=true",
+        *its_own(name),
         *overrides,
     ]
     if subprocess.run(words).returncode:
@@ -106,6 +108,8 @@ def reproduce(name: str, overrides: list[str]) -> int:
         values = measure(name, frame)
     except (ZeroDivisionError, KeyError, IndexError, ValueError) as wrong:
         raise MemvirtError(f"{name}: its claims can't be measured in so small or restricted a run ({wrong!r})") from wrong
+    if text := remarks(name, frame):
+        print(text)
     missed = report(name, values)
     print(f"wrote {save(draw(name, frame), folder / 'figures' / f'{name}.png')}\n", flush=True)
     return missed
