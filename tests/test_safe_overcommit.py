@@ -112,7 +112,13 @@ def test_cliffs_of_every_kind() -> None:
     }
     words = ["reclaim=swap", "reclaim/replacement=lru,fifo,random,clock,opt"]
     found, study = known(lambda varied: kinds[varied["reclaim.replacement"]](varied[RATIO]), *words)
-    assert found["why"].to_dict() == {"lru": "thrash", "fifo": "CapacityError", "random": "", "clock": "slowdown", "opt": "slowdown"}
+    assert found["why"].to_dict() == {
+        "lru": "thrash",
+        "fifo": "CapacityError",
+        "random": "",
+        "clock": "slowdown",
+        "opt": "slowdown",
+    }
     assert found.loc["lru", "ratio"] == pytest.approx(1.5, abs=0.02)
     assert found.loc["fifo", "ratio"] == pytest.approx(1.2, abs=0.02)
     assert pd.isna(found.loc["fifo", "next_worst_vm"])
@@ -129,7 +135,9 @@ def test_cliffs_of_every_kind() -> None:
 
 def test_one_policy_and_replicates() -> None:
     """A policy that isn't swept; the mean of replicates is judged; own keys of a policy don't reach what it is compared with."""
-    found, study = known(lambda varied: [1.0, varied[RATIO]], "reclaim=balloon", "reclaim.swap=false", "replicates=3", "study.scan=3")
+    found, study = known(
+        lambda varied: [1.0, varied[RATIO]], "reclaim=balloon", "reclaim.swap=false", "replicates=3", "study.scan=3"
+    )
     assert found.iloc[0]["ratio"] == pytest.approx(1.1, abs=0.02)
     assert study.evaluated[:2] == [9, 3]
     assert "reclaim=balloon: safe up to" in study.said[0]
