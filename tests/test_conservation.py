@@ -44,7 +44,8 @@ def designs(draw: st.DrawFn) -> list[str]:
 @given(designs())
 def test_nothing_is_lost(plain: Checker, words: list[str]) -> None:
     """Frames free + used = total; references = mappings; what is read is what was written; or the run ends and says what was full."""
-    assert plain(*words)["checks"] > 0
+    found = plain(*words)
+    assert found["checks"] > 0 or "full" in found["ended"] or "out of memory" in found["ended"]
 
 
 LARGE = [
