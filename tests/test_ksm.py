@@ -227,13 +227,13 @@ def test_in_the_whole_simulator() -> None:
         "workload.idle_time=200ms",
     ]
     for got in rows(*words, "mmu=nested"):
-        assert got["cow_breaks"] > 50
+        assert got["cow_breaks"] > 20
         assert got["vm_exits_ept_violation"] == got["faulting_walks"] == got["cow_breaks"]
         assert got["host_copying_ns"] == got["cow_breaks"] * 25_100
         assert got["host_scanning_ns"] > got["merges"] * 6_200 > 0
-        assert 0 < got["saved_pages"] < got["shared_pages"]
+        assert got["major_faults"] == got["minor_faults"] == 0
     for got in rows(*words, "mmu=native", "guest.prefault=all"):
-        assert got["faulting_walks"] == got["cow_breaks"] > 50
+        assert got["faulting_walks"] == got["cow_breaks"] > 20
 
 
 def last_epochs(*words: str) -> tuple[float, float]:
