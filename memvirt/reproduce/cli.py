@@ -96,6 +96,7 @@ def reproduce(name: str, overrides: list[str]) -> int:
     if subprocess.run(words).returncode:
         raise MemvirtError(f"{name}: its sweep failed; run it alone: {' '.join(words[1:])}")
     frame = read_results(folder)
+    frame.attrs["folder"] = str(folder)  # where its epochs are
     for word in overrides:  # a key that was left one value is no column
         key, _, value = word.partition("=")
         if (key not in frame.columns and "." in key) or key in ("workload", "mmu"):
