@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def canonical(config: Any) -> str:
@@ -62,7 +64,7 @@ def hash_file(path: Path, size: int = 16) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=size)).hexdigest()
 
 
-def freeze(value: Any) -> None:
+def freeze(value: T) -> T:
     """Make arrays read-only, as Ray's are: numba compiles kernels anew for arrays that may be written to."""
     if isinstance(value, np.ndarray):
         value.setflags(write=False)
@@ -72,3 +74,4 @@ def freeze(value: Any) -> None:
     elif isinstance(value, (list, tuple)):
         for part in value:
             freeze(part)
+    return value

@@ -31,7 +31,8 @@ def verb(stub: Callable[..., Any]) -> Any:
     Parameters
     ----------
     stub : function
-        Gives the name and the documentation; its body is the default (usually: raise NotImplementedError).
+        Gives the name and the documentation; its body is the default: usually ``raise NotImplementedError``, and
+        then every policy must have its own, or something that a kernel can be compiled from.
 
     Returns
     -------
@@ -44,7 +45,7 @@ def verb(stub: Callable[..., Any]) -> Any:
     def choose(state: Any, *args: Any) -> Callable[..., Any] | None:
         cls = getattr(state, "instance_class", None)
         chosen = generic.dispatch(cls) if cls is not None else stub
-        return None if chosen is stub else chosen
+        return None if chosen is stub and "NotImplementedError" in stub.__code__.co_names else chosen
 
     overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True})(choose)  # type: ignore[typeddict-unknown-key]
     return generic

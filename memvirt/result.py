@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from memvirt import monitor
 from memvirt.errors import MemvirtError, WriteError
 from memvirt.rows import COLUMNS, WALK_COLUMNS
 
@@ -25,12 +26,13 @@ RESULT_COLUMNS = [
     pa.field("vm", pa.int64()),
     pa.field("status", pa.string()),
     pa.field("error", pa.string()),
-    *(pa.field(name, KINDS[kind]) for name, kind in {**COLUMNS, **WALK_COLUMNS}.items()),
+    *(pa.field(name, KINDS[kind]) for name, kind in {**COLUMNS, **WALK_COLUMNS, **monitor.RUN_COLUMNS}.items()),
 ]
+NOT_OF_EPOCHS = ("slowdown", "refs_per_walk")
 EPOCH_COLUMNS = [
     pa.field("vm", pa.int64()),
     pa.field("epoch", pa.int64()),
-    *(pa.field(name, KINDS[kind]) for name, kind in COLUMNS.items() if name not in ("slowdown", "refs_per_walk")),
+    *(pa.field(name, KINDS[kind]) for name, kind in {**COLUMNS, **monitor.EPOCH_COLUMNS}.items() if name not in NOT_OF_EPOCHS),
 ]
 
 

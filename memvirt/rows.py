@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt import monitor
 from memvirt.cost import HOST_CYCLES
 from memvirt.memory.state import FLOWS, GAUGES
 from memvirt.types import EXITS
@@ -68,6 +69,7 @@ COLUMNS: dict[str, str] = {
     "stall_cycles": "float",
     "cycles": "float",
     **{name: "float" for name in HOST_CYCLES},
+    **monitor.COLUMNS,
     "translation_share": "float",
     "slowdown": "float",
 }
@@ -141,6 +143,11 @@ def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Colum
         else:
             results[name] = np.array([each.sum() for each in part])
         epochs[name] = part[vm, epoch]
+    counted = {name: each[:, 1:] for name, each in values.items()}
+    seen = monitor.watch(counted)
+    results |= monitor.rates({name: each.sum(axis=1) for name, each in counted.items()})
+    results |= monitor.warned({**counted, **seen}, lived)
+    epochs |= {name: each[vm, epoch] for name, each in seen.items()}
     alone = np.array([each["cycles"][0, 1:].sum() for each in baselines])
     with np.errstate(divide="ignore", invalid="ignore"):
         for columns in (results, epochs):

@@ -42,7 +42,7 @@ CODE = {
     "mmu": ("workload", "memory", "tlb", "mmu"),
     "fused": ("workload", "memory", "tlb", "mmu"),
     "cost": ("cost",),
-    "result": ("cost", "rows.py"),
+    "result": ("cost", "rows.py", "monitor.py"),
 }
 
 EMPTY = "empty"  #: the digest of a field that holds nothing

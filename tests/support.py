@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
+import importlib
+import io
 import os
 import subprocess
 import sys
@@ -12,6 +17,7 @@ from typing import Any
 import numpy as np
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from memvirt.compute import simulate
@@ -24,6 +30,11 @@ Row = dict[str, Any]
 
 def composed(*overrides: str) -> Row:
     """A point's config, composed by Hydra itself."""
+    return copy.deepcopy(_composed(*overrides))
+
+
+@functools.cache
+def _composed(*overrides: str) -> Row:
     GlobalHydra.instance().clear()
     with initialize_config_module("memvirt.conf", version_base="1.3"):
         config = OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
@@ -59,7 +70,9 @@ def write_pages(path: Path, pages: Sequence[int], lines: Sequence[int] | None = 
     return path
 
 
-def trace(pages: Sequence[int], writes: Sequence[bool] | None = None, events: Sequence[tuple[int, int, int, int]] = ()) -> Trace:
+def trace(
+    pages: Sequence[int] | NDArray[Any], writes: Sequence[bool] | None = None, events: Sequence[tuple[int, int, int, int]] = ()
+) -> Trace:
     """A trace of page numbers; events are (at, kind, asid, page)."""
     vpn, row_of = np.unique(np.asarray(pages, np.uint64), return_inverse=True)
     line = np.where(np.zeros(len(pages), bool) if writes is None else np.asarray(writes, bool), 0x80, 0).astype(np.uint8)
@@ -71,6 +84,15 @@ def trace(pages: Sequence[int], writes: Sequence[bool] | None = None, events: Se
         column.setflags(write=False)
     chunks = [Accesses(*(column[at : at + CHUNK] for column in columns)) for at in range(0, len(pages), CHUNK)]
     return Trace(Pages(vpn, np.zeros(vpn.size, np.uint16)), len(pages), table, chunks)
+
+
+def here(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run what `command` runs in this process, which needn't start then; for commands that start nothing themselves."""
+    main = importlib.import_module(f"{module}.cli").main
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(arguments))
+    return subprocess.CompletedProcess([module, *arguments], code, out.getvalue(), err.getvalue())
 
 
 def command(module: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -59,7 +59,7 @@ for design in json.loads(sys.argv[1]):
 def draw(rng: random.Random) -> list[str]:
     """One design."""
     return [f"{key}={rng.choice(values)}" for key, values in CHOICES.items()] + [
-        "workload.accesses=500",
+        "workload.accesses=250",
         f"workload.footprint={rng.choice(['256KiB', '1MiB', '3MiB'])}",
         "workload.switch_every=70",
     ]
@@ -82,7 +82,7 @@ def test_random_designs(seed: int) -> None:
             continue
         for row in found:
             refs = row["walk_refs_guest"] + row["walk_refs_host"]
-            counted = {"0": 500, "0.3": 350, "100": 400}[next(d for d in design if d.startswith("workload.warmup=")).split("=")[1]]
+            counted = {"0": 250, "0.3": 175, "100": 150}[next(d for d in design if d.startswith("workload.warmup=")).split("=")[1]]
             assert row["accesses"] == counted, design
             assert refs == sum(row[f"walk_refs_in_{where}"] for where in ("l1d", "l2", "llc", "memory")), design
             assert row["walks"] == row["l2_tlb_misses"] + row["faulting_walks"], design

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import command
+from tests.support import command, here
 
 CASES = {
     "mmuu=native": "did you mean mmu?",
@@ -69,11 +69,14 @@ CASES = {
 
 @pytest.mark.parametrize("words", CASES)
 def test_sweep(words: str, tmp_path: Path) -> None:
-    """Through the command line."""
+    """Through the command line; in a process of its own where Ray might be started, and once without."""
     (tmp_path / "bad.txt").write_text(" L 04222cac,4\n L zz\n")
     (tmp_path / "odd.bin").write_bytes(b"12345678123")
     (tmp_path / "wrong.csv").write_text("mmu,tlb.l3\nnative,5\n")
-    done = command("memvirt.sweep", *words.split(), cwd=tmp_path)
+    if "executor." in words or words == "mmuu=native":
+        done = command("memvirt.sweep", *words.split(), cwd=tmp_path)
+    else:
+        done = here("memvirt.sweep", *words.split(), "executor=serial", cwd=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
@@ -105,7 +108,7 @@ def test_other_commands(words: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "good.txt").write_text(" L 04222cac,4\n")
     (tmp_path / "good.csv").write_text("name,b,status\nx,1,ok\ny,2,ok\n")
     module, *arguments = words.split()
-    done = command(module, *arguments, cwd=tmp_path)
+    done = here(module, *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert said in done.stderr

@@ -157,7 +157,15 @@ def test_plugin(executor: str, plugin: dict[str, str], tmp_path: Path) -> None:
 
 def test_an_edited_plugin_is_compiled_again(plugin: dict[str, str], tmp_path: Path) -> None:
     """No stale answer from a cache: numba's, or the sweep's own journal."""
-    words = ["workload=zipf", "workload.accesses=5000", "tlb.replacement=mru", "executor=serial", "name=edit", "resume=true"]
+    words = [
+        "workload=zipf",
+        "workload.accesses=5000",
+        "mmu=native",
+        "tlb.replacement=mru",
+        "executor=serial",
+        "name=edit",
+        "resume=true",
+    ]
     sweep(*words, cwd=tmp_path, **plugin)
     first = pd.read_parquet(tmp_path / "outputs/edit/results.parquet")["l1_tlb_misses"][0]
     source = tmp_path / "site/extra/tlb/replacement/mru.py"

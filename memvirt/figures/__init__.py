@@ -15,7 +15,7 @@ from memvirt.result import write_whole
 
 __all__ = ["draw", "draw_sweep", "kinds", "save"]
 
-NOT_KINDS = ("cli", "compare", "sensitivity", "style", "sweep")  #: files of the folder that are no kind
+NOT_KINDS = ("cli", "cliff", "compare", "monitor", "sensitivity", "style", "sweep")  #: files of the folder that are no kind
 FORMATS = (".png", ".pdf", ".svg")
 
 

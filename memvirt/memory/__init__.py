@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.digest import freeze
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory.boot import fill_cache, map_all, note_first_touches
 from memvirt.memory.config import MemoryConfig
 from memvirt.memory.contents import first_contents
+from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.setup import SHARE, build, image_number
@@ -36,6 +38,7 @@ __all__ = ["COUNTERS", "FLOWS", "GAUGES", "MemoryConfig", "run"]
 
 SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH)
 MOST_EPOCHS = 1 << 16
+Future = list[NDArray[np.uint32]]
 
 
 def _booting(world: World, vm: int) -> Now:
@@ -58,6 +61,14 @@ def _boot(world: World, config: MemoryConfig, traces: list[Trace]) -> None:
     world.clock[0].quiet = 0
     world.clock[0].bus_ns = 0.0
     world.channels[:] = 0.0
+
+
+def _foresee(world: World, traces: list[Trace]) -> Future:
+    """When each access's page is accessed next; the policy is told of what is resident already."""
+    found = [next_accesses(trace) for trace in traces]
+    for vm, (_, first) in enumerate(found):
+        foresee_first(world, vm, first)
+    return [coming for coming, _ in found]
 
 
 def _prefault(world: World, vm: int, trace: Trace, everything: bool) -> None:
@@ -90,7 +101,7 @@ def _check(status: int, vm: int, world: World) -> None:
         raise CapacityError(f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room")
 
 
-def _refill(world: World, traces: list[Trace], actor: int) -> None:
+def _refill(world: World, traces: list[Trace], future: Future, actor: int) -> None:
     actors = world.actors
     start = int(actors.position[actor])
     window = world.window
@@ -104,6 +115,8 @@ def _refill(world: World, traces: list[Trace], actor: int) -> None:
         part = trace.read(source, source + end - at)
         piece = slice(at - start, end - start)
         window.page[actor, piece], window.line[actor, piece], window.gap[actor, piece] = part
+        if world.rules[0].foresees:
+            window.coming[actor, piece] = future[int(actors.vm[actor])][source : source + end - at]
         at = end
     actors.begin[actor], actors.filled[actor] = start, stop
 
@@ -115,7 +128,7 @@ def _more_epochs(world: World, vm: int) -> World:
     return world._replace(counts=np.concatenate([world.counts, np.zeros((vms, epochs, names), np.int64)], axis=1))
 
 
-def _drive(world: World, traces: list[Trace]) -> tuple[World, NDArray[np.void], NDArray[np.void]]:
+def _drive(world: World, traces: list[Trace], future: Future) -> tuple[World, NDArray[np.void], NDArray[np.void]]:
     runs, events = [np.zeros(0, RUN)], [np.zeros(0, EVENT)]
     clock = world.clock[0]
     while True:
@@ -131,7 +144,7 @@ def _drive(world: World, traces: list[Trace]) -> tuple[World, NDArray[np.void], 
         elif status in (GUEST_FULL, HOST_FULL):
             _check(status, who, world)
         else:
-            _refill(world, traces, who)
+            _refill(world, traces, future, who)
 
 
 def join_runs(runs: NDArray[np.void]) -> NDArray[np.void]:
@@ -183,10 +196,11 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     frames: FrameLayout = lay_out_frames(config, pages)
     world = build(config, traces, pages, frames)
     _boot(world, config, traces)
+    future = _foresee(world, traces) if world.rules[0].foresees else []
     frame_of_page = world.pages.frame.astype(np.uint32)
     hfn_of_frame = world.frames.hfn.astype(np.uint32)
     order_of_frame = world.frames.order.astype(np.uint8)
-    world, runs, events = _drive(world, traces)
+    world, runs, events = _drive(world, traces, future)
     used = int(world.bumps.block[-1])
     guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)
     shootdowns = events[np.isin(events["kind"], SEEN_BY_TLB)]
@@ -195,7 +209,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)
     first_used = world.cpus.label >= 0
     node_of_cpu[world.cpus.label[first_used]] = world.cpus.node[first_used]
-    return Machine(
+    machine = Machine(
         space=_space(pages, config, world),
         schedule=Schedule(runs, int(world.clock[0].merged), epochs, node_of_cpu.size, len(traces)),
         shootdowns=shootdowns,
@@ -218,3 +232,4 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
         nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, config.numa.nodes),
         counters=Counters(COUNTERS, world.counts[:, :epochs].copy()),
     )
+    return freeze(machine)

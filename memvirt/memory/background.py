@@ -13,6 +13,7 @@ from memvirt.memory.state import (
     BALLOON_PAGES,
     COMPRESSED_PAGES,
     HOST_FREE_PAGES,
+    HOST_PAGES,
     HOST_POOL_PAGES,
     MEMORY_STATE,
     RESIDENT_PAGES,
@@ -57,6 +58,7 @@ def record_gauges(world: World, vm: int, epoch: int) -> None:
     counts[SWAPPED_PAGES] = guest.swapped
     counts[ACTIVE_ESTIMATE] = np.int64(guest.active)
     counts[HOST_FREE_PAGES] = clock.free
+    counts[HOST_PAGES] = clock.total
     counts[HOST_POOL_PAGES] = clock.pool
     counts[MEMORY_STATE] = clock.state
     measure(world.policies.sharing, counts)

@@ -11,7 +11,7 @@ from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.reclaim import make_room
-from memvirt.memory.replacement import forget, insert, remove, victim_of
+from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
 from memvirt.memory.state import (
     DECOMPRESSIONS,
@@ -20,6 +20,8 @@ from memvirt.memory.state import (
     MAJOR_FAULTS,
     NOTHING,
     ONE,
+    READAHEAD_PAGES,
+    REFAULTS,
     SMALL,
     SWAP_IN_PAGES,
     SWAP_OUT_PAGES,
@@ -30,6 +32,7 @@ from memvirt.memory.state import (
 from memvirt.types import Event
 
 HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))
+REMAP = np.int64(Event.REMAP)
 
 
 @inner_apart
@@ -55,6 +58,7 @@ def unback(world: World, now: Now, unit: int, later: int) -> None:
         frame.hfn = NOTHING
         frame.order = later
         frame.accessed = 0
+        frame.gone = np.int64(world.clock[0].evictions) & 0x7FFFFFFF
 
 
 @inner_apart
@@ -97,6 +101,7 @@ def evict(world: World, now: Now, unit: int) -> None:
     head = world.frames[unit]
     hfn, order = np.int64(head.hfn), np.int64(head.order)
     remove(world.policies.replacement, unit)
+    world.clock[0].evictions += 1
     if world.host_frames[hfn].refs > 1:
         evict_shared(world, now, unit)
         free_host_frame(world, hfn, order)
@@ -153,27 +158,42 @@ def own(world: World, unit: int, order: int, hfn: int) -> None:
         host.owner = unit
 
 
+@inner_apart
+def note_refault(world: World, now: Now, unit: int) -> None:
+    """Count a page that comes back before as many others went as its VM has resident: more memory would have kept it.
+
+    After the refault distance of Linux (mm/workingset.c).
+    """
+    distance = (np.int64(world.clock[0].evictions) - np.int64(world.frames[unit].gone)) & 0x7FFFFFFF
+    if distance <= world.vms[world.frames[unit].vm].resident:
+        count(world, now.vm, now.epoch, REFAULTS, ONE)
+
+
 @inner
 def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: int) -> bool:
-    """Put a host page behind guest frames; True if its contents come from swap, for which the access then waits."""
+    """Put a host page behind guest frames; True if its contents are read from swap, for which the access then waits."""
     clock, head = world.clock[0], world.frames[unit]
     size = 1 << order
     own(world, unit, order, hfn)
     for part in range(size):
         world.frames[unit + part].accessed = clock.quiet  # a prefault leaves everything as if accessed
     head.dirty = 0 if head.swapped else 1
+    reads = head.swapped and not lingers(world.policies.replacement, unit)
     if evictable:
         insert(world.policies.replacement, unit)
         world.vms[head.vm].resident += size
+    if head.packed or head.swapped:
+        note_refault(world, now, unit)
     if head.packed:
         load(world.policies.compression, world, now, unit)
         wait_until(world, now.time_ns + world.rules[0].decompress_ns)
         count(world, now.vm, now.epoch, DECOMPRESSIONS, ONE)
         count(world, now.vm, now.epoch, HOST_COMPRESSING_NS, np.int64(world.rules[0].decompress_ns))
         return False
-    if not head.swapped:
+    if head.swapped:
+        world.vms[head.vm].swapped -= size
+    if not reads:
         return False
-    world.vms[head.vm].swapped -= size
     wait_until(world, read_pages(world, now, size))
     count(world, now.vm, now.epoch, MAJOR_FAULTS, ONE)
     count(world, now.vm, now.epoch, SWAP_IN_PAGES, size)
@@ -243,7 +263,40 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
     if not from_swap:
         count(world, now.vm, now.epoch, HOST_MINOR_FAULTS, ONE)
     log_event(world, now, SWAP_IN if from_swap else HOST_MAP, page, unit, hfn, new, order, now.vm)
+    if from_swap and world.rules[0].readahead > 1:
+        read_ahead(world, now, unit)
     return True
+
+
+@inner_apart
+def read_ahead(world: World, now: Now, unit: int) -> None:
+    """Read the swapped-out neighbours of a page that comes from swap with it: those in its aligned block of frames.
+
+    They are neighbours in guest-physical memory, as Linux looks for them in a process's address space on drives that don't seek
+    (mm/swap_state.c, swap_vma_readahead). Its window grows and shrinks with its success, and is fixed here; it maps what it read at
+    the first access, here that is done at once.
+    """
+    size = np.int64(world.rules[0].readahead)
+    first = unit // size * size
+    vm, read = np.int64(world.frames[unit].vm), np.int64(0)
+    for number in range(first, min(first + size, np.int64(world.frames.size))):
+        frame = world.frames[number]
+        if frame.vm != vm or frame.hfn != NOTHING or not frame.swapped or frame.packed or frame.order > 0:
+            continue
+        hfn = take_page(world, now, choose_node(world.policies.placement, now.node, world.nodes.size), SMALL)
+        if hfn < 0:
+            break
+        own(world, number, SMALL, hfn)
+        frame.dirty = 0
+        insert(world.policies.replacement, number)
+        world.vms[vm].resident += 1
+        world.vms[vm].swapped -= 1
+        log_event(world, now, REMAP, NOTHING, number, hfn, ZERO, ZERO, vm)
+        read += 1
+    if read > 0:
+        read_pages(world, now, read)
+        count(world, vm, now.epoch, SWAP_IN_PAGES, read)
+        count(world, vm, now.epoch, READAHEAD_PAGES, read)
 
 
 @inner_apart

@@ -68,6 +68,16 @@ def is_newest(chain: Chain, item: int) -> bool:
 
 
 @kernel
+def push_back(chain: Chain, item: int) -> None:
+    """Add an item as the oldest of its group."""
+    end = _end(chain, item)
+    last = chain.prev[end]
+    chain.next[item], chain.prev[item] = end, last
+    chain.next[last] = item
+    chain.prev[end] = item
+
+
+@kernel
 def unlink(chain: Chain, item: int) -> None:
     """Take an item out, wherever it stands."""
     before, after = chain.prev[item], chain.next[item]
@@ -85,3 +95,9 @@ def oldest(chain: Chain, group: int = 0) -> int:
 def items(chain: Chain) -> int:
     """How many items there can be."""
     return np.int64(chain.home[0]) if chain.mask[0] == 0 else np.int64(chain.home.size)  # type: ignore[return-value]
+
+
+@kernel
+def newest(chain: Chain) -> int:
+    """Return the item that was pushed last; if there is none, what is no item: not less than `items`."""
+    return np.int64(chain.next[items(chain)])  # type: ignore[return-value]

@@ -13,7 +13,7 @@ from memvirt.jit import inner, inner_apart, kernel
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
 from memvirt.memory.guest import break_cow, fault, flush, guest_unmap, new_contents, protect, table_write
 from memvirt.memory.log import count, log_event, log_run
-from memvirt.memory.replacement import touch
+from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
 from memvirt.memory.state import (
     ACCESSES,
@@ -129,7 +129,7 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
     pages, frames, host_frames = world.pages, world.frames, world.host_frames
     ns_per_instruction, tracked, forks, node = rules.ns_per_instruction, rules.tracked, rules.forks, now.node
-    contents, epoch = rules.contents, now.epoch
+    contents, foresees, epoch = rules.contents, rules.foresees, now.epoch
     base = world.vms[now.vm].page_base
     offset = actor.position - actor.begin
     numbers, lines, gaps = world.window.page[number], world.window.line[number], world.window.gap[number]
@@ -170,6 +170,8 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
             if unit != last and unit >= 0:
                 touch(world.policies.replacement, unit)
                 last = unit
+            if foresees and unit >= 0:
+                foresee(world.policies.replacement, unit, np.int64(world.window.coming[number, offset + made]))
             touch(world.policies.guest, np.int64(pages[page].first))
         if host_frames[frames[frame].hfn].node != node:
             remote += 1

@@ -204,6 +204,11 @@ def per_vm(config: MemoryConfig) -> bool:
     return bool(chooses) or any(member.limit is not None for member in config.members)
 
 
+def foresees(config: MemoryConfig) -> bool:
+    """Whether page replacement must be told the future."""
+    return bool(getattr(load("memory.replacement", config.reclaim.replacement.name), "FORESEES", False))
+
+
 def grouped(choice: Choice, key: str, groups: NDArray[np.int64], seed: int) -> Any:
     """State of a replacement policy that can name a victim of one group alone."""
     try:
@@ -212,7 +217,7 @@ def grouped(choice: Choice, key: str, groups: NDArray[np.int64], seed: int) -> A
         raise ConfigError(key, choice.name, "can't name a page of one VM, as this reclaim asks it to") from wrong
 
 
-def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> Policies:
+def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
     numa, reclaim, vms = config.numa, config.reclaim, len(config.members)
     tables = numa.placement if numa.page_tables == "as_data" else Choice(name=numa.page_tables)
     items = int(frames.base[-1])
@@ -229,7 +234,7 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> P
         placement=make_policy("memory.placement", numa.placement, "numa.placement"),
         table_placement=make_policy("memory.placement", tables, "numa.page_tables"),
         reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name, **reclaim.options), "reclaim", vms, config.seed),
-        sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, config.seed),
+        sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, host_frames, config.seed),
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
         compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),
         guest=guest,
@@ -245,6 +250,9 @@ def _check_mechanisms(config: MemoryConfig) -> None:
     """
     reclaim = config.reclaim
     large = config.host.page_size if config.dimensions == 2 else config.guest.page_size
+    if foresees(config) and (large != "4K" or any(member.vcpus > 1 for member in config.members)):
+        why = "foresees accesses to single pages, of one vCPU a VM: set pages of 4K and vms.vcpus=1"
+        raise ConfigError("reclaim.replacement", reclaim.replacement.name, why)
     for part in ("sharing", "balloon"):
         name = getattr(reclaim, part).name
         if name == "none":
@@ -273,6 +281,8 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     swaps = any(guest_swap(config, int(limit)) for limit in frames.limit)
     rule.tracked = short or limited or rule.contents or swaps or config.reclaim.in_background
     rule.per_vm = per_vm(config)
+    rule.foresees = foresees(config)
+    rule.readahead = 1 << config.reclaim.page_cluster
     largest = min(max(frames.unit, 1 << int(pages.order.max(initial=0))), int(pages.vpn.size)) + 2
     rule.margin = 64 + 2 * largest + (8 * largest + 2 * STEP if rule.tracked else 0)
     rule.block = max(512, frames.unit) if virtual else 512
@@ -335,6 +345,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
             np.zeros((actors.size, window), np.uint32),
             np.zeros((actors.size, window), np.uint8),
             np.zeros((actors.size, window), np.uint8),
+            np.zeros((actors.size, window if rules[0].foresees else 0), np.uint32),
         ),
         own_events=own_events_,
         channels=np.zeros(config.reclaim.device.channels),
@@ -343,5 +354,5 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         runs=records(4096, RUN),
         events=records(max(1 << 16, 2 * int(rules[0].margin)), EVENT),
         counts=np.zeros((len(traces), first_epochs(config, vms, traces), len(COUNTERS)), np.int64),
-        policies=_policies(config, pages, frames),
+        policies=_policies(config, pages, frames, most),
     )

@@ -27,6 +27,7 @@ FLOWS = (
     "double_paged_pages",
     "cache_dropped_pages",
     "refaults",
+    "readahead_pages",
     "cow_breaks",
     "merges",
     "split_pages",
@@ -54,6 +55,7 @@ GAUGES = (
     "swapped_pages",
     "active_estimate",
     "host_free_pages",
+    "host_pages",
     "host_pool_pages",
     "memory_state",
     "ksm_pages_shared",
@@ -79,6 +81,7 @@ COUNTERS = FLOWS + GAUGES
     DOUBLE_PAGED_PAGES,
     CACHE_DROPPED_PAGES,
     REFAULTS,
+    READAHEAD_PAGES,
     COW_BREAKS,
     MERGES,
     SPLIT_PAGES,
@@ -104,6 +107,7 @@ COUNTERS = FLOWS + GAUGES
     SWAPPED_PAGES,
     ACTIVE_ESTIMATE,
     HOST_FREE_PAGES,
+    HOST_PAGES,
     HOST_POOL_PAGES,
     MEMORY_STATE,
     KSM_PAGES_SHARED,
@@ -151,7 +155,8 @@ PAGE = np.dtype(
 #: mapped there, the next free (or ballooned, cached) frame, the next guest frame behind which the same host frame lies and the one
 #: before (`NOTHING`: none other does); its VM; the order of the host page; what the guest has there. Of that whole host page, at
 #: its first frame: swap holds a copy; memory differs from it; the compressed slot that holds it, in quarters of a page or bytes, if
-#: any. Of the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access.
+#: any. Of the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access; how
+#: many host pages had been evicted when it was.
 FRAME = np.dtype(
     [
         ("content", "<i8"),
@@ -161,6 +166,7 @@ FRAME = np.dtype(
         ("sharer", "<i4"),
         ("sharer_before", "<i4"),
         ("seen", "<i4"),
+        ("gone", "<i4"),
         ("vm", "<i2"),
         ("packed", "<i2"),
         ("order", "i1"),
@@ -211,6 +217,7 @@ VM = np.dtype(
         ("ballooned", "<i8"),
         ("never_used", "<i8"),
         ("balloon_target", "<i8"),
+        ("balloon_most", "<i8"),
         ("pressed", "<i8"),
         ("guest_swapped", "<i8"),
         ("guest_swap", "<i8"),
@@ -257,8 +264,8 @@ NODE = np.dtype([("capacity", "<i8"), ("free", "<i8"), ("free_small", "<i4"), ("
 
 #: The one row of what there is one of: when the swap device's bus is free, and when what the current access waits for is done (ns);
 #: 1 while nothing is logged or counted; rows written of the log; length of the merged order; CPUs in use; the last contents
-#: written; data frames of the host, those free, and those that hold compressed pages; the host's memory state; when background work
-#: is due next (ns): of sharing, ballooning, reclaim.
+#: written; data frames of the host, those free, and those that hold compressed pages; host pages evicted so far; the host's memory
+#: state; when background work is due next (ns): of sharing, ballooning, reclaim.
 CLOCK = np.dtype(
     [
         ("bus_ns", "<f8"),
@@ -272,6 +279,7 @@ CLOCK = np.dtype(
         ("total", "<i8"),
         ("free", "<i8"),
         ("pool", "<i8"),
+        ("evictions", "<i8"),
         ("state", "<i8"),
         ("sharing_due", "<f8"),
         ("balloon_due", "<f8"),
@@ -285,8 +293,8 @@ CLOCK = np.dtype(
 #: find their page read-only; ``margin``: events that one access, or one step of background work, can write at the most;
 #: ``block``: frames that an area of a guest takes at a time, ``table_area`` the one that tables come from, ``table_order`` the
 #: order of the host pages behind those (-1: as behind data); ``split``: a large host page is split when it is swapped out, and not
-#: made where no block is free; ``per_vm``: reclaim asks for victims of one VM; ``speedup``: seconds of background work for each of
-#: the VMs'.
+#: made where no block is free; ``per_vm``: reclaim asks for victims of one VM; ``foresees``: replacement knows the future;
+#: ``readahead``: frames read at once; ``speedup``: seconds of background work for each of the VMs'.
 RULES = np.dtype(
     [
         ("dimensions", "<i8"),
@@ -310,6 +318,8 @@ RULES = np.dtype(
         ("table_order", "<i8"),
         ("split", "<i8"),
         ("per_vm", "<i8"),
+        ("foresees", "<i8"),
+        ("readahead", "<i8"),
         ("read_latency_ns", "<f8"),
         ("write_latency_ns", "<f8"),
         ("ns_per_page", "<f8"),
@@ -336,11 +346,14 @@ class Window(NamedTuple):
     page : (actors, window) uint32
         Row of the VM's own `Pages`.
     line, gap : (actors, window) uint8
+    coming : (actors, window) uint32
+        When the page is accessed next (`memvirt.memory.foresight`); nothing where no policy foresees.
     """
 
     page: NDArray[np.uint32]
     line: NDArray[np.uint8]
     gap: NDArray[np.uint8]
+    coming: NDArray[np.uint32]
 
 
 class Now(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.digest import freeze
 from memvirt.errors import ConfigError
 from memvirt.memory.merge import merged
 from memvirt.policy import load
@@ -130,4 +131,4 @@ def run(
         else:
             found, next_event = translate_general(tlbs, part.page, part.line, runs, events, next_event, first, walks)
         offsets.append(walks[:found].copy())
-    return Walks(offsets, Counters(COUNTERS, tlbs.counts))
+    return freeze(Walks(offsets, Counters(COUNTERS, tlbs.counts)))

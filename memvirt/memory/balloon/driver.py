@@ -21,7 +21,8 @@ from memvirt.memory.give import deflate, inflate
 from memvirt.memory.log import has_room
 from memvirt.memory.state import Now, World
 
-BATCH = 32  #: host frames that pressing asks for at a time
+BATCH = 32  #: host frames that pressing asks for at a time, as Linux reclaims (SWAP_CLUSTER_MAX); fewer of a host below 128 MiB
+PART = 1024  #: which is asked for this part of its frames
 
 
 class State(NamedTuple):
@@ -57,9 +58,10 @@ def make(vms: int, seed: int, cap: float, rate: float, period: object, deflate_o
 
 @inner_apart
 def may_grow(state: State, world: World, vm: int) -> bool:
-    """Whether a guest's balloon is below its cap."""
+    """Whether a guest's balloon is below its cap, which is told to the guest."""
     guest = world.vms[vm]
-    return guest.ballooned - guest.never_used < state.cap[0] * guest.limit  # type: ignore[no-any-return]
+    guest.balloon_most = np.int64(state.cap[0] * guest.limit)
+    return guest.ballooned < guest.balloon_most  # type: ignore[no-any-return]
 
 
 @adjust.register
@@ -89,8 +91,8 @@ def _press(state: State, world: World, now: Now) -> bool:
                 chosen, least = np.int64(vm), guest.shares / held
         if chosen < 0:
             break
-        freed = np.int64(0)
-        while freed < BATCH and may_grow(state, world, chosen) and has_room(world):
+        freed, wanted = np.int64(0), np.int64(min(BATCH, max(np.int64(1), np.int64(world.clock[0].total) // PART)))
+        while freed < wanted and may_grow(state, world, chosen) and has_room(world):
             given = inflate(world, now, chosen)
             if given < 0:
                 break

@@ -1,4 +1,4 @@
-"""Which host page goes first: one file a policy, four verbs, and two more for those that can do more.
+"""Which host page goes first: one file a policy, four verbs, and some for those that can do more.
 
 An *item* is the first global guest frame of a host page, or whatever number below ``size`` a caller
 counts pages by. A policy sees every access (access bits are set at each access, not at each walk).
@@ -36,8 +36,12 @@ def victim(state: Any) -> int:
 
 @verb
 def victim_of(state: Any, group: int) -> int:
-    """Name the resident item of a group that should go; -1 if the group has none."""
-    raise NotImplementedError(type(state))
+    """Name the resident item of a group that should go; -1 if the group has none. Never asked of a policy without groups."""
+
+
+@victim_of.register
+def _knows_no_groups(state: tuple, group: int) -> int:  # type: ignore[type-arg]
+    return -1
 
 
 @verb
@@ -54,3 +58,23 @@ def forget(state: Any, item: int) -> None:
 @forget.register
 def _forget_nothing(state: tuple, item: int) -> None:  # type: ignore[type-arg]
     pass
+
+
+@verb
+def foresee(state: Any, item: int, at: int) -> None:
+    """Learn which access of its VM a resident item is next needed for; only policies with ``FORESEES = True`` are told."""
+
+
+@foresee.register
+def _blind(state: tuple, item: int, at: int) -> None:  # type: ignore[type-arg]
+    pass
+
+
+@verb
+def lingers(state: Any, item: int) -> bool:
+    """Whether an item that is not resident can't have left memory yet (swap cache): its return needs no device."""
+
+
+@lingers.register
+def _is_gone(state: tuple, item: int) -> bool:  # type: ignore[type-arg]
+    return False

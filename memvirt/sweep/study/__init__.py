@@ -79,16 +79,28 @@ class Study:
         DataFrame
             NaN for points that failed.
         """
-        keys = [self.store.points[point] for point in ids]
-        wanted = pa.array(sorted(set(keys)))
+        rows = self.rows(ids, columns)
+        rows.loc[rows["status"] != "ok", columns] = np.nan
+        found: pd.DataFrame = rows.groupby("number")[columns].agg(over_vms)
+        return found.reset_index(drop=True)
+
+    def rows(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
+        """Columns of points, one row a VM.
+
+        Returns
+        -------
+        DataFrame
+            ``number``, the point's place in ``ids``, ``vm``, ``status``, ``error`` and the columns.
+        """
+        keys = pd.DataFrame({"number": np.arange(len(ids)), "key": [self.store.points[point] for point in ids]})
+        wanted = pa.array(sorted(set(keys["key"])))
         tables = []
         for table in self.store.results():
-            here = table.select(["key", "vm", "status", *columns])
+            here = table.select(["key", "vm", "status", "error", *columns])
             tables.append(here.filter(pc.is_in(here.column("key"), wanted)))
         rows = pa.concat_tables(tables).to_pandas().drop_duplicates(["key", "vm"], keep="last")
-        rows.loc[rows["status"] != "ok", columns] = np.nan
-        found: pd.DataFrame = rows.groupby("key")[columns].agg(over_vms)
-        return found.loc[keys].reset_index(drop=True)
+        found: pd.DataFrame = keys.merge(rows, on="key").sort_values(["number", "vm"], ignore_index=True)
+        return found.drop(columns="key")
 
     def write(self, frame: pd.DataFrame, name: str) -> None:
         """Write a table of the study's own."""

@@ -1,0 +1,401 @@
+"""Linux's two lists: what the kernel's reclaim of a memory control group makes of anonymous pages (6.18, no MGLRU).
+
+A page that comes starts on the *inactive* list, whose tail is scanned in batches. One found accessed for the first time goes
+round again, at the second time it is *activated*; one found idle is unmapped and written to swap, lies at the list's tail
+once the write is through, and is freed when the scan meets it there. A page evicted leaves a shadow, the age of the lists at that
+time; if it comes back before the lists have aged by more than the active list's length, it starts on the active list. Where
+the active list has grown longer than the inactive one its tail is deactivated, accessed or not. How much of the lists is
+scanned doubles with each priority, from a 4096th on, until a batch of pages is free: with every page accessed the whole
+list is cleared at one go.
+
+Three things of the kernel around it decide loops near the memory's size, and are modelled because they do. The lengths that
+it compares are statistics of the group, flushed every two seconds. Writes are asynchronous and gathered in a plug, so that by
+the time the first of them have come back, many more pages are unmapped. And those come back last written first. The times for
+this are a device's; they are kept apart from the simulated clock, so that a device changes nothing of a count. The phase of the
+flush and the bounds of swap clusters come from the seed.
+
+Sources: `mm/vmscan.c` (`shrink_lruvec`, `shrink_folio_list`, `folio_check_references`, `shrink_active_list`, `get_scan_count`,
+`prepare_scan_control`), `mm/workingset.c` (`workingset_eviction`, `workingset_test_recent`), `mm/swap.c` (`lru_move_tail`),
+`mm/memcontrol.c` (`try_charge_memcg`, `flush_memcg_stats_dwork`), `block/blk-mq.c` (`blk_add_rq_to_plug`); none of their code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from memvirt.jit import inner, inner_apart, kernel_apart
+from memvirt.memory.lists import Chain, make_chain, newest, oldest, push_back, push_front, unlink
+from memvirt.memory.replacement import forget, insert, lingers, remove, touch, victim
+
+BATCH = 32  #: pages scanned at a time, deactivated at a time, and wanted of a reclaim (SWAP_CLUSTER_MAX)
+PRIORITY = 12  #: a list's 2^priority-th part is scanned (DEF_PRIORITY)
+RETRIES = 16  #: reclaims that a charge is worth (MAX_RECLAIM_RETRIES)
+
+#: Share of the scan that falls to anonymous memory with swappiness 60 if all costs are its own: weights of
+#: 60 × 3/2 and 140 × 3, the latter for the page cache that there is none of (`calculate_pressure_balance`).
+SHARE, OF = 3, 17
+
+FLUSH_US = 2e6  #: between flushes of the statistics (FLUSH_TIME)
+GOLDEN = (5**0.5 - 1) / 2  #: so that the phases of a few seeds in a row lie evenly in between
+PLUG = 32  #: requests, or pages of the first request, with which a further one has the plug flushed
+SEGMENTS = 254  #: pages that merge into one request of a virtio disk (max_segments)
+#: Pages unmapped but not freed, in the swap cache, beyond those mapped: 63 to 82 by the share of the reference kernel's faults that
+#: were minor ones (`again` of `linux_swap`, uniform pages). Whoever has fewer than 32 times as many keeps fewer.
+CACHED, LEAST = 70, 32
+CLUSTER = 512  #: swap slots that lie side by side (SWAPFILE_CLUSTER)
+
+# Times in us, as tracepoints showed them on the machine of `linux_swap`'s reference: a page looked at, unmapped and written, freed;
+# a request at the device, besides each page of it.
+KEEP_US, WRITE_US, FREE_US, REQUEST_US = 0.35, 3.5, 1.0, 40.0
+
+NEVER = 1e300
+NOWHERE, INACTIVE, ACTIVE, FREED = range(4)
+
+#: A page: its list; PTE accessed; PG_referenced; unmapped and written, or being written; whether that write begins a
+#: request; its swap slot, or -1; the age of the lists when it was last evicted, or -1; when its write is through.
+PAGE = np.dtype(
+    [
+        ("place", "i1"),
+        ("accessed", "i1"),
+        ("referenced", "i1"),
+        ("clean", "i1"),
+        ("flying", "i1"),
+        ("starts", "i1"),
+        ("slot", "<i4"),
+        ("shadow", "<i8"),
+        ("done", "<f8"),
+    ],
+    align=True,
+)
+
+#: The one row of the rest. Lengths of the lists, evictions and activations (`nonresident_age`), refaults activated; the same as of
+#: the last flush, and as of the last reclaim. Slots in use; pages and requests in the plug, pages of its first and last request,
+#: the last slot. What a fault takes, and a page at the device; the time, when the device is free, when the next flush is due.
+NOW = np.dtype(
+    [
+        ("inactive", "<i8"),
+        ("active", "<i8"),
+        ("age", "<i8"),
+        ("refaults", "<i8"),
+        ("seen_inactive", "<i8"),
+        ("seen_active", "<i8"),
+        ("seen_refaults", "<i8"),
+        ("last_refaults", "<i8"),
+        ("slots", "<i8"),
+        ("bound", "<i8"),
+        ("plugged", "<i8"),
+        ("requests", "<i8"),
+        ("first_length", "<i8"),
+        ("length", "<i8"),
+        ("last_slot", "<i8"),
+        ("fault", "<f8"),
+        ("page", "<f8"),
+        ("time", "<f8"),
+        ("device", "<f8"),
+        ("flush", "<f8"),
+    ],
+    align=True,
+)
+
+
+class State(NamedTuple):
+    """The kernel's two lists, pages whose writes are under way, pages freed but not evicted yet, all oldest last."""
+
+    inactive: Chain
+    active: Chain
+    writes: Chain
+    freed: Chain
+    pages: Any
+    now: Any
+
+
+def make(size: int, seed: int, fault_us: float = 100.0, page_us: float = 1.7) -> State:
+    """State for items 0 … ``size`` - 1.
+
+    Parameters
+    ----------
+    size : int
+    seed : int
+        Of the flush's phase and of where swap clusters begin.
+    fault_us : float
+        What a major fault takes on the machine modelled: with it, how many of them fall between two flushes.
+    page_us : float
+        What the swap device takes for each page written: with it, how many more are unmapped before the first is back.
+    """
+    pages, now = np.zeros(size, PAGE).view(np.recarray), np.zeros(1, NOW).view(np.recarray)
+    pages.slot = pages.shadow = -1
+    now.fault, now.page = fault_us, page_us
+    now.flush = seed * GOLDEN % 1 * FLUSH_US
+    now.bound = np.random.default_rng(seed).integers(CLUSTER)
+    return State(make_chain(size), make_chain(size), make_chain(size), make_chain(size), pages, now)
+
+
+@inner
+def flush_statistics(state: State) -> None:
+    """Have the lengths seen that comparisons go by, if it is time."""
+    now = state.now[0]
+    if now.time >= now.flush:
+        now.seen_inactive, now.seen_active, now.seen_refaults = now.inactive, now.active, now.refaults
+        now.flush += FLUSH_US * (1 + (now.time - now.flush) // FLUSH_US)
+
+
+@inner
+def place(state: State, item: int, where: int) -> None:
+    """Put a page that is on no list at the head of one."""
+    now = state.now[0]
+    state.pages[item].place = where
+    if where == ACTIVE:
+        push_front(state.active, item)
+        now.active += 1
+        now.age += 1
+    else:
+        push_front(state.inactive, item)
+        now.inactive += 1
+
+
+@inner
+def take_off(state: State, item: int) -> None:
+    """Take a page off its list."""
+    now, where = state.now[0], state.pages[item].place
+    if where == INACTIVE:
+        unlink(state.inactive, item)
+        now.inactive -= 1
+    elif where == ACTIVE:
+        unlink(state.active, item)
+        now.active -= 1
+    elif where == FREED:
+        unlink(state.freed, item)
+    state.pages[item].place = NOWHERE
+
+
+@inner_apart
+def unplug(state: State) -> None:
+    """Send the plug's requests to the device, which takes one after the other."""
+    now = state.now[0]
+    done = max(now.device, now.time) + now.requests * REQUEST_US + now.plugged * now.page
+    now.device = done
+    item, length = newest(state.writes), 0
+    for _ in range(now.plugged):
+        state.pages[item].done = done
+        length += 1
+        if state.pages[item].starts:
+            done -= REQUEST_US + length * now.page
+            length = 0
+        item = state.writes.next[item]
+    now.plugged = now.requests = now.first_length = 0
+
+
+@inner_apart
+def write(state: State, item: int) -> None:
+    """Write an unmapped page to its swap slot, merged with the request before it where the slots are neighbours."""
+    now, page = state.now[0], state.pages[item]
+    if page.slot < 0:
+        page.slot = now.slots
+        now.slots += 1
+    slot = np.int64(page.slot)
+    merges = now.requests > 0 and slot == now.last_slot + 1 and (slot + now.bound) % CLUSTER and now.length < SEGMENTS
+    if not merges:
+        if now.requests >= PLUG or now.first_length >= PLUG:
+            unplug(state)
+        now.requests += 1
+        now.length = 0
+    now.length += 1
+    now.plugged += 1
+    if now.requests == 1:
+        now.first_length = now.length
+    now.last_slot = slot
+    page.starts = not merges
+    page.clean = page.flying = 1
+    page.done = NEVER
+    push_front(state.writes, item)
+    now.time += WRITE_US
+
+
+@inner
+def land(state: State, item: int) -> None:
+    """Note that a page's write is through."""
+    state.pages[item].flying = 0
+    unlink(state.writes, item)
+
+
+@inner_apart
+def rotate(state: State) -> None:
+    """Move pages whose writes are through to the inactive list's tail, so that the last is met first."""
+    now, item = state.now[0], oldest(state.writes)
+    while item < state.pages.size and state.pages[item].done <= now.time:
+        land(state, item)
+        take_off(state, item)
+        push_back(state.inactive, item)
+        state.pages[item].place = INACTIVE
+        now.inactive += 1
+        item = oldest(state.writes)
+
+
+@inner_apart
+def shrink_inactive(state: State, count: int) -> int:
+    """Scan the tail of the inactive list; returns how many pages it frees."""
+    now, freed = state.now[0], 0
+    rotate(state)
+    for _ in range(min(count, now.inactive)):
+        item = oldest(state.inactive)
+        page = state.pages[item]
+        take_off(state, item)
+        if page.flying:  # a group of the old hierarchy waits
+            if page.done == NEVER:
+                unplug(state)
+            now.time = max(now.time, page.done)
+            land(state, item)
+        if page.accessed:
+            place(state, item, ACTIVE if page.referenced else INACTIVE)
+            page.accessed, page.referenced, page.clean = 0, 1, 0
+            now.time += KEEP_US
+            continue
+        page.referenced = 0
+        if page.clean:
+            page.clean, page.place = 0, FREED
+            page.shadow = now.age
+            now.age += 1
+            push_front(state.freed, item)
+            freed += 1
+            now.time += FREE_US
+        else:
+            place(state, item, INACTIVE)
+            write(state, item)
+    return freed
+
+
+@inner_apart
+def shrink_active(state: State, count: int) -> None:
+    """Deactivate the tail of the active list, accessed or not."""
+    now = state.now[0]
+    rotate(state)
+    for _ in range(min(count, now.active)):
+        item = oldest(state.active)
+        take_off(state, item)
+        state.pages[item].accessed = 0
+        place(state, item, INACTIVE)
+        now.time += KEEP_US
+
+
+@inner_apart
+def shrink_lists(state: State, priority: int, force: int) -> int:
+    """Scan the lists' parts that a priority says; returns how many pages were freed."""
+    now, freed = state.now[0], 0
+    flush_statistics(state)
+    deactivate = force or now.seen_refaults != now.last_refaults or now.seen_inactive < now.seen_active
+    inactive, active = now.inactive >> priority, now.active >> priority
+    if priority > 0:
+        inactive, active = inactive * SHARE // OF, active * SHARE // OF
+    while inactive > 0 and freed < BATCH:
+        freed += shrink_inactive(state, min(inactive, BATCH))
+        inactive -= BATCH
+        if deactivate and active > 0:
+            shrink_active(state, min(active, BATCH))
+            active -= BATCH
+    unplug(state)
+    if force or now.seen_inactive < now.seen_active:
+        shrink_active(state, BATCH)
+    return freed
+
+
+@inner_apart
+def reclaim(state: State, force: int) -> None:
+    """Free a batch of pages, at one priority after the other."""
+    now, freed, priority = state.now[0], 0, PRIORITY
+    while priority >= 0 and freed < BATCH:
+        freed += shrink_lists(state, priority, force)
+        priority -= 1
+    now.last_refaults = now.seen_refaults
+
+
+@inner
+def is_cached(state: State, item: int) -> bool:
+    """Whether a page evicted so lately is still in the swap cache; half a batch was evicted before it was, on the average."""
+    now, shadow = state.now[0], state.pages[item].shadow
+    return shadow >= 0 and now.age - shadow < min(CACHED + BATCH // 2, (now.inactive + now.active) // LEAST)  # type: ignore[no-any-return]
+
+
+@kernel_apart
+def arrive(state: State, item: int) -> None:
+    """Take a page in, on the active list if it comes back before the lists have aged by the active one's length."""
+    now, page = state.now[0], state.pages[item]
+    page.accessed = page.referenced = page.clean = 0
+    where = INACTIVE
+    if is_cached(state, item):  # it is where it was, and accessed
+        push_back(state.inactive, item)
+        now.inactive += 1
+        page.place, page.shadow = INACTIVE, -1
+        now.time += FREE_US
+        return
+    if page.shadow >= 0:
+        now.time += now.fault
+        flush_statistics(state)
+        if now.age - page.shadow <= now.seen_active:
+            where = ACTIVE
+            now.refaults += 1
+        page.shadow = -1
+    else:
+        now.time += FREE_US
+    place(state, item, where)
+
+
+@kernel_apart
+def choose(state: State) -> int:
+    """Name the page freed first that is still here, having a batch freed if there is none."""
+    for trial in range(2 * RETRIES):
+        item = oldest(state.freed)
+        while item < state.pages.size and state.pages[item].accessed:  # the kernel, which gives all back at once, had a fault here
+            take_off(state, item)
+            arrive(state, item)
+            item = oldest(state.freed)
+        if item < state.pages.size:
+            return item
+        reclaim(state, trial >= RETRIES)  # where the kernel would see the group out of memory
+    item = oldest(state.inactive)
+    return item if item < state.pages.size else oldest(state.active)
+
+
+@kernel_apart
+def waits(state: State, item: int) -> bool:
+    """As `is_cached`, for Python."""
+    return is_cached(state, item)
+
+
+@kernel_apart
+def leave(state: State, item: int) -> None:
+    """Let a page go."""
+    if state.pages[item].flying:
+        land(state, item)
+    take_off(state, item)
+
+
+@insert.register
+def _insert(state: State, item: int) -> None:
+    arrive(state, item)
+
+
+@touch.register
+def _touch(state: State, item: int) -> None:
+    state.pages[item].accessed = 1
+
+
+@victim.register
+def _victim(state: State) -> int:
+    return choose(state)
+
+
+@remove.register
+def _remove(state: State, item: int) -> None:
+    leave(state, item)
+
+
+@lingers.register
+def _lingers(state: State, item: int) -> bool:
+    return waits(state, item)
+
+
+@forget.register
+def _forget(state: State, item: int) -> None:
+    state.pages[item].shadow = state.pages[item].slot = -1

@@ -1,0 +1,186 @@
+"""What one would see on one's monitors: pressure, progress, rates and thrashing, of counters alone; and what had warned.
+
+A VM *thrashes* in an epoch in which it waits for memory for more than half of the time that it doesn't sleep. The notion is
+Denning's (Thrashing: its causes and prevention, AFIPS 1968): a program that has less memory than its working set spends its time
+waiting for pages. The measure is that of Linux's PSI, ``full`` of one task: time stalled over time
+(Documentation/accounting/psi.rst).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = dict[str, NDArray[Any]]
+
+THRASH = 0.5  #: pressure above which a VM thrashes
+AVERAGES = (5, 30, 150)  #: epochs: the kernel samples every 2 s and averages over 10, 60 and 300
+
+
+class Signal(NamedTuple):
+    """Something that a monitor shows.
+
+    Attributes
+    ----------
+    column : str
+        Of the epochs' table.
+    threshold : float
+    above : bool
+        Whether it warns above the threshold, or below it.
+    why : str
+        Where the threshold is from.
+    """
+
+    column: str
+    threshold: float
+    above: bool
+    why: str
+
+    def passed(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Where it warns; never where there is nothing to see (NaN)."""
+        return np.asarray(values > self.threshold if self.above else values < self.threshold)
+
+
+ESXTOP = "esxtop's usual threshold: any"
+SIGNALS = {
+    "pressure": Signal("pressure", 0.1, True, "lmkd's partial stall, 70 to 200 ms in a second"),
+    "pressure_avg": Signal(f"pressure_avg{AVERAGES[0]}", 0.1, True, "the same of the kernel's avg10"),
+    "major_faults": Signal("major_fault_rate", 1.0, True, "one a ms: a tenth of the time at 0.1 ms a fault"),
+    "swap_out": Signal("swap_out_rate", 0.0, True, ESXTOP),
+    "swap_in": Signal("swap_in_rate", 0.0, True, ESXTOP),
+    "refaults": Signal("refault_rate", 0.0, True, "any: the working set comes back (Linux, mm/workingset.c)"),
+    "balloon": Signal("balloon_pages", 0.0, True, ESXTOP),
+    "compression": Signal("compressed_pages", 0.0, True, ESXTOP),
+    "active": Signal("active_share", 1.0, True, "the working set outgrows what the VM had; a host can't see that"),
+    "active_estimate": Signal("active_estimate_share", 1.0, True, "the same of the host's estimate"),
+    "host_free": Signal("host_free_share", 0.06, False, "ESX's soft threshold of old, 6 % (Waldspurger, OSDI'02)"),
+    "memory_state": Signal("memory_state", 0.0, True, "the host has left its state of plenty"),
+}
+
+#: Columns of epochs and of whole runs.
+COLUMNS = {
+    "pressure": "float",
+    "progress": "float",
+    "major_fault_rate": "float",
+    "swap_in_rate": "float",
+    "swap_out_rate": "float",
+    "refault_rate": "float",
+}
+EPOCH_COLUMNS = {
+    **{f"pressure_avg{span}": "float" for span in AVERAGES},
+    "active_share": "float",
+    "active_estimate_share": "float",
+    "host_free_share": "float",
+    "thrash": "int",
+}
+RUN_COLUMNS = {
+    "thrash_epochs": "int",
+    "first_thrash_epoch": "int",
+    **{f"alarm_{name}": "int" for name in SIGNALS},
+    **{f"warned_{name}": "int" for name in SIGNALS},
+}
+
+
+def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """Divide; NaN where there is nothing to divide by."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+def rates(values: Counts) -> Counts:
+    """The `COLUMNS`, of epochs or of whole runs.
+
+    Parameters
+    ----------
+    values : dict of arrays of one shape
+        Counters of the memory room; ``elapsed_ns`` is the time that the VM didn't sleep, waiting included.
+
+    Returns
+    -------
+    dict
+        ``pressure``, a share of that time; ``progress``, instructions a second of it; rates a millisecond of it, what guests
+        do on their own swap among them.
+    """
+    elapsed = values["elapsed_ns"]
+
+    def rate(*names: str) -> NDArray[np.float64]:
+        return 1e6 * share(np.sum([values[name] for name in names], axis=0), elapsed)
+
+    return {
+        "pressure": share(values["stall_ns"], elapsed),
+        "progress": 1e9 * share(values["instructions"], elapsed),
+        "major_fault_rate": rate("major_faults", "guest_major_faults"),
+        "swap_in_rate": rate("swap_in_pages", "guest_swap_in_pages"),
+        "swap_out_rate": rate("swap_out_pages", "guest_swap_out_pages"),
+        "refault_rate": rate("refaults"),
+    }
+
+
+def running(pressure: NDArray[np.float64], span: int) -> NDArray[np.float64]:
+    """Average pressure as the kernel does: exponentially, over ``span`` epochs; one in which the VM slept has none.
+
+    Parameters
+    ----------
+    pressure : (vms, epochs) float64
+    """
+    found, average, fade = np.zeros_like(pressure), np.zeros(pressure.shape[0]), np.exp(-1 / span)
+    for epoch in range(pressure.shape[1]):
+        average = fade * average + (1 - fade) * np.nan_to_num(pressure[:, epoch])
+        found[:, epoch] = average
+    return found
+
+
+def watch(values: Counts) -> Counts:
+    """What a monitor shows of each epoch: the `COLUMNS` and `EPOCH_COLUMNS`.
+
+    Shares of active pages are of those that were resident when the epoch before ended.
+
+    Parameters
+    ----------
+    values : dict of (vms, epochs)
+        Counters of the memory room, without the warm-up.
+    """
+    seen = rates(values)
+    for span in AVERAGES:
+        seen[f"pressure_avg{span}"] = running(seen["pressure"], span)
+    held = np.pad(values["resident_pages"], ((0, 0), (1, 0)))[:, :-1]
+    seen["active_share"] = share(values["active_pages"], held)
+    seen["active_estimate_share"] = share(values["active_estimate"], held)
+    seen["host_free_share"] = share(values["host_free_pages"], values["host_pages"])
+    seen["thrash"] = (seen["pressure"] > THRASH).astype(np.int64)
+    return seen
+
+
+def first(where: NDArray[np.bool_]) -> list[int | None]:
+    """First epoch of each VM where something holds; None if it never does."""
+    return [int(np.argmax(each)) if each.any() else None for each in where]
+
+
+def warned(seen: Counts, lived: NDArray[np.bool_]) -> dict[str, Any]:
+    """What each signal would have warned of: the `RUN_COLUMNS`.
+
+    Parameters
+    ----------
+    seen : dict of (vms, epochs)
+        As `watch` gives, and the counters that signals read.
+    lived : (vms, epochs) bool
+        Epochs that there are.
+
+    Returns
+    -------
+    dict
+        Epochs in which each VM thrashed and the first of them; for each signal the first epoch in which it passed its threshold
+        (``alarm_*``), and how many epochs that was ahead of the first thrashing one (``warned_*``: None if it passed it later
+        or never, or no epoch thrashed).
+    """
+    thrash = (seen["thrash"] > 0) & lived
+    fell = first(thrash)
+    found: dict[str, Any] = {"thrash_epochs": thrash.sum(axis=1), "first_thrash_epoch": fell}
+    for name, signal in SIGNALS.items():
+        found[f"alarm_{name}"] = first(signal.passed(seen[signal.column]) & lived)
+    for name in SIGNALS:
+        pairs = zip(fell, found[f"alarm_{name}"], strict=True)
+        found[f"warned_{name}"] = [None if end is None or at is None or at > end else end - at for end, at in pairs]
+    return found

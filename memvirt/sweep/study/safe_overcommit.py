@@ -1,0 +1,199 @@
+"""How far memory can be overcommitted: the highest ratio at which no VM is slowed by more than so many per cent.
+
+One search for each combination of the swept keys, such as ``reclaim=swap,balloon``; all of them ask for their next ratio at once,
+so that each round is one batch. A VM is slowed against itself on a host that has promised no more than it has and takes nothing
+back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from memvirt.errors import ConfigError
+from memvirt.sweep.axes import Axis
+from memvirt.sweep.choices import Design, Grid, Rows, no_intervals, number
+from memvirt.sweep.cliff import DIGITS, Hunt, Verdict
+from memvirt.sweep.plan import Plan, plan_design
+from memvirt.sweep.study import Incomplete, Study, check_plan
+
+if TYPE_CHECKING:
+    from memvirt.sweep.run import Call
+
+RATIO, POLICY, IDLE = "overcommit.ratio", "reclaim", "none"
+COLUMNS = ["cycles", "thrash_epochs"]
+
+
+class SafeOvercommit:
+    """The searches.
+
+    Attributes
+    ----------
+    plan : Plan
+        Of the scan.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.options: dict[str, Any] = call.config["study"]
+        self._check(call)
+        self.axes = call.axes
+        grid = Grid([len(axis.values) for axis in self.axes])
+        self.combinations = [grid[row] for row in range(len(grid))]
+        low, high = self.options["ratio"]
+        scanned = np.linspace(low, high, number(self.options, "scan", 2, "study")).round(DIGITS).tolist()
+        self.asked = [(place, ratio) for place in range(len(self.combinations)) for ratio in scanned]
+        self.plan: Plan = call.plan(self._design(self.asked))
+        self.reference = self._reference(call)
+
+    def _check(self, call: Call) -> None:
+        check_plan(call.config["plan"], "study=safe_overcommit chooses its own ratios, without constraints")
+        no_intervals(call.axes, "grid")
+        given = [axis.key for axis in call.axes] + [word.partition("=")[0] for word in call.fixed]
+        for key in (RATIO, "overcommit.host_memory"):
+            if key in given:
+                raise ConfigError(key, "", "study=safe_overcommit looks for it: say study.ratio=[FROM,TO]")
+        for key in ("slowdown", "tolerance"):
+            value = self.options[key]
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise ConfigError(f"study.{key}", value, "must be a number above 0")
+        ratio = self.options["ratio"]
+        numbers = isinstance(ratio, list) and all(isinstance(each, (int, float)) for each in ratio)
+        if not numbers or len(ratio) != 2 or not 0 < ratio[0] < ratio[1]:
+            raise ConfigError("study.ratio", ratio, "must be two numbers that go up: [1,2.5]")
+
+    def _design(self, asked: Sequence[tuple[int, float]]) -> Design:
+        """Some ratios of some combinations."""
+        ratios = sorted({ratio for _, ratio in asked})
+        axis = Axis(RATIO, tuple(ratios), tuple(map(repr, ratios)), False)
+        rows = [[*self.combinations[place], ratios.index(ratio)] for place, ratio in asked]
+        return Design([*self.axes, axis], Rows(np.array(rows, np.int32)))
+
+    def _reference(self, call: Call) -> Plan:
+        """What each combination is compared with: the same without reclaim, whose own keys and options don't matter then."""
+        fixed = [word for word in call.fixed if word.replace("/", ".").partition("=")[0].partition(".")[0] != POLICY]
+        axes = [Axis(POLICY, (IDLE,), (IDLE,), True) if axis.key == POLICY else axis for axis in self.axes]
+        if POLICY not in [axis.key for axis in axes]:
+            fixed.append(f"{POLICY}={IDLE}")
+        grid = Grid([len(axis.values) for axis in axes])
+        places = [[*grid[row], 0] for row in range(len(grid))]
+        design = Design([*axes, Axis(RATIO, (1.0,), ("1.0",), False)], Rows(np.array(places, np.int32)))
+        return plan_design(call.compose, fixed, design, call.config)
+
+    def run(self, study: Study) -> None:
+        """Scan and bisect.
+
+        Raises
+        ------
+        Incomplete
+            If what the others are compared with failed.
+        """
+        study.draws_itself = True
+        ids = study.evaluate(self.plan, f"points of the scan ({len(self.combinations)} × {self.options['scan']} ratios)")
+        reference = self._reference_cycles(study, ids)
+        hunts = [Hunt(self.options["tolerance"]) for _ in self.combinations]
+        asked, plan = self.asked, self.plan
+        while True:
+            self._tell(study, plan, ids, asked, reference, hunts)
+            asked = [(place, ratio) for place, hunt in enumerate(hunts) if (ratio := hunt.ask()) is not None]
+            if not asked:
+                break
+            plan = plan.another(self._design(asked))
+            widest = max(hunts[place].failed.ratio - hunts[place].safe.ratio for place, _ in asked)  # type: ignore[union-attr]
+            ids = study.evaluate(plan, f"points of the bisection (cliffs known to {widest:.3g})")
+        self._conclude(study, hunts)
+
+    def _reference_cycles(self, study: Study, scanned: list[str]) -> pd.Series[float]:
+        """Cycles of each VM of each reference point; one that the scan had isn't computed, nor written, again."""
+        ids = [self.reference.point(place)[1] for place in range(len(self.reference))]
+        if not set(ids) <= set(scanned):
+            study.evaluate(self.reference, "points to compare with")
+        rows = study.rows(ids, COLUMNS)
+        bad = rows[rows["status"] != "ok"]
+        if not bad.empty:
+            raise Incomplete(f"study=safe_overcommit: without overcommitment it can't run either: {bad.iloc[0]['error']}")
+        return rows.set_index(["number", "vm"])["cycles"]
+
+    def _compared_with(self, combination: tuple[int, ...]) -> int:
+        """Row of the reference's design that a combination is compared with."""
+        places = [0 if axis.key == POLICY else at for axis, at in zip(self.axes, combination, strict=True)]
+        counts = [1 if axis.key == POLICY else len(axis.values) for axis in self.axes]
+        return int(np.ravel_multi_index(places, counts)) if counts else 0
+
+    def _tell(
+        self, study: Study, plan: Plan, ids: list[str], asked: Sequence[tuple[int, float]], reference: Any, hunts: list[Hunt]
+    ) -> None:
+        """Judge the points of a round."""
+        rows = study.rows(ids, COLUMNS)
+        for row, (place, ratio) in enumerate(asked):
+            first = row * plan.replicates
+            mine = rows[rows["number"].between(first, first + plan.replicates - 1)]
+            with_what = self._compared_with(self.combinations[place]) * plan.replicates + mine["number"] - first
+            cycles = reference.loc[list(zip(with_what, mine["vm"], strict=True))].to_numpy()
+            hunts[place].tell(self._verdict(ratio, mine, mine["cycles"] / cycles, ids[first]))
+
+    def _verdict(self, ratio: float, rows: pd.DataFrame, slower: pd.Series, point_id: str) -> Verdict:
+        bad = rows[rows["status"] != "ok"]
+        if not bad.empty:
+            status, error = bad.iloc[0][["status", "error"]]
+            return Verdict(ratio, error.partition(":")[0] if status == "error" else status, -1, np.nan, 0.0, point_id)
+        by_vm = slower.groupby(rows["vm"]).mean()
+        vm, slowdown = int(by_vm.to_numpy().argmax()), 100 * (by_vm.max() - 1)
+        thrashed = rows.loc[rows["vm"] == vm, "thrash_epochs"].max() > 0
+        why = "" if slowdown <= self.options["slowdown"] else "thrash" if thrashed else "slowdown"
+        return Verdict(ratio, why, vm, float(slowdown), float((1 / slower).mean()), point_id)
+
+    def _values(self, combination: tuple[int, ...]) -> dict[str, Any]:
+        """Values of the swept keys; of the policy if none is swept."""
+        if not self.axes:
+            return {POLICY: self.plan.stitch.options[POLICY]}
+        return {axis.key: axis.values[at] for axis, at in zip(self.axes, combination, strict=True)}
+
+    def _conclude(self, study: Study, hunts: list[Hunt]) -> None:
+        tried, found = [], []
+        for combination, hunt in zip(self.combinations, hunts, strict=True):
+            values = self._values(combination)
+            tried += [{**values, **hunt.tried[ratio]._asdict()} for ratio in sorted(hunt.tried)]
+            safe, failed = hunt.safe, hunt.failed
+            found.append(
+                {
+                    **values,
+                    "ratio": safe.ratio if safe else None,
+                    "worst_vm": safe.vm if safe else None,
+                    "slowdown": safe.slowdown if safe else None,
+                    "throughput": safe.throughput if safe else None,
+                    "next_ratio": failed.ratio if failed else None,
+                    "next_worst_vm": failed.vm if failed and failed.vm >= 0 else None,
+                    "next_slowdown": failed.slowdown if failed else None,
+                    "why": failed.why if failed else "",
+                    "held_again_at": " ".join(f"{ratio:g}" for ratio in hunt.again),
+                }
+            )
+            study.said.append(self._line(values, hunt))
+        study.write(pd.DataFrame(found).convert_dtypes(), "safe_overcommit.csv")
+        study.write(pd.DataFrame(tried), "ratios_tried.csv")
+        from memvirt.figures.cliff import throughput
+
+        keys = list(self._values(self.combinations[0]))
+        study.save(throughput(pd.DataFrame(tried), pd.DataFrame(found), keys, float(self.options["slowdown"])), "safe_overcommit")
+
+    def _line(self, values: dict[str, Any], hunt: Hunt) -> str:
+        words = " ".join(f"{key}={value}" for key, value in values.items())
+        limit, safe, failed = f"{self.options['slowdown']:g} %", hunt.safe, hunt.failed
+        line = (
+            f"{words}: safe up to {safe.ratio:.4g}, VM {safe.vm} slowed most, by {safe.slowdown:.3g} %"
+            if safe
+            else f"{words}: never safe"
+        )
+        if failed is None:
+            return f"{line} (limit {limit}); that is the highest ratio tried"
+        what = f"VM {failed.vm} slowed by {failed.slowdown:.3g} %" if failed.vm >= 0 else "no result"
+        line += f"; at {failed.ratio:.4g} {what} ({failed.why}; limit {limit})"
+        return line + (f"; not monotone: safe again at {', '.join(f'{ratio:g}' for ratio in hunt.again)}" if hunt.again else "")
+
+
+def make(call: Call) -> SafeOvercommit:
+    """Plan the scan."""
+    return SafeOvercommit(call)

@@ -1,0 +1,185 @@
+"""What must hold of the memory room's world at any moment, recounted the slow way.
+
+Run as a program (plain Python, no compilation): ``NUMBA_DISABLE_JIT=1 python -m tests.invariants WORDS`` simulates a point with
+small windows and checks at each of them; `tests/test_conservation.py` does so for random mixes and policies.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from memvirt import memory, workload
+from memvirt.errors import CapacityError
+from memvirt.memory import setup
+from memvirt.memory.contents import WRITTEN
+from memvirt.memory.layout import lay_out_frames, lay_out_pages
+from memvirt.memory.loop import host_loop
+from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
+from memvirt.stages import CONFIGS
+
+NOTHING = -1
+
+
+def chain(world: Any, first: int, table: Any) -> list[int]:
+    """Items of a list through ``next_free``."""
+    found: list[int] = []
+    while first != NOTHING:
+        assert first not in found, "a list that runs in a circle"
+        found.append(int(first))
+        first = table[first].next_free
+    return found
+
+
+def check_host(world: Any) -> None:
+    """Host frames: free + used = total, each used by what its count says, shared only by equal contents."""
+    clock, frames, hosts = world.clock[0], world.frames, world.host_frames
+    free: list[int] = []
+    for node in world.nodes:
+        listed = chain(world, node.free_small, hosts)
+        for block in chain(world, node.free_large, hosts):
+            listed += range(block, block + 512)
+        assert node.free == node.capacity + len(listed)
+        free += listed
+    assert len(set(free)) == len(free), "a host frame is free twice"
+    assert clock.free == sum(int(node.free) for node in world.nodes)
+    backed = np.flatnonzero(frames.hfn != NOTHING)
+    table = np.isin(frames.role[backed], [4])
+    charged = bool(world.rules[0].charge_tables)
+    behind = Counter(frames.hfn[backed].tolist())
+    assert not set(free) & set(behind), "a host frame is free and in use"
+    for hfn, refs in behind.items():
+        assert hosts[hfn].refs == refs, "a reference count is not the number of mappings"
+        members = [int(frame) for frame in backed if frames.hfn[frame] == hfn] if refs > 1 else []
+        if members:
+            assert len({int(frames.content[frame]) for frame in members}) == 1, "unequal contents share a host frame"
+            assert hosts[hfn].owner in members and hosts[hfn].stable
+            ring, at = [], members[0]
+            while at not in ring:
+                ring.append(at)
+                assert frames[frames[at].sharer].sharer_before == at
+                at = int(frames[at].sharer)
+            assert sorted(ring) == sorted(members)
+    data = {
+        hfn for frame, hfn in zip(backed.tolist(), frames.hfn[backed].tolist(), strict=True) if charged or frames.role[frame] != 4
+    }
+    if world.rules[0].dimensions == 1 and charged:
+        data |= {int(each.hfn) for each in world.guest_tables if each.hfn != NOTHING}
+    if charged:
+        data |= {int(each.hfn) for each in world.host_tables if each.hfn != NOTHING}
+    if not table.any() or charged or (frames.order[backed] == 0).all():
+        assert clock.free + len(data) + clock.pool == clock.total, "host frames were lost or found"
+
+
+def check_guests(world: Any) -> None:
+    """Each VM's own books."""
+    frames = world.frames
+    for number, guest in enumerate(world.vms):
+        first = int(guest.frame_base)
+        last = int(world.vms.frame_base[number + 1]) if number + 1 < world.vms.size else frames.size
+        mine = frames[first:last]
+        start = int(guest.page_base)
+        end = int(world.vms.page_base[number + 1]) if number + 1 < world.vms.size else world.pages.size
+        pages = world.pages[start:end]
+        mapped = pages.frame[pages.frame != NOTHING]
+        assert len(set(mapped.tolist())) == mapped.size, "a guest frame is mapped twice"
+        assert (frames.page[mapped] == np.arange(start, end)[pages.frame != NOTHING]).all()
+        assert (frames.role[mapped] == DATA).all()
+        evictable = (mine.hfn != NOTHING) & (mine.role != 4)
+        if (mine.order == 0).all():
+            assert guest.resident == evictable.sum(), "resident pages"
+            away = (mine.hfn == NOTHING) & (mine.swapped == 1) & (mine.packed == 0)
+            assert guest.swapped == away.sum(), "swapped pages"
+            assert guest.compressed == (mine.packed > 0).sum(), "compressed pages"
+        assert not ((mine.packed > 0) & (mine.hfn != NOTHING)).any(), "compressed and resident"
+        assert guest.shared == (mine.sharer != NOTHING).sum(), "shared pages"
+        owners = [world.host_frames[frame.hfn].owner for frame in mine if frame.sharer != NOTHING]
+        members = [first + place for place in np.flatnonzero(mine.sharer != NOTHING)]
+        assert guest.saved == sum(owner != member for owner, member in zip(owners, members, strict=True)), "saved pages"
+        assert guest.cached == (mine.role == CACHE).sum()
+        listed = chain(world, guest.free_small, frames)
+        blocks = chain(world, guest.free_large, frames)
+        assert guest.freed == len(listed) + 512 * len(blocks)
+        assert (frames.role[listed] == FREE).all()
+        held = len(chain(world, guest.balloon_small, frames)) + 512 * len(chain(world, guest.balloon_large, frames))
+        assert guest.ballooned - guest.never_used == held == (mine.role == BALLOON).sum()
+        assert not ((mine.role == BALLOON) & (mine.hfn != NOTHING) & (mine.order == 0)).any(), "a ballooned frame is backed"
+        assert guest.guest_swapped == (pages.swapped == 1).sum() or (pages.order > 0).any()
+        assert guest.guest_swapped <= guest.guest_swap or guest.guest_swap == 0
+        assert not ((pages.swapped == 1) & (pages.frame != NOTHING)).any(), "on the guest's swap and in its memory"
+        assert guest.used + guest.ballooned + guest.freed <= guest.limit
+        if guest.most:
+            assert guest.resident - guest.saved <= guest.most
+
+
+def contents_of(world: Any) -> np.ndarray:
+    """What each page of each guest holds, wherever it is."""
+    frame = world.pages.frame
+    return np.where(frame != NOTHING, world.frames.content[np.maximum(frame, 0)], world.pages.content)
+
+
+def run(point: Any, window: int = 48) -> dict[str, Any]:
+    """Simulate a point's memory, checked at every refill; returns the final counts, or why it ended."""
+    setup.WINDOW = window  # type: ignore[misc]
+    vms = tuple(range(point.count))
+    config = memory.MemoryConfig.model_validate(CONFIGS["memory"](point, vms))
+    traces = [workload.load(point.member(vm).workload, vm) for vm in vms]
+    pages = lay_out_pages(config, traces)
+    world = setup.build(config, traces, pages, lay_out_frames(config, pages))
+    checks = 0
+    try:
+        memory._boot(world, config, traces)
+        future = memory._foresee(world, traces) if world.rules[0].foresees else []
+        before, positions = contents_of(world), world.actors.position.copy()
+        while True:
+            status, who = host_loop(world)
+            if status in (LOG_FULL, DONE):
+                world.clock[0].runs = world.clock[0].events = 0
+            elif status == MORE_EPOCHS:
+                world = memory._more_epochs(world, who)
+            elif status in (GUEST_FULL, HOST_FULL):
+                memory._check(status, who, world)
+            check_host(world)
+            check_guests(world)
+            now = contents_of(world)
+            if world.rules[0].contents:
+                check_contents(world, traces, positions, before, now)
+            before, positions = now, world.actors.position.copy()
+            checks += 1
+            if status == DONE:
+                break
+            if status == REFILL:
+                memory._refill(world, traces, future, who)
+    except CapacityError as full:
+        return {"ended": str(full), "checks": checks}
+    totals = world.counts.sum(axis=(0, 1))
+    ends = zip(world.counts, world.vms, strict=True)
+    last = [dict(zip(memory.COUNTERS, counts[int(vm.epoch)].tolist(), strict=True)) for counts, vm in ends]
+    return {"checks": checks, "vms": last, **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)}}
+
+
+def check_contents(world: Any, traces: Any, positions: Any, before: np.ndarray, now: np.ndarray) -> None:
+    """A page holds what was written to it last: nothing else changed it, and what was written is new and its own."""
+    touched = np.zeros(now.size, bool)
+    for number, actor in enumerate(world.actors):
+        part = traces[actor.vm].read(int(positions[number]), int(actor.position))
+        touched[world.vms.page_base[actor.vm] + part.page[part.line & 0x80 > 0]] = True
+    assert (now[~touched] == before[~touched]).all(), "contents changed that nobody wrote"
+    assert (now[touched] > WRITTEN).all() and np.unique(now[touched]).size == touched.sum(), "a write is not what is read"
+
+
+if __name__ == "__main__":
+    from tests.support import point as make_point
+
+    for line in sys.stdin:
+        words = json.loads(line)
+        try:
+            found = run(make_point(*words))
+        except Exception as wrong:  # whatever it is, the test tells it
+            found = {"broken": "".join(traceback.format_exception(wrong))}
+        print(json.dumps(found), flush=True)

@@ -1,0 +1,66 @@
+"""No page and no frame is lost, doubled or mixed up, whatever VMs run on whatever host: the world's books, recounted again and again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.plain import Checker
+
+COMMON = ["workload.accesses=700", "clock.quantum=40", "clock.daemon_speedup=200000", "epoch.accesses=150"]
+WORKLOADS = ["workload=zipf", "workload=uniform", "workload=stream", "workload=phases"]
+RECLAIM = {
+    "swap": [["reclaim/replacement=lru"], ["reclaim/replacement=clock"], ["reclaim/replacement=random"], ["reclaim/replacement=linux"],
+             ["reclaim/compression=zswap"], ["reclaim/sharing=ksm"], ["reclaim/replacement=opt", "reclaim/sharing=ksm"]],
+    "balloon": [[], ["reclaim.swap=false"], ["reclaim/balloon=free_page_reporting"], ["reclaim.balloon.deflate_on_oom=true"],
+                ["reclaim/compression=slots", "reclaim.balloon.cap=0.1"], ["reclaim/sharing=esx"]],
+    "compression": [[], ["reclaim/compression=zswap"], ["reclaim.compression.cap=0.02"], ["reclaim/replacement=fifo"]],
+    "sharing": [[], ["reclaim.swap=false"], ["reclaim/sharing=esx"], ["reclaim.sharing.max_page_sharing=4"]],
+    "esx": [[], ["reclaim.states=esx4"]],
+    "linux": [[]],
+}  # fmt: skip
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> list[str]:
+    """A mix of VMs, a host and a policy."""
+    reclaim = draw(st.sampled_from(sorted(RECLAIM)))
+    words = [*COMMON, draw(st.sampled_from(WORKLOADS)), f"reclaim={reclaim}", *draw(st.sampled_from(RECLAIM[reclaim]))]
+    words += [f"vms.count={draw(st.integers(1, 3))}", f"overcommit.ratio={draw(st.sampled_from([1.0, 1.3, 1.8, 3.0]))}"]
+    words += [f"vms.cache={draw(st.sampled_from(['0', '48KiB']))}", f"workload.seed={draw(st.integers(0, 99))}"]
+    words += ["contents.zero=0.2", "contents.common=0.5", f"contents.distinct={draw(st.sampled_from(['null', '5', '40']))}"]
+    words += draw(st.sampled_from([[], ["workload.remap_every=37", "workload.remap_pages=3"], ["workload.fork_every=200"]]))
+    words += draw(st.sampled_from([[], ["vms.limit=200KiB"], ["guest.swap=300KiB", "vms.memory=400KiB"], ["guest.prefault=true"]]))
+    words += draw(
+        st.sampled_from(
+            [[], ["overcommit.charge_tables=true"], ["numa=two_socket"], ["workload.idle_every=90", "workload.idle_time=1ms"]]
+        )
+    )
+    return [*words, f"workload.footprint={draw(st.sampled_from(['128KiB', '400KiB']))}"]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(designs())
+def test_nothing_is_lost(plain: Checker, words: list[str]) -> None:
+    """Frames free + used = total; references = mappings; what is read is what was written; or the run ends and says what was full."""
+    assert plain(*words)["checks"] > 0
+
+
+LARGE = [
+    "workload=zipf",
+    "workload.footprint=6MiB",
+    "workload.accesses=1500",
+    "vms.count=2",
+    "vms.cache=256KiB",
+    "overcommit.ratio=1.5",
+]
+
+
+@pytest.mark.parametrize("host", ["2M", "thp"])
+@pytest.mark.parametrize("guest", ["4K", "2M", "thp"])
+@pytest.mark.parametrize("reclaim", ["swap", "balloon", "sharing", "esx"])
+def test_large_pages(plain: Checker, host: str, guest: str, reclaim: str) -> None:
+    """Large pages are split before they are shared or given up in part."""
+    words = [f"host.page_size={host}", f"guest.page_size={guest}", f"reclaim={reclaim}", "contents.zero=0.5"]
+    assert plain(*COMMON, *LARGE, *words)["checks"] > 0

@@ -1,0 +1,239 @@
+"""Mechanisms of an overcommitted host, by hand: who gives what up first, what that costs, and what ends a run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from memvirt import memory
+from memvirt.errors import ConfigError
+from memvirt.memory.contents import compressed_size
+from memvirt.memory.replacement._none import make as untracked
+from memvirt.policy import names
+from tests.plain import Checker
+from tests.support import point, row, rows, trace
+from tests.test_laws import BELADY, TEXTBOOK, faults
+from tests.test_naive import memory_config
+
+FAR = ["reclaim.device.read_latency=1us", "reclaim.device.bandwidth=64GiB"]
+SMALL = ["workload=zipf", "workload.accesses=2500", "workload.footprint=512KiB", "clock.quantum=40"]
+
+
+def opt_faults(pages: list[int], frames: int) -> int:
+    """Faults of OPT, first touches included, with the machine around it."""
+    config = memory_config(overrides=[f"overcommit.host_memory={4 * frames}KiB", "reclaim/replacement=opt"])
+    counters = memory.run(config, [trace(pages)]).counters
+    totals = dict(zip(counters.names, counters.values.sum(axis=(0, 1)).tolist(), strict=True))
+    return int(totals["minor_faults"] + totals["major_faults"])
+
+
+def test_opt_is_the_bound() -> None:
+    """Belady's and the textbook's strings, (N - C) / (N - 1) of a cyclic sweep, and no policy does better."""
+    assert [opt_faults(BELADY, 3), opt_faults(BELADY, 4)] == [7, 6]
+    assert [opt_faults(TEXTBOOK, 3), opt_faults(TEXTBOOK, 4)] == [9, 8]
+    pages, frames, rounds = 40, 25, 60
+    cyclic = list(range(pages)) * rounds
+    missed = opt_faults(cyclic, frames) - pages
+    assert missed / (pages * (rounds - 1)) == pytest.approx((pages - frames) / (pages - 1), rel=0.02)
+    string = (np.random.default_rng(2).zipf(1.3, 2000) % 60).tolist()
+    least = [opt_faults(string, frames) for frames in (5, 10, 20, 40)]
+    assert least == sorted(least, reverse=True)  # a stack algorithm
+    for policy in set(names("memory.replacement")) - {"opt"}:
+        for frames, fewest in zip((5, 10, 20, 40), least, strict=True):
+            assert faults(policy, string, frames) >= fewest, policy
+
+
+def test_one_guest_pages_as_one_host(plain: Checker) -> None:
+    """A VM alone, with LRU: it makes no difference who pages, the host, a cgroup's limit, the guest for itself, or pressed by a balloon."""
+    host = plain(*SMALL, "reclaim=swap", "overcommit.host_memory=320KiB")
+    assert host["major_faults"] == plain(*SMALL, "vms.limit=320KiB")["major_faults"]
+    guest = plain(*SMALL, "vms.memory=320KiB", "guest.swap=1MiB")
+    balloon = plain(*SMALL, "reclaim=balloon", "overcommit.host_memory=320KiB")
+    assert host["major_faults"] == guest["guest_major_faults"] == balloon["guest_major_faults"] > 200
+    assert balloon["major_faults"] == guest["major_faults"] == 0
+    assert balloon["vms"][0]["balloon_pages"] == 128 - 80
+
+
+def test_a_balloon_takes_what_costs_least(plain: Checker) -> None:
+    """Memory never used, then clean cache, and only then pages that must be written."""
+    common = [*SMALL, "reclaim=balloon", "vms.memory=800KiB", "vms.cache=160KiB"]  # 128 pages of data, 40 of cache, 32 not used
+    little = plain(*common, "overcommit.host_memory=560KiB")
+    assert (little["cache_dropped_pages"], little["guest_swap_out_pages"]) == (28, 0)
+    assert little["vms"][0]["balloon_pages"] == 32 + 28
+    more = plain(*common, "overcommit.host_memory=480KiB")
+    assert more["cache_dropped_pages"] == 40
+    assert more["guest_swap_out_pages"] > 0
+
+
+def test_a_balloon_has_a_cap(plain: Checker) -> None:
+    """Beyond 65 % of the guest's memory the host swaps; where it may not, the run ends and says why."""
+    common = [*SMALL, "reclaim=balloon", "overcommit.ratio=4"]
+    swapped = plain(*common)
+    assert swapped["vms"][0]["balloon_pages"] == 84  # of 128
+    assert swapped["major_faults"] > 0
+    assert "reclaim makes no more room" in plain(*common, "reclaim.swap=false")["ended"]
+
+
+def test_a_guest_pushed_too_far(plain: Checker) -> None:
+    """Out of memory when its own swap is full; unless the balloon gives back."""
+    common = [*SMALL, "reclaim=balloon", "overcommit.ratio=2", "guest.swap=64KiB", "reclaim.swap=false"]
+    ended = plain(*common)["ended"]
+    assert "reclaim makes no more room" in ended or "out of memory" in ended
+    late = [*SMALL, "reclaim=balloon", "vms.count=2", "overcommit.ratio=1.5", "guest.swap=100KiB"]
+    assert "VM" in plain(*late)["ended"]
+    assert "out of memory: of its 128 pages of 4 KiB its balloon holds" in plain(*late)["ended"]
+    relieved = plain(*late, "reclaim.balloon.deflate_on_oom=true")
+    assert relieved["deflated_pages"] > 0
+    assert relieved["major_faults"] > 0  # the host must swap instead
+
+
+def test_double_paging(plain: Checker) -> None:
+    """A guest that pages out what the host has swapped out pays twice."""
+    both = plain(*SMALL, "vms.memory=400KiB", "guest.swap=1MiB", "overcommit.host_memory=240KiB", "reclaim/replacement=fifo")
+    assert both["double_paged_pages"] > 0
+    assert both["guest_major_faults"] > 0 and both["major_faults"] > 0
+    alone = plain(*SMALL, "vms.memory=400KiB", "guest.swap=1MiB")
+    assert alone["double_paged_pages"] == 0
+
+
+def test_free_page_reporting(plain: Checker) -> None:
+    """What a guest freed comes back to the host, and costs no swap."""
+    common = [*SMALL, "reclaim=balloon", "overcommit.ratio=1.3", "workload.remap_every=30"]
+    reported = plain(*common, "reclaim/balloon=free_page_reporting", "clock.daemon_speedup=1e7")
+    silent = plain(*common, "reclaim/balloon=none")
+    assert reported["guest_swap_out_pages"] == 0
+    assert reported["swap_out_pages"] < silent["swap_out_pages"]
+
+
+def test_disks_queue(plain: Checker) -> None:
+    """Two VMs at one disk wait for each other; at a flash drive they don't."""
+    one, two = (["reclaim=swap", f"vms.count={count}", "overcommit.ratio=1.6"] for count in (1, 2))
+    times = {}
+    for device in ("hdd", "nvme"):
+        alone, together = (plain(*SMALL, *words, f"reclaim/device={device}") for words in (one, two))
+        times[device] = together["stall_ns"] / together["major_faults"] / (alone["stall_ns"] / alone["major_faults"])
+    assert times["hdd"] > 1.7
+    assert times["nvme"] < 1.1
+
+
+def test_devices_are_in_order() -> None:
+    """A page takes longest from a disk, then from SATA and NVMe flash, and least from far memory."""
+    common = ["workload=zipf", "workload.accesses=20000", "workload.footprint=4MiB", "overcommit.ratio=1.4", "mmu=native"]
+    stalls = [row(*common, f"reclaim/device={device}")["stall_ns"] for device in ("hdd", "sata_ssd", "nvme", "cxl")]
+    assert stalls == sorted(stalls, reverse=True)
+    assert stalls[0] > 50 * stalls[1]
+    assert stalls[2] > 20 * stalls[3]
+
+
+def test_read_ahead(plain: Checker) -> None:
+    """A sequential scan of swapped pages takes fewer faults, for the same pages; nothing is read twice."""
+    words = ["workload=stream", "workload.accesses=6000", "workload.footprint=512KiB", "workload.instructions_per_access=1"]
+    words += ["overcommit.host_memory=320KiB"]
+    alone, clustered = plain(*words), plain(*words, "reclaim.page_cluster=3")
+    assert alone["major_faults"] > 300
+    assert clustered["major_faults"] < alone["major_faults"] / 4
+    assert clustered["swap_in_pages"] == clustered["major_faults"] + clustered["readahead_pages"]
+
+
+def test_a_page_is_kept_if_it_fits(plain: Checker) -> None:
+    """ESX keeps what fits 2 KiB, in slots of 1 KiB if it fits that, up to 10 % of the VM (PUBLISHED, O6)."""
+    common = [*SMALL, "reclaim=compression", "overcommit.ratio=1.3"]
+    none = plain(*common, "contents.fits_1k=0", "contents.fits_2k=0")
+    assert none["compressions"] == 0
+    assert none["host_compressing_ns"] > 0  # it was tried
+    quarter, half = (
+        plain(*common, "contents.fits_1k=1", "contents.fits_2k=0"),
+        plain(*common, "contents.fits_1k=0", "contents.fits_2k=1"),
+    )
+    assert quarter["vms"][0]["host_pool_pages"] <= 12 and half["vms"][0]["host_pool_pages"] <= 12  # 128 pages of memory
+    assert quarter["vms"][0]["compressed_pages"] in (45, 46, 47, 48)
+    assert half["vms"][0]["compressed_pages"] in (23, 24)
+    assert quarter["major_faults"] < half["major_faults"] < none["major_faults"]
+    assert (
+        quarter["compressions"]
+        == quarter["decompressions"] + quarter["compressed_evictions"] + quarter["vms"][0]["compressed_pages"]
+    )
+
+
+def test_sizes_of_compressed_pages() -> None:
+    """The content model's shares are those of the sizes."""
+    from memvirt.memory import setup
+    from memvirt.memory.layout import lay_out_frames, lay_out_pages
+
+    runs = [trace(list(range(600)))]
+    config = memory_config(overrides=["reclaim=compression", "contents.fits_1k=0.25", "contents.fits_2k=0.5"])
+    config = config.model_copy(update={"members": [config.members[0].model_copy(update={"contents": point(
+        "contents.fits_1k=0.25", "contents.fits_2k=0.5").contents})]})  # fmt: skip
+    pages = lay_out_pages(config, runs)
+    world = setup.build(config, runs, pages, lay_out_frames(config, pages))
+    world.frames.content[:1024] = np.arange(1, 1025) << 20
+    size = getattr(compressed_size, "py_func", compressed_size)
+    with np.errstate(over="ignore"):
+        sizes = np.array([size(world, frame) for frame in range(1024)])
+    assert abs((sizes <= 1024).mean() - 0.25) < 0.05
+    assert abs((sizes <= 2048).mean() - 0.75) < 0.05
+    assert sizes.max() <= 4096
+
+
+def test_zswap_refuses_until_there_is_room(plain: Checker) -> None:
+    """One pool for all VMs, below its share of the host."""
+    got = plain(*SMALL, "vms.count=3", "reclaim=compression", "reclaim/compression=zswap", "overcommit.ratio=1.6")
+    assert 0 < got["vms"][0]["host_pool_pages"] <= 0.2 * 240
+    assert got["compressed_evictions"] > 0 and got["swap_out_pages"] > 0
+
+
+def test_limits_and_shares(plain: Checker) -> None:
+    """A VM never has more than its limit; where the host is short, it is the VM with fewer shares that gives."""
+    members = "vms.members=[{shares: 1000}, {shares: 3000}]"
+    got = plain(*SMALL, members, "overcommit.ratio=1.6", "vms.limit=10MiB")
+    few, many = (vm["resident_pages"] for vm in got["vms"])
+    assert few < many
+    reserved = plain(
+        *SMALL, "vms.members=[{shares: 1000, reservation: 440KiB}, {shares: 3000}]", "overcommit.ratio=1.6", "vms.limit=10MiB"
+    )
+    assert reserved["vms"][0]["resident_pages"] >= 110
+
+
+def test_vms_start_sleep_and_wake(plain: Checker) -> None:
+    """A VM that starts later runs later; sleep is counted, and no work."""
+    got = plain(*SMALL, "vms.members=[{}, {start: 5ms}]", "workload.idle_every=1000", "workload.idle_time=2ms", "epoch.time=1ms")
+    assert got["idle_ns"] == 2 * 2 * 2_000_000
+    assert [vm["accesses"] > 0 for vm in got["vms"]] == [True, True]
+
+
+def test_memory_that_is_not_touched_costs_nothing() -> None:
+    """The same points with and without what can't matter."""
+    common = ["workload=zipf", "workload.accesses=5000", "workload.footprint=1MiB", "mmu=native", "overcommit.ratio=1.3"]
+    assert rows(*common) == rows(*common, "contents.zero=0.5", "contents.fits_1k=0.9", "contents.fits_2k=0.1")
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["reclaim=balloon", "mmu=native", "overcommit.ratio=1.5"], "reclaim.balloon"),
+        (["reclaim=sharing", "mmu=nested", "host.page_size=1G"], "reclaim.sharing"),
+        (["reclaim=sharing", "mmu=native", "guest.page_size=2M"], "reclaim.sharing"),
+        (["reclaim=balloon", "reclaim.balloon.cap=1.5", "overcommit.ratio=1.5"], "reclaim.balloon.cap"),
+        (["vms.cache=1GiB", "vms.memory=64MiB"], "vms.cache"),
+        (["reclaim/replacement=opt", "host.page_size=2M", "overcommit.ratio=1.5"], "reclaim.replacement"),
+        (["reclaim/replacement=opt", "vms.limit=1MiB"], "reclaim.replacement"),
+        (["contents.zero=0.7", "contents.common=0.7"], "contents.common"),
+        (["reclaim.device.channels=0"], "reclaim.device.channels"),
+        (["vms.members=[{share: 3}]"], "vms.members[0].share"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be(words: list[str], key: str) -> None:
+    """Refused by key."""
+    with pytest.raises(ConfigError) as caught:
+        row("workload=zipf", "workload.accesses=100", "workload.footprint=64MiB", *words)
+    assert str(caught.value).startswith(key)
+
+
+def test_untracked() -> None:
+    """No policy is a policy, too."""
+    from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
+
+    nobody = untracked()
+    for verb in (insert, touch, remove):
+        verb(nobody, 3)
+    assert victim(nobody) == victim_of(nobody, 0) == -1

@@ -1,0 +1,237 @@
+"""The search for the highest safe ratio: by functions whose cliff is known, then end to end, killed and resumed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from memvirt.errors import ConfigError
+from memvirt.figures.cliff import throughput
+from memvirt.sweep.cliff import Hunt, Verdict
+from memvirt.sweep.plan import Plan
+from memvirt.sweep.study import Incomplete, safe_overcommit
+from tests.support import command, sweep
+from tests.test_sweep import called, table
+
+RATIO = "overcommit.ratio"
+
+
+class Known:
+    """Stands in for a study: a function says how much slower each VM is than at ratio 1 without reclaim, or why there is no result."""
+
+    def __init__(self, function: Callable[[dict[str, Any]], list[float] | str]) -> None:
+        self.function = function
+        self.outcomes: dict[str, list[float] | str] = {}
+        self.tables: dict[str, pd.DataFrame] = {}
+        self.said: list[str] = []
+        self.figures: list[str] = []
+        self.evaluated: list[int] = []
+        self.idle = True  # whether the points that the others are compared with go well
+        self.draws_itself = False
+
+    def evaluate(self, plan: Plan, title: str = "") -> list[str]:
+        """Ids of a plan's points, each with its outcome."""
+        ids = [plan.point(number)[1] for number in range(len(plan))]
+        for number, point in enumerate(ids):
+            idle = plan.point(number)[0].reclaim.name == "none" and plan.varied(number)[RATIO] == 1
+            self.outcomes[point] = [1.0, 1.0] if idle and self.idle else self.function(plan.varied(number))
+        self.evaluated.append(len(plan))
+        return ids
+
+    def rows(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
+        """Rows of two VMs."""
+        found = []
+        for number, point in enumerate(ids):
+            outcome = self.outcomes[point]
+            for vm in (0, 1):
+                good = not isinstance(outcome, str)
+                cycles = 1000.0 * (vm + 1) * outcome[vm] if good else np.nan  # type: ignore[operator]
+                thrash = int(cycles > 1500 * (vm + 1)) if good else 0
+                row = {"number": number, "vm": vm, "status": "ok" if good else "error", "error": "" if good else outcome}
+                found.append({**row, "cycles": cycles, "thrash_epochs": thrash})
+        return pd.DataFrame(found)
+
+    def write(self, frame: pd.DataFrame, name: str) -> None:
+        """Keep a table."""
+        self.tables[name] = frame
+
+    def save(self, figure: object, name: str) -> None:
+        """Note a figure."""
+        self.figures.append(name)
+
+
+def known(function: Callable[[dict[str, Any]], list[float] | str], *words: str) -> tuple[pd.DataFrame, Known]:
+    """What the study finds for a function, by policy."""
+    study = Known(function)
+    call = called("study=safe_overcommit", "workload=uniform", "vms.count=2", "study.ratio=[1,2.5]", *words)
+    safe_overcommit.make(call).run(study)  # type: ignore[arg-type]
+    found = study.tables["safe_overcommit.csv"]
+    return found.set_index([column for column in found if column in ("reclaim", "mmu", "reclaim.replacement")]), study
+
+
+def test_known_cliffs() -> None:
+    """One VM is slowed linearly from a ratio on, a policy each: the cliff is found to the tolerance, all policies in each batch."""
+    begin = {"swap": 1.3, "balloon": 1.8}
+
+    def slower(varied: dict[str, Any]) -> list[float]:
+        return [1.01, 1 + max(0.0, varied[RATIO] - begin[varied["reclaim"]])]
+
+    found, study = known(slower, "reclaim=swap,balloon", "study.tolerance=0.01")
+    for policy, start in begin.items():
+        row = found.loc[policy]
+        assert start + 0.1 - 0.01 <= row["ratio"] <= start + 0.1 + 1e-9
+        assert start + 0.1 < row["next_ratio"] <= row["ratio"] + 0.01 + 1e-9
+        assert row["worst_vm"] == row["next_worst_vm"] == 1
+        assert row["slowdown"] <= 10 < row["next_slowdown"]
+        assert row["why"] == "slowdown"
+    assert study.evaluated == [14, 1, 2, 2, 2, 2, 2]  # 0.25 halved five times
+    assert study.figures == ["safe_overcommit"]
+    assert study.said[0].startswith("reclaim=swap: safe up to 1.398, VM 1 slowed most")
+    tried = study.tables["ratios_tried.csv"]
+    assert len(tried) == 24
+    np.testing.assert_allclose(tried["throughput"], [(1 / 1.01 + 1 / slower({RATIO: r, "reclaim": p})[1]) / 2 for p, r in zip(tried["reclaim"], tried["ratio"], strict=True)])  # fmt: skip
+
+
+def test_cliffs_of_every_kind() -> None:
+    """Thrashing, a full host, none in sight, none safe at all, and one that isn't monotone: each is said as it is."""
+    kinds: dict[str, Callable[[float], list[float] | str]] = {
+        "lru": lambda ratio: [1.0, 1.0 if ratio < 1.5 else 9.0],
+        "fifo": lambda ratio: [1.0, 1.0] if ratio <= 1.2 else "CapacityError: the host is full",
+        "random": lambda ratio: [1.05, 1.0],
+        "clock": lambda ratio: [1.2, 1.0],
+        "opt": lambda ratio: [1.0, 1.2 if 1.4 < ratio < 1.9 else 1.0],
+    }
+    words = ["reclaim=swap", "reclaim/replacement=lru,fifo,random,clock,opt"]
+    found, study = known(lambda varied: kinds[varied["reclaim.replacement"]](varied[RATIO]), *words)
+    assert found["why"].to_dict() == {
+        "lru": "thrash",
+        "fifo": "CapacityError",
+        "random": "",
+        "clock": "slowdown",
+        "opt": "slowdown",
+    }
+    assert found.loc["lru", "ratio"] == pytest.approx(1.5, abs=0.02)
+    assert found.loc["fifo", "ratio"] == pytest.approx(1.2, abs=0.02)
+    assert pd.isna(found.loc["fifo", "next_worst_vm"])
+    assert found.loc["random", "ratio"] == 2.5
+    assert pd.isna(found.loc["clock", "ratio"])
+    assert found.loc["opt", "ratio"] == pytest.approx(1.4, abs=0.02)
+    assert found.loc["opt", "held_again_at"] == "2 2.25 2.5"
+    said = dict(zip(found.index, study.said, strict=True))
+    assert "no result (CapacityError" in said["fifo"]
+    assert "that is the highest ratio tried" in said["random"]
+    assert "never safe" in said["clock"]
+    assert "not monotone: safe again at 2, 2.25, 2.5" in said["opt"]
+
+
+def test_one_policy_and_replicates() -> None:
+    """A policy that isn't swept; the mean of replicates is judged; own keys of a policy don't reach what it is compared with."""
+    found, study = known(
+        lambda varied: [1.0, varied[RATIO]], "reclaim=balloon", "reclaim.swap=false", "replicates=3", "study.scan=3"
+    )
+    assert found.iloc[0]["ratio"] == pytest.approx(1.1, abs=0.02)
+    assert study.evaluated[:2] == [9, 3]
+    assert "reclaim=balloon: safe up to" in study.said[0]
+    found, study = known(lambda varied: [1.0, varied[RATIO]], "reclaim=none,swap")
+    assert study.evaluated[0] == 14
+    assert 1 not in study.evaluated  # the scan has the point that is compared with
+
+
+def test_refused() -> None:
+    """In one line each: ratios of one's own, limits that are none, an idle run that fails."""
+    for words, key in (
+        (["overcommit.ratio=1,2"], RATIO),
+        (["overcommit.host_memory=1GiB"], "overcommit.host_memory"),
+        (["study.slowdown=-1"], "study.slowdown"),
+        (["study.tolerance=0"], "study.tolerance"),
+        (["study.ratio=[2,1]"], "study.ratio"),
+        (["study.ratio=2"], "study.ratio"),
+        (["study.scan=1"], "study.scan"),
+        (["plan=random"], "plan"),
+        (["cpu.memory=interval(100,200)"], "cpu.memory"),
+    ):
+        with pytest.raises(ConfigError) as wrong:
+            safe_overcommit.make(called("study=safe_overcommit", "workload=uniform", *words))
+        assert str(wrong.value).startswith(key), (words, wrong.value)
+        assert "\n" not in str(wrong.value)
+    study = Known(lambda varied: "CapacityError: VM 0 touches more")
+    study.idle = False
+    with pytest.raises(Incomplete, match="without overcommitment it can't run either: CapacityError"):
+        safe_overcommit.make(called("study=safe_overcommit", "workload=uniform")).run(study)  # type: ignore[arg-type]
+
+
+def test_hunt() -> None:
+    """It never asks for what it knows, and ends."""
+    hunt = Hunt(0.001)
+    for ratio in (1.0, 2.0):
+        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, 1.0, ""))
+    asked = []
+    while (ratio := hunt.ask()) is not None:  # type: ignore[assignment]
+        assert ratio not in hunt.tried
+        asked.append(ratio)
+        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, 1.0, ""))
+    assert len(asked) == 10
+    assert hunt.safe is not None
+    assert 1.617 < hunt.safe.ratio < 1.6181
+
+
+def test_figure() -> None:
+    """A line and a ring a policy; a policy without any result at all is drawn too."""
+    tried = pd.DataFrame(
+        [
+            {"reclaim": policy, "ratio": ratio, "throughput": 1 / ratio if good else 0.0, "slowdown": 100 * (ratio - 1) if good else np.nan, "why": ""}
+            for policy, good in (("swap", True), ("none", False)) for ratio in (1.0, 1.5, 2.0)
+        ]
+    )  # fmt: skip
+    found = pd.DataFrame({"reclaim": ["swap", "none"], "ratio": [1.5, None]})
+    figure = throughput(tried, found, ["reclaim"], 10.0)
+    assert len(figure.axes) == 2
+    texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert texts == ["swap: 1.5", "none: never"]
+
+
+SMALL = (
+    "vms.members=[{workload:{name:bursty,footprint:2MiB,accesses:30000,peak_at:10000}},{workload:{name:zipf,footprint:1MiB,accesses:30000}}]",
+    "experiment=safe_overcommit", "vms=identical", "mmu=native", "reclaim=swap,none", "study.scan=3", "study.ratio=[1,2]", "study.tolerance=0.1",
+    "workload=zipf", "workload.instructions_per_access=255", "executor=serial",
+)  # fmt: skip
+
+
+def test_end_to_end_killed_and_resumed(tmp_path: Path) -> None:
+    """The same answer after a kill in mid-search as without one; when all is there nothing is computed."""
+    words = [sys.executable, "-m", "memvirt.sweep", *SMALL, "name=k"]
+    journal = tmp_path / "outputs/k/journal.bin"
+    running = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    begin = time.monotonic()
+    while running.poll() is None and (not journal.exists() or journal.stat().st_size < 2000) and time.monotonic() - begin < 300:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    done = sweep(*SMALL, "name=k", "resume=true", cwd=tmp_path)
+    assert "reclaim=swap: safe up to" in done.stdout
+    assert "(CapacityError; limit 10 %)" in done.stdout
+    whole = sweep(*SMALL, "name=w", cwd=tmp_path)
+    for name in ("safe_overcommit.csv", "ratios_tried.csv"):
+        assert (tmp_path / "outputs/k" / name).read_text() == (tmp_path / "outputs/w" / name).read_text()
+    found = pd.read_csv(tmp_path / "outputs/w/safe_overcommit.csv").set_index("reclaim")
+    assert (found["next_ratio"] - found["ratio"] <= 0.1 + 1e-9).all()
+    assert found.loc["none", "ratio"] <= found.loc["swap", "next_ratio"]
+    tried = pd.read_csv(tmp_path / "outputs/w/ratios_tried.csv")
+    assert {"safe_overcommit.png", "safe_overcommit.pdf"} <= {path.name for path in (tmp_path / "outputs/w/figures").iterdir()}
+    rows = table(tmp_path / "outputs/w")
+    assert set(tried["point_id"]) <= set(rows["point_id"])
+    again = sweep(*SMALL, "name=w", "resume=true", cwd=tmp_path)
+    assert "nothing to compute" in again.stdout
+    assert [line for line in again.stdout.splitlines() if "reclaim=" in line][:2] == [line for line in whole.stdout.splitlines() if "reclaim=" in line][:2]  # fmt: skip
+    bad = command("memvirt.sweep", *SMALL, "overcommit.ratio=1.5", "name=b", cwd=tmp_path)
+    assert bad.returncode == 2
+    assert len(bad.stderr.strip().splitlines()) == 1
