@@ -227,7 +227,12 @@ def whole_host(*overrides: str) -> dict[str, Any]:
     recorded, loop.record_gauges = loop.record_gauges, record  # type: ignore[assignment]
     rng = np.random.default_rng(3)
     traces = [trace(rng.integers(0, pages, 2500).tolist(), (rng.random(2500) < 0.3).tolist()) for pages in (500, 500, 60)]
-    members = [{"reservation": 0, "shares": 1000}, {"reservation": 1 << 20, "shares": 2000}, {"cache": 400 << 12}]
+    alike = {"zero": 0.2, "common": 0.3}
+    members = [
+        {"contents": alike},
+        {"contents": alike, "reservation": 1 << 20, "shares": 2000},
+        {"contents": alike, "cache": 400 << 12},
+    ]
     common = ["overcommit.ratio=2", "clock.daemon_speedup=20000", "clock.quantum=100", "epoch.accesses=250"]
     config = memory_config(3, dimensions=2, members=members, overrides=[*common, *overrides])
     machine = memory.run(config, traces)
@@ -240,19 +245,22 @@ def whole_host(*overrides: str) -> dict[str, Any]:
 
 def esx_host() -> None:
     """Small pages, then large ones that are broken."""
-    small = whole_host("reclaim=esx", "reclaim.tick=5us")
-    assert min(small[name] for name in ("ballooned_pages", "cache_dropped_pages", "compressions", "swap_out_pages")) > 0, small
+    common = ["reclaim=esx", "reclaim.tick=5us", "reclaim.sharing.pages_per_second=5"]
+    small = whole_host(*common)
+    used = ("ballooned_pages", "cache_dropped_pages", "compressions", "swap_out_pages", "merges", "cow_breaks")
+    assert min(small[name] for name in used) > 0, small
     assert small["host_sampling_ns"] > 0
     assert small["kept"] >= 256  # its reservation
     assert len(small["states"]) > 1
-    large = whole_host("reclaim=esx", "reclaim.tick=5us", "host.page_size=thp", "overcommit.ratio=1.5", "reclaim.states=esx4")
+    large = whole_host(*common, "host.page_size=thp", "overcommit.ratio=1.5", "reclaim.states=esx4")
     assert large["split_pages"] > 0
 
 
 def linux_host() -> None:
-    """Balloons and kswapd."""
-    found = whole_host("reclaim=linux", "reclaim.tick=5us")
-    assert min(found[name] for name in ("ballooned_pages", "cache_dropped_pages", "swap_out_pages", "host_sampling_ns")) > 0, found
+    """KSM, balloons and kswapd."""
+    found = whole_host("reclaim=linux", "reclaim/replacement=lru", "reclaim.tick=5us", "reclaim.sharing.sleep=1s")
+    used = ("ballooned_pages", "cache_dropped_pages", "swap_out_pages", "host_sampling_ns", "merges")
+    assert min(found[name] for name in used) > 0, found
 
 
 @pytest.mark.parametrize("host", ["esx_host", "linux_host"])

@@ -19,22 +19,22 @@ def over_time(frame: pd.DataFrame) -> pd.DataFrame:
     return epochs[epochs["epoch"] < epochs["reclaim.tax"].map(ends)]  # its last epoch is cut short
 
 
-def settled(epochs: pd.DataFrame, tax: float, column: str) -> pd.Series:
+def settled(epochs: pd.DataFrame, tax: float, column: str) -> dict[int, float]:
     """A column of each VM, averaged over the last epochs of a run."""
     rows = epochs[epochs["reclaim.tax"] == tax]
     last = rows[rows["epoch"] > rows["epoch"].max() - SETTLED]
-    return last.groupby("vm")[column].mean()
+    return {vm: float(last.loc[last["vm"] == vm, column].mean()) for vm in (IDLE, ACTIVE)}
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
     """Shares of what the two VMs hold, and the active VM's speed."""
     epochs = over_time(frame)
-    low, high = sorted(epochs["reclaim.tax"].unique())[:: len(epochs["reclaim.tax"].unique()) - 1 or 1]
+    low, high = float(epochs["reclaim.tax"].min()), float(epochs["reclaim.tax"].max())
     held = {tax: settled(epochs, tax, "resident_pages") for tax in (low, high)}
     speed = {tax: settled(epochs, tax, "accesses")[ACTIVE] for tax in (low, high)}
     return {
-        "untaxed": held[low][IDLE] / held[low].sum(),
-        "taxed": held[high][IDLE] / held[high].sum(),
+        "untaxed": held[low][IDLE] / sum(held[low].values()),
+        "taxed": held[high][IDLE] / sum(held[high].values()),
         "ratio": held[high][IDLE] / held[high][ACTIVE],
         "speed": speed[high] / speed[low],
     }
