@@ -13,6 +13,14 @@ from tests.support import command
 #: What makes each small; the numbers are other ones then, but everything runs.
 SMALL = {
     "agile_paging": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=8MiB"],
+    "balloon_overhead": ["workload.accesses=20000", "overcommit.host_memory=48MiB,64MiB", "vms.memory=48MiB,64MiB"],
+    "idle_memory_tax": [
+        "vms.members=[{workload:{footprint:8KiB,accesses:8000,idle_every:100,idle_time:10ms},cache:1MiB},"
+        "{workload:{footprint:2MiB,accesses:20000}}]",
+        "vms.memory=2MiB",
+        "overcommit.host_memory=2MiB",
+        "epoch.time=50ms",
+    ],
     "linux_swap": [f"plan.path={Path(__file__).parent / 'data/linux_swap_points.csv'}"],
     "linux_ksm": [],
     "references_per_walk": ["workload=gups", "workload.accesses=5000", "workload.footprint=16MiB"],

@@ -221,16 +221,35 @@ def host_frame_for(world: World, now: Now, frame: int, charged: int) -> int:
 @inner_apart
 def add_lowest_table(world: World, now: Now, frame: int) -> int:
     """Give a guest frame the host table whose entries map small pages; how many are new, -1 if there is no frame for it."""
-    if world.rules[0].host_levels == 0:
-        return 0
-    table = world.host_tables[world.host_rows[frame >> 9, 0]]
-    if table.hfn != NOTHING:
+    if has_lowest_table(world, frame):
         return 0
     taken = take_table(world, now)
     if taken < 0:
         return -1
-    table.hfn = taken
+    world.host_tables[world.host_rows[frame >> 9, 0]].hfn = taken
     return 1
+
+
+@inner
+def has_lowest_table(world: World, frame: int) -> bool:
+    """Whether a guest frame has the host table whose entries map small pages, or needs none."""
+    return world.rules[0].host_levels == 0 or world.host_tables[world.host_rows[frame >> 9, 0]].hfn != NOTHING  # type: ignore[no-any-return]
+
+
+@inner_apart
+def add_spare_table(world: World, now: Now, frame: int) -> bool:
+    """As `add_lowest_table`, but without reclaim, which may be what asks for it; False if no frame is free.
+
+    Kernels that call each other in a ring would run when compiled, but crash when they come from numba's cache.
+    """
+    if has_lowest_table(world, frame):
+        return True
+    node = choose_node(world.policies.table_placement, now.node, world.nodes.size)
+    taken = any_host_frame(world, node, SMALL) if world.rules[0].charge_tables else new_host_frame(world, node, SMALL)
+    if taken < 0:
+        return False
+    world.host_tables[world.host_rows[frame >> 9, 0]].hfn = taken
+    return True
 
 
 @inner_apart

@@ -6,7 +6,7 @@ import numpy as np
 
 from memvirt.jit import inner_apart
 from memvirt.memory.device import wait_until
-from memvirt.memory.frames import add_lowest_table, take_page, unback
+from memvirt.memory.frames import add_spare_table, take_page, unback
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.placement import choose_node
@@ -100,13 +100,11 @@ def break_share(world: World, now: Now, frame: int, page: int) -> int:
 
 @inner_apart
 def split(world: World, now: Now, unit: int) -> bool:
-    """Make small host pages of a large one; False if the table that maps them finds no frame."""
+    """Make small host pages of a large one; False if no frame is free for the table that maps them."""
     head = world.frames[unit]
     order, hfn, vm = np.int64(head.order), np.int64(head.hfn), np.int64(head.vm)
     dirty, swapped = np.int64(head.dirty), np.int64(head.swapped)
-    if add_lowest_table(world, now, unit) < 0:
-        return False
-    if head.hfn == NOTHING:  # it was evicted for that table
+    if not add_spare_table(world, now, unit):
         return False
     remove(world.policies.replacement, unit)
     unback(world, now, unit, SMALL)

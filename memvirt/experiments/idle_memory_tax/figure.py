@@ -1,0 +1,37 @@
+"""Memory of an idle and an active VM over time, without and with a tax on idle memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from memvirt.experiments.idle_memory_tax.measure import ACTIVE, IDLE, over_time
+from memvirt.figures.style import use
+
+EPOCH_S, SWITCHED_S, MIB = 0.25, 12.0, 1 / 256
+
+
+def draw(frame: pd.DataFrame) -> Any:
+    """A panel a tax rate; lines for what both hold and for what the host estimates the active one to use."""
+    use()
+    epochs = over_time(frame)
+    taxes = sorted(epochs["reclaim.tax"].unique())
+    figure, grid = plt.subplots(1, len(taxes), figsize=(4.2 * len(taxes), 3.3), sharey=True, squeeze=False, layout="constrained")
+    for axes, tax in zip(grid[0], taxes, strict=True):
+        for vm, name, dashes in ((IDLE, "idle VM", (1, 0)), (ACTIVE, "active VM", (4, 1.5))):
+            rows = epochs[(epochs["reclaim.tax"] == tax) & (epochs["vm"] == vm)].sort_values("epoch")
+            time = (rows["epoch"] + 1) * EPOCH_S
+            axes.plot(time, rows["resident_pages"] * MIB, dashes=dashes, color=f"C{vm}", label=name)
+            axes.plot(
+                time, rows["active_estimate"] * MIB, color=f"C{vm}", linewidth=0.8, dashes=(1, 1), label=f"{name}, estimated in use"
+            )
+        if tax > 0:
+            axes.axvline(SWITCHED_S, color="0.4", linestyle=":", linewidth=1)
+            axes.annotate("tax switched on", (SWITCHED_S, 1), ha="right", va="bottom", rotation=90, fontsize="small")
+        axes.set(title=f"tax on idle memory: {tax:.0%}", xlabel="time of the VMs (s)", ylim=(0, None))
+    grid[0][0].set_ylabel("host memory held (MiB)")
+    handles, names = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4)
+    return figure
