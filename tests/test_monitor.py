@@ -153,7 +153,10 @@ def test_tables_and_pictures(tmp_path: Path) -> None:
     done = command("memvirt.figures", "outputs/m", "--monitor", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (folder / "figures/monitor-reclaim=swap.png").stat().st_size > 20_000
-    for words, why in ((["outputs/m/results.csv", "--monitor"], "needs a sweep's folder"), (["outputs/m", "--x", "vm"], "--y is needed")):
+    for words, why in (
+        (["outputs/m/results.csv", "--monitor"], "needs a sweep's folder"),
+        (["outputs/m", "--x", "vm"], "--y is needed"),
+    ):
         bad = command("memvirt.figures", *words, cwd=tmp_path)
         assert bad.returncode == 2
         assert why in bad.stderr

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from memvirt.errors import MemvirtError
 
-
 MOST_MONITORS = 24  #: points whose monitors are drawn
 
 

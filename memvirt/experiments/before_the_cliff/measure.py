@@ -1,4 +1,4 @@
-"""What each signal warned of, and how many epochs ahead of the first in which a VM thrashes; as a host's monitor sees it: of any VM."""
+"""What each signal warned of, how many epochs ahead of the first in which a VM thrashes; as a host's monitor sees it: of any VM."""
 
 from __future__ import annotations
 
