@@ -14,9 +14,12 @@ PageSize = Literal["4K", "2M", "1G"]
 
 
 def parse_size(value: object) -> int:
-    """Bytes from ``64MiB``, ``2G``, ``4K`` or a bare number of bytes (binary units throughout)."""
+    """Bytes from ``64MiB``, ``2G``, ``4K``, ``32768 pages`` or a bare number of bytes (binary units throughout)."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("a size is written like 64MiB, 2G or 4096")
+    pages = re.fullmatch(r"\s*(\d+)\s*pages\s*", str(value))
+    if pages is not None:
+        return int(pages[1]) << 12
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", str(value), re.IGNORECASE)
     if match is None:
         raise ValueError("a size is written like 64MiB, 2G or 4096")

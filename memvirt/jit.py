@@ -2,7 +2,7 @@
 
 numba looks only at a kernel's own file to decide whether its cached code is fresh, so an edited policy
 would go on returning its old answers. Here the cache directory is named by a hash of every source that
-can enter a kernel: memvirt's own and each plug-in's.
+can enter the room's kernels: memvirt's own and each plug-in's.
 """
 
 from __future__ import annotations
@@ -24,12 +24,21 @@ from memvirt.policy import plugin_packages
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def sources_digest(places: Iterable[Path]) -> str:
-    """Hash Python sources, files or all that lie below a folder, by path and content."""
-    digest = hashlib.blake2b(digest_size=16)
+def sources_digest(places: Iterable[Path], left_out: Iterable[str] = ()) -> str:
+    """Hash Python sources that aren't empty, by path and content.
+
+    Parameters
+    ----------
+    places : iterable of Path
+        Files, and folders for all that lies below them,
+    left_out : iterable of str
+        but for their own folders of these names.
+    """
+    digest, without = hashlib.blake2b(digest_size=16), set(left_out)
     for place in places:
         for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
-            digest.update(str(path.relative_to(place.parent)).encode() + b"\0" + path.read_bytes())
+            if path.stat().st_size and without.isdisjoint(path.relative_to(place).parts[:1]):
+                digest.update(str(path.relative_to(place.parent)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -40,7 +49,7 @@ ROOMS = ("workload", "memory", "tlb", "mmu")
 
 @cache
 def code_digest(rooms: tuple[str, ...] = ROOMS) -> str:
-    """Hash of the code that some rooms' results can depend on: memvirt's sources and its plug-ins'.
+    """Hash of the code that some rooms' results can depend on: memvirt's sources and its plug-ins', but for other rooms' folders.
 
     Parameters
     ----------
@@ -53,7 +62,7 @@ def code_digest(rooms: tuple[str, ...] = ROOMS) -> str:
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.submodule_search_locations:
             places += [Path(place) for place in spec.submodule_search_locations]
-    return sources_digest(places)
+    return sources_digest(places, set(ROOMS) - set(rooms))
 
 
 #: Whose code can enter a room's kernels, itself included; any room's those of others.

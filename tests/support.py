@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from memvirt.compute import simulate
@@ -69,7 +70,9 @@ def write_pages(path: Path, pages: Sequence[int], lines: Sequence[int] | None = 
     return path
 
 
-def trace(pages: Sequence[int], writes: Sequence[bool] | None = None, events: Sequence[tuple[int, int, int, int]] = ()) -> Trace:
+def trace(
+    pages: Sequence[int] | NDArray[Any], writes: Sequence[bool] | None = None, events: Sequence[tuple[int, int, int, int]] = ()
+) -> Trace:
     """A trace of page numbers; events are (at, kind, asid, page)."""
     vpn, row_of = np.unique(np.asarray(pages, np.uint64), return_inverse=True)
     line = np.where(np.zeros(len(pages), bool) if writes is None else np.asarray(writes, bool), 0x80, 0).astype(np.uint8)

@@ -14,6 +14,7 @@ from tests.support import command
 SMALL = {
     "agile_paging": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=8MiB"],
     "linux_swap": [f"plan.path={Path(__file__).parent / 'data/linux_swap_points.csv'}"],
+    "linux_ksm": [],
     "references_per_walk": ["workload=gups", "workload.accesses=5000", "workload.footprint=16MiB"],
     "sage": ["workload.accesses=20000", "workload.footprint=16MiB"],
     "shadow_or_nested": ["workload.accesses=20000", "workload.footprint=8MiB", "workload.table_writes_every=30,10000"],

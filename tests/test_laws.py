@@ -110,7 +110,7 @@ def test_set_associative(distance: int, wanted: float) -> None:
                             zip(rng.integers(0, 1 << 34, trials), np.split(others, trials), strict=True)])  # fmt: skip
     config = Tlb.model_validate({**composed("tlb=reference")["tlb"], "l2": {"level": 1, "page_sizes": ["1G"], "entries": 4, "ways": 4},
                                  "l1_4k": {"level": 1, "page_sizes": ["4K"], "entries": 1536, "ways": 12}})  # fmt: skip
-    run = trace(pages.tolist())
+    run = trace(pages)
     machine = memory.run(memory_config(overrides=["guest.prefault=true"]), [run])
     walks = tlb.run(config, Traits(dimensions=1), [run], machine.space, machine.schedule, machine.shootdowns)
     missed = np.concatenate([part.astype(np.int64) + (number << 20) for number, part in enumerate(walks.offsets)])

@@ -2,8 +2,9 @@
 
 A folder has ``README.md`` (question, set-up, sources), ``reference.csv`` (a row a claim: what was published, and from where to
 where a simulated number may be), ``measure.py`` with ``measure(frame) -> dict`` of claims to numbers, and ``figure.py`` with
-``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`; ``sweep.txt`` has more overrides, a line
-each, with ``{folder}`` for the folder. ``measure.py`` may have ``remarks(frame) -> str``, which is printed above the claims.
+``draw(frame)``. The sweep behind it is the option of the same name in `conf/experiment`; its points are the table that
+``measure.py`` makes by ``points()``, if it does. If that has ``EPOCHS``, the frame is that of epochs. ``measure.py`` may have
+``remarks(frame) -> str`` besides, which is printed above the claims.
 """
 
 from __future__ import annotations
@@ -82,24 +83,33 @@ def claims(name: str) -> list[Claim]:
     ]
 
 
+def _module(name: str) -> Any:
+    return importlib.import_module(f"memvirt.experiments.{name}.measure")
+
+
+def points(name: str) -> pd.DataFrame | None:
+    """Points of an experiment's sweep, a column a key, where they are a table and not the grid in its YAML file."""
+    own = getattr(_module(name), "points", None)
+    return own() if own else None
+
+
+def table(name: str) -> str:
+    """File of a sweep that an experiment is measured in."""
+    return "epochs.parquet" if getattr(_module(name), "EPOCHS", False) else "results.parquet"
+
+
 def measure(name: str, frame: pd.DataFrame) -> dict[str, float]:
-    """Measure an experiment's claims in its result table."""
-    found: dict[str, float] = importlib.import_module(f"memvirt.experiments.{name}.measure").measure(frame)
+    """Measure an experiment's claims in its `table`."""
+    found: dict[str, float] = _module(name).measure(frame)
     return found
-
-
-def overrides(name: str) -> list[str]:
-    """What an experiment's sweep is told besides its option."""
-    path = HERE / name / "sweep.txt"
-    return path.read_text().format(folder=path.parent).split("\n")[:-1] if path.exists() else []
 
 
 def remarks(name: str, frame: pd.DataFrame) -> str:
     """What an experiment says of its result table besides its claims."""
-    module = importlib.import_module(f"memvirt.experiments.{name}.measure")
-    return str(module.remarks(frame)) if hasattr(module, "remarks") else ""
+    own = getattr(_module(name), "remarks", None)
+    return str(own(frame)) if own else ""
 
 
 def draw(name: str, frame: pd.DataFrame) -> Any:
-    """Draw an experiment's figure from its result table."""
+    """Draw an experiment's figure from its `table`."""
     return importlib.import_module(f"memvirt.experiments.{name}.figure").draw(frame)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from memvirt.config import Choice, Section, Size, TimeNs
 from memvirt.errors import ConfigError
-from memvirt.policy import names
+from memvirt.policy import load, names
 
 AnyPageSize = Literal["4K", "2M", "1G", "thp"]
 
@@ -177,6 +177,25 @@ class Device(Section):
     channels: int = Field(ge=1, le=4096)
 
 
+MECHANISMS = ("replacement", "sharing", "balloon", "compression")
+
+
+def check_options(key: str, choice: dict[str, Any]) -> dict[str, Any]:
+    """Check a reclaim policy's or mechanism's options, where its file has a section ``Options``, and fill in what isn't given."""
+    part = key.partition(".")[2]
+    family = "memory." + (part or "reclaim")
+    section = getattr(load(family, choice["name"]), "Options", None) if choice.get("name") in names(family) else None
+    if section is None:
+        return choice
+    own = {name: value for name, value in choice.items() if name != "name" and (part or name not in Reclaim.model_fields)}
+    try:
+        return {**choice, **section(**own).model_dump()}
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        why = "there is no such key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{key}.{first['loc'][0]}", first["input"], why) from None
+
+
 class Reclaim(BaseModel):
     """How the host takes memory back: the policy by name with options of its own, and the mechanisms at its hand.
 
@@ -192,11 +211,19 @@ class Reclaim(BaseModel):
     device: Device
     page_cluster: int = Field(0, ge=0, le=6)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _options(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        parts = {part: check_options(f"reclaim.{part}", given[part]) for part in MECHANISMS if isinstance(given.get(part), dict)}
+        return check_options("reclaim", {**given, **parts})
+
     @model_validator(mode="after")
     def _known(self) -> Reclaim:
         families = {
             "": self.name,
-            **{part: getattr(self, part).name for part in ("replacement", "sharing", "balloon", "compression")},
+            **{part: getattr(self, part).name for part in MECHANISMS},
         }
         for part, name in families.items():
             choices = names("memory." + (part or "reclaim"))

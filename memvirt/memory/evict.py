@@ -7,7 +7,8 @@ import numpy as np
 from memvirt.jit import inner_apart
 from memvirt.memory.frames import evict
 from memvirt.memory.replacement import victim, victim_of
-from memvirt.memory.state import Now, World
+from memvirt.memory.share import split
+from memvirt.memory.state import NOTHING, Now, World
 
 
 @inner_apart
@@ -31,6 +32,19 @@ def swap_some_of(world: World, now: Now, vm: int) -> bool:
     if unit < 0:
         return False
     evict(world, now, np.int64(unit))
+    return True
+
+
+@inner_apart
+def break_and_swap_of(world: World, now: Now, vm: int) -> bool:
+    """Evict a page of a VM, a small one: a large page that replacement names is broken first; False if the VM has none."""
+    unit = np.int64(victim_of(world.policies.replacement, vm))
+    if unit < 0:
+        return False
+    if world.frames[unit].order > 0 and world.rules[0].split:
+        split(world, now, unit)
+    if world.frames[unit].hfn != NOTHING:
+        evict(world, now, unit)
     return True
 
 

@@ -147,6 +147,18 @@ def take_table(world: World, now: Now) -> int:
     return np.int64(new_host_frame(world, node, SMALL))
 
 
+@inner_apart
+def spare_table(world: World, now: Now) -> int:
+    """Take a frame for a page table as `take_table` does, but without reclaim: for what reclaim itself does; -1 if none.
+
+    Reclaim that called itself would also be a cycle of kernels, whose machine code numba's cache loads with a hole in it.
+    """
+    node = choose_node(world.policies.table_placement, now.node, world.nodes.size)
+    if world.rules[0].charge_tables:
+        return np.int64(any_host_frame(world, node, SMALL))
+    return np.int64(new_host_frame(world, node, SMALL))
+
+
 @inner
 def own(world: World, unit: int, order: int, hfn: int) -> None:
     """Put a host page behind guest frames, for them alone."""

@@ -171,11 +171,15 @@ def keep_in_balloon(world: World, now: Now, head: int, order: int) -> int:
 def inflate(world: World, now: Now, vm: int) -> int:
     """Have a guest give its balloon one page more, or a large page's frames; how many host frames that frees, -1 if it gives none.
 
-    Free frames that the guest used go first, then all that it never used at once, clean cache, and what it pages out.
+    Free frames that the guest used go first, then all that it never used at once, clean cache, and what it pages out; until the
+    balloon holds the most that it may.
     """
     guest = world.vms[vm]
+    left = np.int64(guest.balloon_most - guest.ballooned)
+    if left <= 0:
+        return -1
     if guest.freed == 0:
-        unused = never_used(world, vm)
+        unused = np.int64(min(never_used(world, vm), left))
         if unused > 0:
             guest.ballooned += unused
             guest.never_used += unused

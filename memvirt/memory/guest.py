@@ -89,6 +89,10 @@ def back_new(world: World, now: Now, page: int, new: int) -> bool:
         if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_TABLE):
             return False
     frame = np.int64(mapped.frame)
+    for cleared in range(frame, frame + mapped.end - page) if world.rules[0].contents else range(0):
+        hfn = np.int64(world.frames[cleared].hfn)
+        if hfn != NOTHING and world.host_frames[hfn].stable and break_share(world, now, cleared, NOTHING) != OK:
+            return False  # merged when the guest freed it, and not its own any more
     return world.frames[frame].hfn != NOTHING or back(world, now, frame, NOTHING, FOR_DATA)
 
 

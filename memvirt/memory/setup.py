@@ -217,7 +217,7 @@ def grouped(choice: Choice, key: str, groups: NDArray[np.int64], seed: int) -> A
         raise ConfigError(key, choice.name, "can't name a page of one VM, as this reclaim asks it to") from wrong
 
 
-def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> Policies:
+def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
     numa, reclaim, vms = config.numa, config.reclaim, len(config.members)
     tables = numa.placement if numa.page_tables == "as_data" else Choice(name=numa.page_tables)
     items = int(frames.base[-1])
@@ -234,7 +234,7 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> P
         placement=make_policy("memory.placement", numa.placement, "numa.placement"),
         table_placement=make_policy("memory.placement", tables, "numa.page_tables"),
         reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name, **reclaim.options), "reclaim", vms, config.seed),
-        sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, config.seed),
+        sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, host_frames, config.seed),
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
         compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),
         guest=guest,
@@ -354,5 +354,5 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         runs=records(4096, RUN),
         events=records(max(1 << 16, 2 * int(rules[0].margin)), EVENT),
         counts=np.zeros((len(traces), first_epochs(config, vms, traces), len(COUNTERS)), np.int64),
-        policies=_policies(config, pages, frames),
+        policies=_policies(config, pages, frames, most),
     )

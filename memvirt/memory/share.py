@@ -6,7 +6,7 @@ import numpy as np
 
 from memvirt.jit import inner_apart
 from memvirt.memory.device import wait_until
-from memvirt.memory.frames import add_lowest_table, take_page, unback
+from memvirt.memory.frames import spare_table, take_page, unback
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import free_host_frame
 from memvirt.memory.placement import choose_node
@@ -100,10 +100,12 @@ def split(world: World, now: Now, unit: int) -> bool:
     head = world.frames[unit]
     order, hfn, vm = np.int64(head.order), np.int64(head.hfn), np.int64(head.vm)
     dirty, swapped = np.int64(head.dirty), np.int64(head.swapped)
-    if add_lowest_table(world, now, unit) < 0:
-        return False
-    if head.hfn == NOTHING:  # it was evicted for that table
-        return False
+    table = world.host_tables[world.host_rows[unit >> 9, 0]]
+    if world.rules[0].host_levels > 0 and table.hfn == NOTHING:
+        taken = spare_table(world, now)
+        if taken < 0:
+            return False
+        table.hfn = taken
     remove(world.policies.replacement, unit)
     unback(world, now, unit, SMALL)
     for part in range(1 << order):

@@ -217,6 +217,7 @@ VM = np.dtype(
         ("ballooned", "<i8"),
         ("never_used", "<i8"),
         ("balloon_target", "<i8"),
+        ("balloon_most", "<i8"),
         ("pressed", "<i8"),
         ("guest_swapped", "<i8"),
         ("guest_swap", "<i8"),

@@ -79,8 +79,7 @@ def reproduce(name: str, overrides: list[str]) -> int:
     MemvirtError
         If the sweep didn't end well.
     """
-    from memvirt.experiments import draw, measure, remarks
-    from memvirt.experiments import overrides as its_own
+    from memvirt.experiments import draw, measure, points, remarks, table
     from memvirt.figures import save
     from memvirt.result import read_results
 
@@ -92,12 +91,17 @@ def reproduce(name: str, overrides: list[str]) -> int:
         f"experiment={name}",
         f"name=reproduce-{name}",
         "fail_on_error=true",
-        *its_own(name),
-        *overrides,
     ]
+    listed = points(name)
+    if listed is not None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = folder.with_name(f"{folder.name}.points.csv")
+        listed.to_csv(place, index=False)
+        words += ["plan=list", f"plan.path={place}"]
+    words += overrides
     if subprocess.run(words).returncode:
         raise MemvirtError(f"{name}: its sweep failed; run it alone: {' '.join(words[1:])}")
-    frame = read_results(folder)
+    frame = read_results(folder / table(name))
     frame.attrs["folder"] = str(folder)  # where its epochs are
     for word in overrides:  # a key that was left one value is no column
         key, _, value = word.partition("=")

@@ -15,6 +15,8 @@ from memvirt.sweep.groups import find_groups
 RUN_KEYS = (
     "name", "output", "resume", "reuse", "reuse_limit", "dry_run", "fail_on_error", "max_failures", "timeout", "executor", "hydra",
 )  # fmt: skip
+#: Top-level keys that an experiment has of its own, and makes others from.
+EXPERIMENT_KEYS = ("ksm",)
 #: Flags of Hydra's that take a value.
 WITH_VALUE = (
     "--config-dir",
@@ -65,7 +67,7 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
     """
     key, equals, value = override.partition("=")
     top = re.split(r"[./]", key.lstrip("+~"))[0]
-    known = {group.partition("/")[0] for group in groups} | {*RUN_KEYS, "replicates"}
+    known = {group.partition("/")[0] for group in groups} | {*RUN_KEYS, *EXPERIMENT_KEYS, "replicates"}
     if key[:1] in ("+", "~") and top != "hydra":
         if key[0] == "~":
             raise MemvirtError(f"{override}: keys can't be taken away; choose another option or value for it")

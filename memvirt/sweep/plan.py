@@ -13,13 +13,13 @@ from memvirt.point import Point
 from memvirt.policy import load
 from memvirt.sweep.axes import Axis, make_axis
 from memvirt.sweep.choices import Design, Some
-from memvirt.sweep.cli import RUN_KEYS
+from memvirt.sweep.cli import EXPERIMENT_KEYS, RUN_KEYS
 from memvirt.sweep.constraint import Constraint, read_constraints
 from memvirt.sweep.sections import Sections
 from memvirt.sweep.stitch import Composer, Stitcher, Tree, plain
 
 #: Keys of the composed config that are not part of a point.
-NOT_OF_A_POINT = (*RUN_KEYS, "plan", "study", "replicates", "experiment")
+NOT_OF_A_POINT = (*RUN_KEYS, *EXPERIMENT_KEYS, "plan", "study", "replicates", "experiment")
 
 
 class Plan:
@@ -130,7 +130,7 @@ class Plan:
         if key.replace(".", "/") in self.stitch.options:
             return self.stitch.options[key.replace(".", "/")]
         name, *rest = key.split(".")
-        if name not in self.stitch.base or name in NOT_OF_A_POINT:
+        if name not in self.stitch.base or name in set(NOT_OF_A_POINT) - set(EXPERIMENT_KEYS):
             raise ConfigError("plan.constraints", key, "there is no such key")
         value: Any = self.stitch.section(name, choice) if self.stitch.valid else self.stitch(choice)[name]
         for part in rest:
@@ -174,7 +174,7 @@ def parse(
         key = override.get_key_element()
         if not override.is_sweep_override():
             fixed.append(str(override.input_line))
-        elif key.split("/")[0].split(".")[0] in NOT_OF_A_POINT:
+        elif key.split("/")[0].split(".")[0] in set(NOT_OF_A_POINT) - set(EXPERIMENT_KEYS):
             raise ConfigError(key, override.get_value_string(), "can't be swept: give one value")
         else:
             axes.append(make_axis(override, key in groups))
@@ -184,7 +184,7 @@ def parse(
 def own_settings(compose: Composer, fixed: list[str], axes: list[Axis]) -> Tree:
     """The config's keys that are not part of a point."""
     config = plain(compose([*fixed, *(axis.override(0) for axis in axes if axis.values)]))
-    return {key: config.get(key) for key in NOT_OF_A_POINT if key != "hydra"}
+    return {key: config.get(key) for key in NOT_OF_A_POINT if key != "hydra" and key not in EXPERIMENT_KEYS}
 
 
 def make_design(axes: list[Axis], plan: Tree) -> Design:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +25,7 @@ FIRST_VPN = 0x40000  #: where a synthetic workload's pages begin: at 1 GiB, so t
 
 def digest(config: Workload) -> str:
     """Digest of what a trace depends on besides its config: its file's bytes ('' for a synthetic one)."""
-    path = trace_file(config.name, config.path)
+    path = trace_file(config.name, config.path) or (Path(config.path) if config.path else None)
     return file_digest(path) if path is not None else ""
 
 
@@ -67,6 +70,16 @@ class _Slice:
         return Accesses(self.columns.page[first:last], self.columns.line[first:last], self.columns.gap[first:last])
 
 
+def _module(config: Workload) -> Any:
+    """The file of a synthetic workload."""
+    return load_policy(SYNTHETIC, config.name, "workload")
+
+
+def _options(config: Workload) -> dict[str, Any]:
+    """Options of a synthetic workload's own."""
+    return {**_module(config).OPTIONS, **config.options}
+
+
 class _Generated:
     """Reads a synthetic workload; made again from its config where it was sent to."""
 
@@ -75,8 +88,7 @@ class _Generated:
         self._prepare()
 
     def _prepare(self) -> None:
-        module = load_policy(SYNTHETIC, self.config.name, "workload")
-        self._make = module.make(self.pages, self.seed, **{**module.OPTIONS, **self.config.options})
+        self._make = _module(self.config).make(self.pages, self.seed, **_options(self.config))
 
     def __call__(self, first: int, last: int) -> Accesses:
         page, line = self._make(first, last)
@@ -84,6 +96,12 @@ class _Generated:
 
     def __reduce__(self) -> tuple[type[_Generated], tuple[Workload, int, int]]:
         return _Generated, (self.config, self.pages, self.seed)
+
+
+def _burst(config: Workload) -> int:
+    """Accesses from one pause to the next, of a workload that comes in bursts; 0 of one that doesn't."""
+    burst = None if trace_file(config.name, config.path) else getattr(_module(config), "burst", None)
+    return burst(**_options(config)) if burst else 0
 
 
 def _event_table(size: int, kind: GuestEvent) -> NDArray[np.void]:
@@ -138,7 +156,7 @@ def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[n
     at = times(config.flush_every)
     flush = _event_table(at.size, GuestEvent.FLUSH)
     flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at)
-    at = times(config.idle_every)
+    at = times(config.idle_every or _burst(config))
     idle = _event_table(at.size, GuestEvent.IDLE)
     idle["at"], idle["page"] = at, round(config.idle_time / 1e3)
     events = np.concatenate([turn, unmap, rewrite, _forks(config, accesses, pages), flush, idle])
@@ -151,7 +169,8 @@ def length(config: Workload) -> int:
         return config.accesses * (1 if trace_file(config.name, config.path) else config.repeat)
     if trace_file(config.name, config.path) is not None:
         return _recorded(config).length * config.repeat
-    return ACCESSES * config.repeat
+    own = getattr(_module(config), "accesses", None)
+    return (own(config.path, config.idle_time, **_options(config)) if own else ACCESSES) * config.repeat
 
 
 def load(config: Workload, vm: int = 0) -> Trace:

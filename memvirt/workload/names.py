@@ -30,11 +30,14 @@ def check(name: str, path: str | None, options: dict[str, Any]) -> None:
     Raises
     ------
     ConfigError
-        If the name or an option of its own isn't known, or a trace has no path.
+        If the name or an option of its own isn't known, a trace has no path, or a file that isn't a trace can't be read.
     """
     if name == "trace" and not path:
         raise ConfigError("workload.path", path, "workload=trace needs the trace's file: workload.path=FILE")
-    if name != "trace" and path:
+    reads_file = getattr(load(SYNTHETIC, name, "workload"), "READS_FILE", None) if name in names(SYNTHETIC) else None
+    if path and reads_file:
+        reads_file(path)
+    elif name != "trace" and path:
         raise ConfigError("workload.path", path, f"only workload=trace reads a file; workload is {name}")
     if trace_file(name, path) is not None:
         known: dict[str, Any] = {}

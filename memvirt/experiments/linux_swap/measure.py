@@ -18,6 +18,11 @@ def kernel() -> pd.DataFrame:
     return runs.astype({column: "int64" for column in ("resident_pages_mean", *COUNTS)})
 
 
+def points() -> pd.DataFrame:
+    """Each trace, at each of the kernel's resident sets, under each policy; `linux` with several seeds."""
+    return pd.read_csv(HERE / "points.csv")
+
+
 def errors(frame: pd.DataFrame) -> pd.DataFrame:
     """Simulated major faults of each policy beside the kernel's, those that the sweep has.
 

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.jit import inner, inner_apart
+from memvirt.memory.share import split
+from memvirt.memory.state import CACHE, DATA, NOTHING, Now, World
 from memvirt.policy import verb
 
 FAMILY = "memory.sharing"
@@ -30,3 +33,21 @@ def measure(state: Any, counts: NDArray[np.int64]) -> None:
 @measure.register
 def _nothing_to_measure(state: tuple, counts: NDArray[np.int64]) -> None:  # type: ignore[type-arg]
     pass
+
+
+@inner
+def mergeable(world: World, frame: int) -> bool:
+    """Whether a scanner looks at a guest frame: one that is backed and holds data, or was freed while it was merged."""
+    held = world.frames[frame]
+    if held.hfn == NOTHING:
+        return False
+    return held.role == DATA or held.role == CACHE or world.host_frames[held.hfn].stable != 0  # type: ignore[no-any-return]
+
+
+@inner_apart
+def is_small(world: World, now: Now, frame: int) -> bool:
+    """Split the large host page behind a guest frame, if it is one; False if there is no small one behind it then."""
+    held = world.frames[frame]
+    if held.order > 0 and not split(world, now, frame >> np.int64(held.order) << np.int64(held.order)):
+        return False
+    return held.order == 0 and held.hfn != NOTHING  # type: ignore[no-any-return]

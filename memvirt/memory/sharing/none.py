@@ -17,7 +17,7 @@ class State(NamedTuple):
     unused: NDArray[np.int64]
 
 
-def make(frames: int, seed: int) -> State:
+def make(frames: int, host_frames: int, seed: int) -> State:
     """State of the scanner."""
     return State(np.zeros(1, np.int64))
 

@@ -4,6 +4,9 @@ A file has ``OPTIONS``, the defaults of its own keys, and ``make(pages, seed, **
 ``(first, last) -> (page, line)`` of uint32 page numbers below ``pages`` and uint8 lines, with `memvirt.types.WRITE`
 for writes. The function must be pure: accesses ``first`` to ``last`` are the same whichever others were asked for.
 `draws` gives such random numbers.
+
+It may have, besides, ``READS_FILE``, which checks the file that `workload.path` names; ``accesses(path, pause_ns, **options)``, how
+many there are unless `workload.accesses` says; and ``burst(**options)``, how many come before each `workload.idle_time`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,146 @@
+"""How much of its memory a VM uses, estimated by watching a few of its pages (Waldspurger, OSDI'02, section 5.3).
+
+At the start of each period the host picks pages of each VM at random and drops their mappings, so that the first access to one is a
+fault that it sees; the share of them that was touched estimates the share of memory in use, with a standard error of
+sqrt(f (1 - f) / n). Three moving averages of it are kept: a slow one, a fast one, and the fast one as it would be if the period
+under way ended now. The largest counts, so that the estimate rises at once and falls slowly. The paper doesn't give the averages'
+gains; they are options. A page is one that holds something of the guest's, in memory, compressed or on swap; not a page table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.config import parse_time_ns
+from memvirt.errors import ConfigError
+from memvirt.jit import inner, inner_apart
+from memvirt.memory.log import count
+from memvirt.memory.state import HOST_SAMPLING_NS, NOTHING, TABLE_FRAME, Now, World
+from memvirt.random import below
+
+OPTIONS = ("period", "samples", "slow", "fast")
+SINCE_SAMPLED, SINCE_BACKED = np.int64(2), np.int64(1)  #: the bits of `FRAME.accessed`
+DRAWS = 64  #: guest frames looked at for one that holds something
+
+
+class Sampler(NamedTuple):
+    """What is known of each VM.
+
+    Attributes
+    ----------
+    period_ns, due_ns : (1,) float64
+        Length of a period in background time; when the one under way ends.
+    gain : (2,) float64
+        Weight of a period in the slow and the fast average.
+    chosen : (vms, samples) int64
+        Frames that are watched, `NOTHING` where none was found.
+    average : (vms, 2) float64
+        The slow and the fast average of the share touched; negative before the first period's end.
+    rng : (1,) uint64
+    """
+
+    period_ns: NDArray[np.float64]
+    due_ns: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    chosen: NDArray[np.int64]
+    average: NDArray[np.float64]
+    rng: NDArray[np.uint64]
+
+
+def make_sampler(options: object, vms: int, seed: int) -> Sampler:
+    """A sampler that has seen nothing yet, from the options of ``reclaim.sampling``.
+
+    Raises
+    ------
+    ConfigError
+    """
+    key = "reclaim.sampling"
+    if not isinstance(options, Mapping) or set(options) != set(OPTIONS):
+        raise ConfigError(key, str(options), "is a mapping of these keys", list(OPTIONS))
+    samples, gains = options["samples"], [options["slow"], options["fast"]]
+    try:
+        period = parse_time_ns(options["period"])
+    except ValueError as wrong:
+        raise ConfigError(f"{key}.period", str(options["period"]), str(wrong)) from None
+    if period <= 0:
+        raise ConfigError(f"{key}.period", str(options["period"]), "must be more than 0")
+    if not isinstance(samples, int) or samples < 1:
+        raise ConfigError(f"{key}.samples", samples, "is a number of pages, 1 or more")
+    for name, gain in zip(("slow", "fast"), gains, strict=True):
+        if not isinstance(gain, (int, float)) or not 0 < gain <= 1:
+            raise ConfigError(f"{key}.{name}", gain, "is the weight of the last period, above 0 and up to 1")
+    return Sampler(
+        np.array([period]),
+        np.zeros(1),
+        np.array(gains, np.float64),
+        np.full((vms, samples), NOTHING),
+        np.full((vms, 2), -1.0),
+        np.array([seed], np.uint64),
+    )
+
+
+@inner
+def holds_something(world: World, number: int) -> bool:
+    """Whether a guest frame has contents that the host keeps, and is no page table's."""
+    frame = world.frames[number]
+    return frame.role != TABLE_FRAME and (frame.hfn != NOTHING or frame.swapped != 0 or frame.packed != 0)  # type: ignore[no-any-return]
+
+
+@inner_apart
+def choose_pages(sampler: Sampler, world: World, vm: int) -> int:
+    """Watch other pages of a VM from now on; how many."""
+    first, span = np.int64(world.vms[vm].frame_base), np.int64(world.bumps[2 * vm].block)
+    found = 0
+    for place in range(sampler.chosen.shape[1]):
+        sampler.chosen[vm, place] = NOTHING
+        for _ in range(DRAWS):
+            number = first + below(sampler.rng, span)
+            if number < world.frames.size and holds_something(world, number):
+                sampler.chosen[vm, place] = number
+                world.frames[number].accessed &= SINCE_BACKED
+                found += 1
+                break
+    return found
+
+
+@inner_apart
+def touched_share(sampler: Sampler, world: World, vm: int) -> float:
+    """Share of the watched pages of a VM that was touched; negative if none is watched."""
+    touched, watched = 0, 0
+    for place in range(sampler.chosen.shape[1]):
+        number = sampler.chosen[vm, place]
+        if number != NOTHING:
+            watched += 1
+            touched += (world.frames[number].accessed & SINCE_SAMPLED) != 0
+    return touched / watched if watched > 0 else -1.0
+
+
+@inner
+def moved(average: float, share: float, gain: float) -> float:
+    """An average after one more period; the first is taken as it is."""
+    return share if average < 0 else average + gain * (share - average)
+
+
+@inner_apart
+def estimate_active(sampler: Sampler, world: World, now: Now) -> None:
+    """Estimate each VM's active pages from what was touched so far; begin another period if this one is over."""
+    over = now.time_ns >= sampler.due_ns[0]
+    for vm in range(world.vms.size):
+        guest, average = world.vms[vm], sampler.average[vm]
+        share = touched_share(sampler, world, vm)
+        if share >= 0:
+            present = moved(average[1], share, sampler.gain[1])
+            if over:
+                average[0] = moved(average[0], share, sampler.gain[0])
+                average[1] = present
+            active = max(average[0], average[1], present)
+            guest.active = active * (guest.resident + guest.swapped + guest.compressed)
+        if over:
+            watched = choose_pages(sampler, world, np.int64(vm))
+            count(world, np.int64(vm), np.int64(guest.epoch), HOST_SAMPLING_NS, np.int64(watched * world.rules[0].sample_ns))
+    if over:
+        sampler.due_ns[0] = now.time_ns + sampler.period_ns[0] / world.rules[0].speedup
