@@ -58,9 +58,10 @@ def make(vms: int, seed: int, cap: float, rate: float, period: object, deflate_o
 
 @inner_apart
 def may_grow(state: State, world: World, vm: int) -> bool:
-    """Whether a guest's balloon is below its cap."""
+    """Whether a guest's balloon is below its cap, which is told to the guest."""
     guest = world.vms[vm]
-    return guest.ballooned - guest.never_used < state.cap[0] * guest.limit  # type: ignore[no-any-return]
+    guest.balloon_most = np.int64(state.cap[0] * guest.limit)
+    return guest.ballooned < guest.balloon_most  # type: ignore[no-any-return]
 
 
 @adjust.register
