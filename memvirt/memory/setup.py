@@ -136,6 +136,7 @@ def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: F
         guest.shares, guest.least = member.shares, member.reservation >> 12
         guest.most = member.limit >> 12 if member.limit is not None else 0
         guest.fits_1k, guest.fits_2k = member.contents.fits_1k, member.contents.fits_2k
+        guest.balloon_most = int(config.reclaim.balloon.options.get("cap", 1.0) * int(guest.limit))
         guest.guest_swap = guest_swap(config, int(guest.limit))
     accesses, shares = np.array([trace.accesses for trace in traces]), np.array([member.warmup for member in config.members])
     vms.warmup = np.minimum(np.where(shares < 1, shares * accesses, shares).astype(np.int64), accesses)

@@ -192,10 +192,10 @@ BUMP = np.dtype([("next", "<i8"), ("end", "<i8"), ("block", "<i8")], align=True)
 
 #: A VM: where its pages and frames start; frames in use by the guest and its memory; frames resident; accesses done and how many
 #: are warm-up; when that ended (ns, negative before); its epoch; its free small and large frames, in a list, and how many; frames
-#: of clean cache; frames in the balloon: in lists, in all, those of them that the guest never used, how many there should be, and
-#: the access (plus one) before which it was pressed in vain; pages on the guest's own swap and the most; guest frames that share
-#: their host frame, and that don't own it; pages on host swap, compressed; shares, least and most
-#: resident pages; estimated active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
+#: of clean cache; frames in the balloon: in lists, in all, those of them that the guest never used, how many there should be, may
+#: be, and the access (plus one) before which it was pressed in vain; pages on the guest's own swap and the most; guest frames
+#: that share their host frame, and that don't own it; pages on host swap, compressed; shares, least and most resident pages;
+#: estimated active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
 VM = np.dtype(
     [
         ("page_base", "<i8"),

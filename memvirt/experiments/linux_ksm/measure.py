@@ -46,7 +46,7 @@ def points() -> pd.DataFrame:
     rows = []
     for run in RUNS:
         told = arguments(run)
-        row = {f"ksm.{name}": told[name] for name in ("pages", "contents", "pages_to_scan", "writes")}
+        row: dict[str, object] = {f"ksm.{name}": told[name] for name in ("pages", "contents", "pages_to_scan", "writes")}
         row |= {"ksm.schedule": str(HERE / f"{run}.csv"), "reclaim.sharing.max_page_sharing": told["max_page_sharing"]}
         row |= {"reclaim.sharing.smart_scan": "true" if told["smart_scan"] else "false"}
         row |= {"mmu": "nested", "host.page_size": "2M"} if told["mode"] & 2 else {}
@@ -71,7 +71,7 @@ def simulated(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
     """Final counts of the static run, each run's greatest error of `pages_sharing`, and full scans' seconds."""
-    values = {}
+    values: dict[str, float] = {}
     for run, rows in simulated(frame).items():
         wanted = kernel(run)
         if run == "static":

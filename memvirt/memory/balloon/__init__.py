@@ -26,10 +26,5 @@ def press(state: Any, world: Any, now: Any) -> bool:
 
 @verb
 def relieve(state: Any, world: Any, now: Any, vm: int, pages: int) -> bool:
-    """Give a guest that is out of memory pages of its balloon back; False if it gets none."""
-    raise NotImplementedError(type(state))
-
-
-@relieve.register
-def _no_relief(state: tuple, world: Any, now: Any, vm: int, pages: int) -> bool:  # type: ignore[type-arg]
+    """Give a guest that is out of memory pages of its balloon back; False if it gets none, as by default."""
     return False

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from memvirt.config import parse_time_ns
 from memvirt.errors import ConfigError
-from memvirt.jit import inner_apart
 from memvirt.memory.balloon import adjust, press, relieve
 from memvirt.memory.give import deflate, inflate
 from memvirt.memory.log import has_room
@@ -30,15 +29,12 @@ class State(NamedTuple):
 
     Attributes
     ----------
-    cap : (1,) float64
-        Most of a guest's memory that its balloon may hold.
     rate, period_ns : (1,) float64
         Pages a second of background time; time between steps.
     deflates : (1,) int64
         Whether a guest out of memory takes pages back.
     """
 
-    cap: NDArray[np.float64]
     rate: NDArray[np.float64]
     period_ns: NDArray[np.float64]
     deflates: NDArray[np.int64]
@@ -53,15 +49,7 @@ def make(vms: int, seed: int, cap: float, rate: float, period: object, deflate_o
     every = parse_time_ns(period)
     if every <= 0:
         raise ConfigError("reclaim.balloon.period", str(period), "must be more than 0")
-    return State(np.array([cap]), np.array([float(rate)]), np.array([every]), np.array([int(deflate_on_oom)]))
-
-
-@inner_apart
-def may_grow(state: State, world: World, vm: int) -> bool:
-    """Whether a guest's balloon is below its cap, which is told to the guest."""
-    guest = world.vms[vm]
-    guest.balloon_most = np.int64(state.cap[0] * guest.limit)
-    return guest.ballooned < guest.balloon_most  # type: ignore[no-any-return]
+    return State(np.array([float(rate)]), np.array([every]), np.array([int(deflate_on_oom)]))
 
 
 @adjust.register
@@ -72,7 +60,7 @@ def _adjust(state: State, world: World, now: Now) -> float:
         if guest.ballooned > guest.balloon_target:
             deflate(world, now, vm, min(step, np.int64(guest.ballooned - guest.balloon_target)))
         moved = 0
-        while moved < step and guest.ballooned < guest.balloon_target and may_grow(state, world, vm) and has_room(world):
+        while moved < step and guest.ballooned < guest.balloon_target and has_room(world):
             if inflate(world, now, vm) < 0:
                 break
             moved += 1
@@ -92,7 +80,7 @@ def _press(state: State, world: World, now: Now) -> bool:
         if chosen < 0:
             break
         freed, wanted = np.int64(0), np.int64(min(BATCH, max(np.int64(1), np.int64(world.clock[0].total) // PART)))
-        while freed < wanted and may_grow(state, world, chosen) and has_room(world):
+        while freed < wanted and has_room(world):
             given = inflate(world, now, chosen)
             if given < 0:
                 break

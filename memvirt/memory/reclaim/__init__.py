@@ -21,10 +21,5 @@ def make_room(state: Any, world: Any, now: Any, order: int) -> bool:
 
 @verb
 def balance(state: Any, world: Any, now: Any) -> float:
-    """Do a step of background work, while `memvirt.memory.log.has_room`; returns when the next is due (ns)."""
-    raise NotImplementedError(type(state))
-
-
-@balance.register
-def _nothing_to_balance(state: tuple, world: Any, now: Any) -> float:  # type: ignore[type-arg]
+    """Do a step of background work, while `memvirt.memory.log.has_room`; returns when the next is due (ns), by default never."""
     return 1e300

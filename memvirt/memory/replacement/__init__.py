@@ -37,10 +37,6 @@ def victim(state: Any) -> int:
 @verb
 def victim_of(state: Any, group: int) -> int:
     """Name the resident item of a group that should go; -1 if the group has none. Never asked of a policy without groups."""
-
-
-@victim_of.register
-def _knows_no_groups(state: tuple, group: int) -> int:  # type: ignore[type-arg]
     return -1
 
 
@@ -55,26 +51,12 @@ def forget(state: Any, item: int) -> None:
     """Drop what is remembered of an item that is no longer resident: its contents are gone for good."""
 
 
-@forget.register
-def _forget_nothing(state: tuple, item: int) -> None:  # type: ignore[type-arg]
-    pass
-
-
 @verb
 def foresee(state: Any, item: int, at: int) -> None:
     """Learn which access of its VM a resident item is next needed for; only policies with ``FORESEES = True`` are told."""
 
 
-@foresee.register
-def _blind(state: tuple, item: int, at: int) -> None:  # type: ignore[type-arg]
-    pass
-
-
 @verb
 def lingers(state: Any, item: int) -> bool:
     """Whether an item that is not resident can't have left memory yet (swap cache): its return needs no device."""
-
-
-@lingers.register
-def _is_gone(state: tuple, item: int) -> bool:  # type: ignore[type-arg]
     return False

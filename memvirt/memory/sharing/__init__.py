@@ -30,11 +30,6 @@ def measure(state: Any, counts: NDArray[np.int64]) -> None:
     """Write what the scanner tells its administrator into a VM's counters of an epoch (`memvirt.memory.state.GAUGES`)."""
 
 
-@measure.register
-def _nothing_to_measure(state: tuple, counts: NDArray[np.int64]) -> None:  # type: ignore[type-arg]
-    pass
-
-
 @inner
 def mergeable(world: World, frame: int) -> bool:
     """Whether a scanner looks at a guest frame: one that is backed and holds data, or was freed while it was merged."""
