@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.plain import Checker
 
-COMMON = ["workload.accesses=700", "clock.quantum=40", "clock.daemon_speedup=200000", "epoch.accesses=150"]
+COMMON = ["workload.accesses=700", "clock.quantum=40", "clock.daemon_speedup=20000", "reclaim/device=cxl", "epoch.accesses=150"]
 WORKLOADS = ["workload=zipf", "workload=uniform", "workload=stream", "workload=phases"]
 RECLAIM = {
     "swap": [["reclaim/replacement=lru"], ["reclaim/replacement=clock"], ["reclaim/replacement=random"], ["reclaim/replacement=linux"],
@@ -40,11 +40,12 @@ def designs(draw: st.DrawFn) -> list[str]:
     return [*words, f"workload.footprint={draw(st.sampled_from(['128KiB', '400KiB']))}"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(designs())
 def test_nothing_is_lost(plain: Checker, words: list[str]) -> None:
     """Frames free + used = total; references = mappings; what is read is what was written; or the run ends and says what was full."""
-    assert plain(*words)["checks"] > 0
+    found = plain(*words)
+    assert found["checks"] > 0 or "full" in found["ended"] or "out of memory" in found["ended"]
 
 
 LARGE = [

@@ -12,6 +12,12 @@ from tests.support import command
 
 #: What makes each small; the numbers are other ones then, but everything runs.
 SMALL = {
+    "before_the_cliff": [
+        "vms.members=[{workload:{name:bursty,footprint:4MiB,accesses:20000,peak_at:10000}},{workload:{name:zipf,footprint:2MiB,accesses:20000}}]",
+        "workload.instructions_per_access=255",
+        "epoch.time=1ms",
+        "reclaim=swap,balloon",
+    ],
     "agile_paging": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=8MiB"],
     "balloon_overhead": ["workload.accesses=20000", "overcommit.host_memory=48MiB,64MiB", "vms.memory=48MiB,64MiB"],
     "idle_memory_tax": [

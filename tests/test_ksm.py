@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from memvirt.compute import simulate
+from memvirt.errors import CapacityError
 from memvirt.memory.sharing import ksm
 from memvirt.memory.state import MERGES, SPLIT_PAGES, World
 from tests.ksm_replay import at, back_pages, burst, contents_of, counters, distinct, machine, read, replay, scan_until, unmap, used
+from tests.support import command, point, row, rows
 
 SHARED, SHARING, UNSHARED, VOLATILE, FULL_SCANS = range(5)
 SLOW = ["writes_again", "whole_batches", "few_contents", "many_contents", "late", "huge_writes", "rewrites"]
@@ -206,3 +214,103 @@ def test_a_reused_frame_leaves_its_merged_page() -> None:
     sound(world)
     scan_until(world, at(400), due)
     assert recount(world) == [1, 1, 2]
+
+
+def test_in_the_whole_simulator() -> None:
+    """Writes to merged pages, and nothing else here, fault: an exit and a walk more each, a copy, and time of the host's."""
+    words = ["reclaim=sharing", "contents.common=0.8", "contents.distinct=50", "guest.prefault=true", "vms.count=2"]
+    words += [
+        "workload=zipf",
+        "workload.footprint=1MiB",
+        "workload.accesses=20000",
+        "workload.idle_every=2000",
+        "workload.idle_time=200ms",
+    ]
+    for got in rows(*words, "mmu=nested"):
+        assert got["cow_breaks"] > 20
+        assert got["vm_exits_ept_violation"] == got["faulting_walks"] == got["cow_breaks"]
+        assert got["host_copying_ns"] == got["cow_breaks"] * 25_100
+        assert got["host_scanning_ns"] > got["merges"] * 6_200 > 0
+        assert got["major_faults"] == got["minor_faults"] == 0
+    for got in rows(*words, "mmu=native", "guest.prefault=all"):
+        assert got["faulting_walks"] == got["cow_breaks"] > 20
+
+
+def last_epochs(*words: str) -> tuple[float, float]:
+    """Pages saved by all VMs in the end, and pages resident."""
+    ends = {row["vm"]: row for row in simulate(point(*words))[1]}.values()
+    return sum(row["saved_pages"] for row in ends), sum(row["resident_pages"] for row in ends)
+
+
+def test_laws_of_sharing() -> None:
+    """Ten VMs, 67 % common: .67 (1 - 1 / 10) is reclaimed. M pages over M contents: 1 - (1 - 1 / M)^M short of all, .3679."""
+    words = ["reclaim=sharing", "mmu=nested", "guest.prefault=all", "workload=uniform", "workload.write_share=0"]
+    words += ["workload.accesses=200", "workload.idle_every=100", "workload.idle_time=1s", "reclaim.sharing.pages_to_scan=20000"]
+    saved, resident = last_epochs(*words, "contents.common=0.67", "vms.count=10", "workload.footprint=8MiB")
+    assert resident == 20480
+    assert abs(saved / resident - 0.603) < 3 * 0.9 * (0.67 * 0.33 / 2048) ** 0.5
+    saved, resident = last_epochs(*words, "contents.common=1", "contents.distinct=16384", "workload.footprint=64MiB")
+    assert resident == 16384
+    assert abs(saved / resident - 0.3679) < 3 * 0.312 / 128
+
+
+def test_host_that_runs_short_in_spite_of_it() -> None:
+    """It swaps, or the run ends, as `reclaim.swap` says; where sharing makes enough room, neither."""
+    words = [
+        "reclaim=sharing",
+        "mmu=nested",
+        "workload=uniform",
+        "workload.footprint=1MiB",
+        "workload.accesses=2000",
+        "overcommit.ratio=1.5",
+    ]
+    got = row(*words)
+    assert got["major_faults"] > 0
+    with pytest.raises(CapacityError, match="the host is full"):
+        row(*words, "reclaim.swap=false")
+    words += ["contents.zero=1", "workload.write_share=0", "clock.daemon_speedup=1000000", "clock.quantum=10", "reclaim.swap=false"]
+    assert row(*words, "reclaim.sharing.smart_scan=false")["saved_pages"] > 100
+
+
+SCRIPT = """
+import numpy as np
+from tests.ksm_replay import at, burst, contents_of, counters, distinct, machine, scan_until
+for scanner in ("ksm", "esx"):
+    words = [f"reclaim/sharing={scanner}", "host.page_size=2M", "clock.daemon_speedup=100"]
+    world = machine(contents_of(600, 40), *words, dimensions=2)
+    due = scan_until(world, at(20.0), 0.0)
+    burst(world, at(20.0), np.arange(0, 600, 7), np.full(86, -1))
+    scan_until(world, at(40.0), due)
+    print(counters(world), distinct(world), world.frames.hfn.tolist(), world.counts.sum(axis=(0, 1)).tolist())
+"""
+
+
+def test_plain_python_does_the_same() -> None:
+    """NUMBA_DISABLE_JIT=1, and without: two scanners, splits, merges and breaks."""
+    said = []
+    for disabled in ("0", "1"):
+        words = [sys.executable, "-W", "ignore", "-c", SCRIPT]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=500, env={**os.environ, "NUMBA_DISABLE_JIT": disabled})
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ksm.schedule=nowhere.csv"], "ksm.schedule=nowhere.csv: No such file or directory"),
+        (["ksm.schedule=other.csv"], "must be a CSV file with a column pages_scanned"),
+        (["ksm.schedule=back.csv"], "row 2: pages_scanned is 3, less than in the row before"),
+        (["ksm.sleep=20"], "reclaim.sharing.sleep=20: must be 1ms at the least"),
+        (["ksm.page=5"], "ksm.page=5: there is no such key"),
+    ],
+)
+def test_bad_schedules(words: list[str], said: str, tmp_path: Path) -> None:
+    """One line, exit 2."""
+    (tmp_path / "other.csv").write_text("pages\n3\n")
+    (tmp_path / "back.csv").write_text("pages_scanned\n5\n3\n")
+    done = command("memvirt.sweep", "experiment=linux_ksm", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

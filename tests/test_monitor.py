@@ -12,7 +12,7 @@ from memvirt import monitor
 from memvirt.memory.state import COUNTERS
 from memvirt.sweep.groups import find_groups
 from memvirt.workload.synthetic import bursty
-from tests.support import command, point, sweep
+from tests.support import command, point, rows, sweep
 
 
 def counters(epochs: int, **columns: list[int]) -> monitor.Counts:
@@ -160,3 +160,14 @@ def test_tables_and_pictures(tmp_path: Path) -> None:
         bad = command("memvirt.figures", *words, cwd=tmp_path)
         assert bad.returncode == 2
         assert why in bad.stderr
+
+
+def test_cached_kernels_have_no_holes() -> None:
+    """Kernels that call each other in a circle leave a symbol that only the process that compiled them can resolve: the next would crash."""
+    from memvirt.jit import _cache_directory
+
+    rows("workload=uniform", "workload.accesses=100", "workload.footprint=1MiB", "reclaim=balloon", "overcommit.ratio=1.1")
+    cached = list(Path(_cache_directory(("memory",))).rglob("*.nbc"))
+    assert cached
+    for path in cached:
+        assert b".numba.unresolved$" not in path.read_bytes(), path.name

@@ -101,7 +101,7 @@ def test_double_paging(plain: Checker) -> None:
 def test_free_page_reporting(plain: Checker) -> None:
     """What a guest freed comes back to the host, and costs no swap."""
     common = [*SMALL, "reclaim=balloon", "overcommit.ratio=1.6", "workload.remap_every=200"]
-    reported = plain(*common, "reclaim/balloon=free_page_reporting", "clock.daemon_speedup=1e7")
+    reported = plain(*common, "reclaim/balloon=free_page_reporting", "clock.daemon_speedup=1e5")
     silent = plain(*common, "reclaim/balloon=none")
     assert reported["guest_swap_out_pages"] == 0
     assert reported["swap_out_pages"] < silent["swap_out_pages"]
@@ -133,7 +133,7 @@ def test_read_ahead(plain: Checker, tmp_path: Path) -> None:
     words = ["workload=trace", f"workload.path={path}", "overcommit.host_memory=128KiB"]
     alone, clustered = plain(*words), plain(*words, "reclaim.page_cluster=3")
     assert alone["major_faults"] == 5 * 64
-    assert clustered["major_faults"] == 5 * 8
+    assert clustered["major_faults"] == 5 * 9  # blocks of 8 frames: the first four hold tables
     assert clustered["swap_in_pages"] == clustered["major_faults"] + clustered["readahead_pages"] == 5 * 64
 
 

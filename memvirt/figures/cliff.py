@@ -35,7 +35,6 @@ def throughput(tried: pd.DataFrame, found: pd.DataFrame, keys: list[str], limit:
     use()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.7), layout="constrained")
     colours = sns.color_palette("colorblind", max(len(found), 1))
-    floor = max(min(tried["slowdown"].min(), limit) / 2, 0.05) if tried["slowdown"].notna().any() else 0.05
     for place, (_, row) in enumerate(found.iterrows()):
         mine = tried[(tried[keys] == row[keys]).all(axis=1)].sort_values("ratio")
         good = mine[mine["slowdown"].notna()]
@@ -46,7 +45,7 @@ def throughput(tried: pd.DataFrame, found: pd.DataFrame, keys: list[str], limit:
         name = ", ".join(str(row[key]) for key in keys)
         ratio = row["ratio"]
         left.plot(mine["ratio"], mine["throughput"], label=f"{name}: {'never' if pd.isna(ratio) else f'{ratio:.3g}'}", **look)
-        right.plot(good["ratio"], good["slowdown"].clip(lower=floor), **look)
+        right.plot(good["ratio"], good["slowdown"].clip(lower=0), **look)
         lost = mine[mine["slowdown"].isna()]
         left.plot(lost["ratio"], lost["throughput"], linestyle="", marker="x", color=colours[place], markersize=7, zorder=3)
         if pd.notna(ratio):
@@ -55,10 +54,11 @@ def throughput(tried: pd.DataFrame, found: pd.DataFrame, keys: list[str], limit:
             left.plot(ratio, at, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=colours[place], linestyle="")
     right.axhline(limit, color=CLIFF, linewidth=1, linestyle="--")
     right.annotate(f"limit {limit:g} %", (1, limit), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=CLIFF)
-    right.set_yscale("log")
+    right.set_yscale("symlog", linthresh=1)
+    right.set_ylim(bottom=0)
     left.set(xlabel=label("overcommit.ratio"), ylabel="throughput (1: not overcommitted)", ylim=(0, 1.08))
     right.set(xlabel=label("overcommit.ratio"), ylabel="slowdown of the worst VM (%)")
     figure.legend(title=f"{', '.join(map(label, keys))}: safe ratio (ring)", loc="outside right upper")
     if tried["slowdown"].isna().any():
-        figure.supxlabel("crosses: no result, the host is full", fontsize="small", color="0.35")
+        figure.supxlabel("crosses: no result", fontsize="small", color="0.35")
     return figure

@@ -20,19 +20,19 @@ MEMORY = (
     ("compressed_pages", "compressed", (0, (2, 1))),
     ("saved_pages", "saved by sharing", (0, (6, 2))),
 )
-#: Signals that are marked, where they warned, and their names.
+#: Signals that are marked, where they warned, with their thresholds in words.
 NAMES = {
-    "pressure": "pressure",
-    "major_faults": "major faults",
-    "swap_out": "swap-out",
-    "swap_in": "swap-in",
-    "refaults": "refaults",
-    "balloon": "balloon",
-    "compression": "compression",
-    "active": "active",
-    "active_estimate": "active, estimated",
-    "host_free": "host's free memory",
-    "memory_state": "memory state",
+    "pressure": f"pressure > {100 * SIGNALS['pressure'].threshold:g} %",
+    "major_faults": f"major faults > {SIGNALS['major_faults'].threshold:g} a ms",
+    "swap_out": "any swap-out",
+    "swap_in": "any swap-in",
+    "refaults": "any refault",
+    "balloon": "any balloon",
+    "compression": "any compressed page",
+    "active": "active > held before",
+    "active_estimate": "active (estimated) > held before",
+    "host_free": f"host's free memory < {100 * SIGNALS['host_free'].threshold:g} %",
+    "memory_state": "host's memory state",
 }
 SHADE, MARK = "0.85", "0.2"
 MOST_VMS = 6  #: that are drawn
@@ -129,19 +129,15 @@ def alarms(axes: Any, epochs: pd.DataFrame) -> None:
         axes.plot(passed, [row] * len(passed), linestyle="", marker="|", markersize=6, color="0.55")
         axes.plot(found[name], row, marker=">", markersize=6, color="black", linestyle="")
         if end is not None and found[name] <= end:
-            axes.annotate(f"{end - found[name]} ahead ", (found[name], row), ha="right", va="center", fontsize="small")
+            text = f"{end - found[name]} ahead"
+            offset = {"xytext": (-7, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
+            axes.annotate(text, (found[name], row), fontsize="small", **offset)
     if end is not None:
         axes.axvline(end, color="C3", linewidth=1.2)
         axes.annotate(
             f" thrashes from {end}", (end, 1.0), xycoords=("data", "axes fraction"), color="C3", va="bottom", fontsize="small"
         )
-    axes.set_yticks(range(len(found)), [f"{NAMES[name]} {threshold(name)}" for name in found])
+    axes.set_yticks(range(len(found)), [NAMES[name] for name in found])
     axes.set(xlabel="epoch: when any VM's signal is beyond its threshold", xlim=(0, epochs["epoch"].max()))
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-
-
-def threshold(name: str) -> str:
-    """A signal's threshold in words."""
-    signal = SIGNALS[name]
-    return f"{'>' if signal.above else '<'} {signal.threshold:g}"

@@ -7,7 +7,7 @@ import numpy as np
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.device import read_pages, wait_until
 from memvirt.memory.frames import back, discard, install, take_page, take_table
-from memvirt.memory.give import NOT_TOLD, make_guest_room, unmap_page
+from memvirt.memory.give import NOT_TOLD, TOLD, make_guest_room, unmap_page
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
 from memvirt.memory.placement import choose_node
@@ -89,10 +89,15 @@ def back_new(world: World, now: Now, page: int, new: int) -> bool:
         if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_TABLE):
             return False
     frame = np.int64(mapped.frame)
-    for cleared in range(frame, frame + mapped.end - page) if world.rules[0].contents else range(0):
+    for number in range(mapped.first, mapped.end if world.rules[0].contents else mapped.first):
+        cleared = np.int64(world.pages[number].frame)  # it may be merged still, from before the guest freed it
         hfn = np.int64(world.frames[cleared].hfn)
-        if hfn != NOTHING and world.host_frames[hfn].stable and break_share(world, now, cleared, NOTHING) != OK:
-            return False  # merged when the guest freed it, and not its own any more
+        if hfn == NOTHING or not world.host_frames[hfn].stable:
+            continue
+        if cleared != frame:  # of a larger page; it gets a host page of its own when it is touched
+            discard(world, now, cleared, TOLD)
+        elif break_share(world, now, frame, NOTHING) != OK:
+            return False
     return world.frames[frame].hfn != NOTHING or back(world, now, frame, NOTHING, FOR_DATA)
 
 

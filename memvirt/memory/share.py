@@ -8,7 +8,7 @@ from memvirt.jit import inner_apart
 from memvirt.memory.device import wait_until
 from memvirt.memory.frames import add_spare_table, take_page, unback
 from memvirt.memory.log import count, log_event
-from memvirt.memory.numbers import free_host_frame
+from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert, remove
 from memvirt.memory.rings import join_ring, leave_ring
@@ -68,10 +68,11 @@ def break_share(world: World, now: Now, frame: int, page: int) -> int:
     If there was no free host page, what was evicted may be the very one that was to be copied: then the frame is backed no more.
     """
     node = choose_node(world.policies.placement, now.node, world.nodes.size)
-    hfn = take_page(world, now, node, SMALL)
-    if hfn < 0:
-        return HOST_FULL
     written = world.frames[frame]
+    alone = written.sharer == NOTHING
+    hfn = np.int64(any_host_frame(world, node, SMALL) if alone else take_page(world, now, node, SMALL))
+    if hfn < 0 and not alone:
+        return HOST_FULL
     if written.hfn == NOTHING:
         free_host_frame(world, hfn, SMALL)
         return OK
@@ -82,7 +83,10 @@ def break_share(world: World, now: Now, frame: int, page: int) -> int:
         leave_ring(world, frame)
     else:  # a merged page is copied even for the last that maps it, as Linux does (mm/memory.c, wp_can_reuse_anon_folio)
         remove(world.policies.replacement, frame)
-        free_host_frame(world, old, SMALL)
+        if hfn >= 0:
+            free_host_frame(world, old, SMALL)
+        else:  # there is no other; nothing need go to swap for a page that is freed the next moment
+            hfn = old
     host = world.host_frames[hfn]
     host.refs, host.stable, host.owner = 1, 0, frame
     written.hfn, written.dirty = hfn, 1

@@ -1,4 +1,4 @@
-"""What each signal warned of, and how many epochs ahead of the first thrashing one; as a host's monitor sees it: of any VM."""
+"""What each signal warned of, how many epochs ahead of the first in which a VM thrashes; as a host's monitor sees it: of any VM."""
 
 from __future__ import annotations
 
@@ -24,4 +24,6 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
     table = leads(frame)
     for policy in table:
         found |= {f"{policy} {name}": float(ahead) for name, ahead in table[policy].items() if pd.notna(ahead)}
+        if table[policy][["host_free", "pressure"]].notna().all():
+            found[f"{policy} free before pressure"] = float(table[policy]["host_free"] - table[policy]["pressure"])
     return found

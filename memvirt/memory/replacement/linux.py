@@ -93,7 +93,7 @@ NOW = np.dtype(
         ("fault", "<f8"),
         ("page", "<f8"),
         ("time", "<f8"),
-        ("device", "<f8"),
+        ("disk", "<f8"),
         ("flush", "<f8"),
     ],
     align=True,
@@ -174,8 +174,8 @@ def take_off(state: State, item: int) -> None:
 def unplug(state: State) -> None:
     """Send the plug's requests to the device, which takes one after the other."""
     now = state.now[0]
-    done = max(now.device, now.time) + now.requests * REQUEST_US + now.plugged * now.page
-    now.device = done
+    done = max(now.disk, now.time) + now.requests * REQUEST_US + now.plugged * now.page
+    now.disk = done
     item, length = newest(state.writes), 0
     for _ in range(now.plugged):
         state.pages[item].done = done

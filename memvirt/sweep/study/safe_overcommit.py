@@ -138,7 +138,7 @@ class SafeOvercommit:
         bad = rows[rows["status"] != "ok"]
         if not bad.empty:
             status, error = bad.iloc[0][["status", "error"]]
-            return Verdict(ratio, error.partition(":")[0] if status == "error" else status, -1, np.nan, 0.0, point_id)
+            return Verdict(ratio, error if status == "error" else status, -1, np.nan, 0.0, point_id)
         by_vm = slower.groupby(rows["vm"]).mean()
         vm, slowdown = int(by_vm.to_numpy().argmax()), 100 * (by_vm.max() - 1)
         thrashed = rows.loc[rows["vm"] == vm, "thrash_epochs"].max() > 0
