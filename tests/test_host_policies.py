@@ -272,7 +272,7 @@ def test_whole_host(host: str) -> None:
 @pytest.mark.parametrize(("tax", "kept"), [(0.0, 0.5), (0.75, 0.2)])
 def test_idle_memory_tax_settles(tax: float, kept: float) -> None:
     """The simulated equilibrium of an idle and an active VM, found by sampling and reached by balloons."""
-    members = "[{workload:{footprint:8KiB,accesses:60000,idle_every:100,idle_time:10ms},cache:8MiB},{workload:{footprint:16MiB,accesses:200000}}]"
+    members = "[{workload:{footprint:8KiB,accesses:120000,idle_every:100,idle_time:10ms},cache:8MiB},{workload:{footprint:16MiB,accesses:200000}}]"
     design = point("experiment=idle_memory_tax", f"vms.members={members}", "vms.memory=16MiB", "overcommit.host_memory=16MiB",
                    "clock.daemon_speedup=32", "reclaim.scale=6144", "reclaim.tax_from=0", f"reclaim.tax={tax}")  # fmt: skip
     config = memory.MemoryConfig.model_validate(CONFIGS["memory"](design, (0, 1)))

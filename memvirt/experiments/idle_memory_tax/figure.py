@@ -25,12 +25,19 @@ def draw(frame: pd.DataFrame) -> Any:
             time = (rows["epoch"] + 1) * EPOCH_S
             axes.plot(time, rows["resident_pages"] * MIB, dashes=dashes, color=f"C{vm}", label=name)
             axes.plot(
-                time, rows["active_estimate"] * MIB, color=f"C{vm}", linewidth=0.8, dashes=(1, 1), label=f"{name}, estimated in use"
+                time,
+                rows["active_estimate"] * MIB,
+                color=f"C{vm}",
+                linewidth=1.6,
+                alpha=0.6,
+                dashes=(1, 1),
+                label=f"{name}, estimated in use",
             )
         if tax > 0:
             axes.axvline(SWITCHED_S, color="0.4", linestyle=":", linewidth=1)
             axes.annotate("tax switched on", (SWITCHED_S, 1), ha="right", va="bottom", rotation=90, fontsize="small")
-        axes.set(title=f"tax on idle memory: {tax:.0%}", xlabel="time of the VMs (s)", ylim=(0, None))
+        axes.set(title=f"tax on idle memory: {tax:.0%}", xlabel="time of the VMs (s)")
+    grid[0][0].set_ylim(0, 1.05 * epochs["resident_pages"].max() * MIB)
     grid[0][0].set_ylabel("host memory held (MiB)")
     handles, names = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4)
