@@ -65,3 +65,13 @@ def test_large_pages(plain: Checker, host: str, guest: str, reclaim: str) -> Non
     """Large pages are split before they are shared or given up in part."""
     words = [f"host.page_size={host}", f"guest.page_size={guest}", f"reclaim={reclaim}", "contents.zero=0.5"]
     assert plain(*COMMON, *LARGE, *words)["checks"] > 0
+
+
+@pytest.mark.parametrize("reclaim", ["swap", "sharing"])
+def test_a_process_gives_back_what_it_frees(plain: Checker, reclaim: str) -> None:
+    """Clean cache that is dropped, and what goes to a swap file of the process's own, is the host's again."""
+    words = ["workload=zipf", "workload.accesses=700", "workload.footprint=400KiB", "vms.memory=400KiB", "vms.cache=48KiB"]
+    words += ["guest.swap=300KiB", "mmu=native", f"reclaim={reclaim}", "contents.zero=0.2", "epoch.accesses=150"]
+    found = plain(*words, "clock.quantum=40", "clock.daemon_speedup=20000")
+    assert "ended" not in found
+    assert found["cache_dropped_pages"] > 0

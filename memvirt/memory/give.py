@@ -94,6 +94,8 @@ def page_out(world: World, now: Now, vm: int) -> bool:
     read_for_guest(world, now, head, size)
     for number in range(first, end):
         world.pages[number].swapped = 1
+    if world.rules[0].dimensions == 1:
+        discard(world, now, head, NOT_TOLD)
     write_pages(world, now, size)
     guest.guest_swapped += size
     count(world, vm, guest.epoch, GUEST_SWAP_OUT_PAGES, size)
@@ -112,6 +114,8 @@ def drop_cache(world: World, now: Now, vm: int) -> bool:
     guest.cached -= 1
     guest.used -= 1
     world.frames[frame].role = FREE
+    if world.rules[0].dimensions == 1:
+        discard(world, now, frame, NOT_TOLD)
     free_guest_frame(world, vm, frame, ZERO)
     count(world, vm, guest.epoch, CACHE_DROPPED_PAGES, ONE)
     return True
