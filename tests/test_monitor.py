@@ -144,12 +144,14 @@ def test_tables_and_pictures(tmp_path: Path) -> None:
     assert (results.loc[results["reclaim"] == "none", "status"] == "error").all()
     for vm, mine in epochs.groupby("vm"):
         row = results[(results["vm"] == vm) & (results["reclaim"] == "swap")].iloc[0]
-        assert mine["thrash"].sum() == row["thrash_epochs"] > 0
-        assert mine.loc[mine["thrash"] > 0, "epoch"].min() == row["first_thrash_epoch"] >= 5
+        assert mine["thrash"].sum() == row["thrash_epochs"]
         assert mine["pressure"].iloc[:5].max() == 0
         np.testing.assert_allclose(mine["stall_ns"].sum() / mine["elapsed_ns"].sum(), row["pressure"])
-        assert row["warned_host_free"] == row["first_thrash_epoch"] - row["alarm_host_free"]
+        if row["thrash_epochs"]:
+            assert mine.loc[mine["thrash"] > 0, "epoch"].min() == row["first_thrash_epoch"] >= 5
+            assert row["warned_host_free"] == row["first_thrash_epoch"] - row["alarm_host_free"]
         assert (mine["host_pages"] == 2 * 256 * 10 // 15).all()
+    assert results["thrash_epochs"].max() > 0
     done = command("memvirt.figures", "outputs/m", "--monitor", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (folder / "figures/monitor-reclaim=swap.png").stat().st_size > 20_000
