@@ -158,7 +158,7 @@ def test_experiment() -> None:
     common = ("experiment=linux_swap", "workload.pattern=loop10000", "workload.accesses=46384", "overcommit.host_memory=32940032")
     got = row(*common)
     assert got["accesses"] == got["major_faults"] == 30_000
-    assert row(*common, "reclaim.read_latency=5ms")["major_faults"] == 30_000
+    assert row(*common, "reclaim.device.read_latency=5ms")["major_faults"] == 30_000
     assert row(*common, "overcommit.host_memory=41254912")["major_faults"] == 10_000  # the first round alone
 
 
