@@ -160,7 +160,7 @@ def test_synthetic_workload(name: str) -> None:
         part = make(first, last)
         assert (part[0] == page[first:last]).all()
         assert (part[1] == line[first:last]).all()
-    if name != "stream":
+    if name not in ("stream", "ksm_tool"):  # which draw nothing from the seed
         other = module.make(300, 6, **module.OPTIONS)(0, 5000)
         assert (other[0] != page).any() or (other[1] != line).any()
     assert Workload(name=name).options == {}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import inner
+from memvirt.jit import kernel
 from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 
@@ -35,7 +35,7 @@ def _touch(state: State, item: int) -> None:
     state.accessed[item] = 1
 
 
-@inner
+@kernel
 def _turn(state: State, group: int) -> int:
     item = oldest(state.circle, group)
     while item < items(state.circle) and state.accessed[item]:

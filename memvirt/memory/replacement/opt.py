@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import inner
+from memvirt.jit import kernel
 from memvirt.memory.replacement import foresee, insert, remove, touch, victim
 from memvirt.types import NONE
 
@@ -41,13 +41,13 @@ def make(size: int, seed: int) -> State:
     return State(np.zeros(size, np.int32), np.full(size, ABSENT, np.int32), np.full(size, NONE, np.int64), np.zeros(1, np.int64))
 
 
-@inner
+@kernel
 def _put(state: State, place: int, item: int) -> None:
     state.heap[place] = item
     state.place[item] = place
 
 
-@inner
+@kernel
 def _settle(state: State, item: int) -> None:
     """Move an item up or down to where it belongs."""
     at, place = state.at[item], np.int64(state.place[item])

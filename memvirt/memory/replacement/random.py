@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import inner
+from memvirt.jit import kernel
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 from memvirt.random import below
 
@@ -38,7 +38,7 @@ def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State
     return State(np.zeros(size, np.int32), np.zeros(size, np.int32), of, mask, start, np.zeros(start.size, np.int64), rng)
 
 
-@inner
+@kernel
 def _group(state: State, item: int) -> int:
     return np.int64(state.group[item & state.mask[0]])
 
@@ -57,7 +57,7 @@ def _touch(state: State, item: int) -> None:
     pass
 
 
-@inner
+@kernel
 def _draw(state: State, group: int) -> int:
     if state.count[group] == 0:
         return np.int64(-1)
