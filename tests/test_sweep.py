@@ -28,7 +28,7 @@ from memvirt.sweep.engine import Engine
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.journal import frames
 from memvirt.sweep.node import Carried, Failure
-from memvirt.sweep.plan import NOT_OF_A_POINT, Plan
+from memvirt.sweep.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT, Plan
 from memvirt.sweep.run import Call
 from memvirt.sweep.settings import Settings
 from memvirt.sweep.stitch import Composer
@@ -362,15 +362,15 @@ def test_provenance_runs_again(tmp_path: Path) -> None:
 
 def test_tables(tmp_path: Path) -> None:
     """The contract's columns, the varied keys, an explicit schema, epochs that add up; failed rows counted."""
+    from memvirt.monitor import RUN_COLUMNS
     from memvirt.rows import COLUMNS, WALK_COLUMNS
 
     words = [*SMALL, "reclaim=none,swap", "overcommit.ratio=1,1.5", "executor=serial", "name=t", "epoch.accesses=1000"]
     done = sweep(*words, cwd=tmp_path)
     assert "4 points, 8 rows, 2 failed" in done.stdout.splitlines()[-1]
     frame = table(tmp_path / "outputs/t")
-    assert {"reclaim", "overcommit.ratio", "point_id", "replicate", "vm", "status", "error"} | set(COLUMNS) | set(
-        WALK_COLUMNS
-    ) == set(frame.columns)
+    told = {"reclaim", "overcommit.ratio", "point_id", "replicate", "vm", "status", "error"}
+    assert told | set(COLUMNS) | set(WALK_COLUMNS) | set(RUN_COLUMNS) == set(frame.columns)
     assert frame["overcommit.ratio"].dtype == float
     assert frame["walks"].dtype == "float64" or frame["walks"].dtype == "int64"
     bad = frame[frame["status"] == "error"]
@@ -404,4 +404,4 @@ def test_two_writers(tmp_path: Path) -> None:
 
 def test_nothing_of_a_point_is_lost() -> None:
     """What isn't part of a point says how it is run, and no more."""
-    assert set(NOT_OF_A_POINT) == {*Settings.model_fields, "hydra", "experiment", "plan", "study", "replicates"}
+    assert set(NOT_OF_A_POINT) == {*Settings.model_fields, *EXPERIMENT_KEYS, "hydra", "experiment", "plan", "study", "replicates"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from memvirt.config import Choice, Section, Size, TimeNs
@@ -196,6 +197,19 @@ def check_options(key: str, choice: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{key}.{first['loc'][0]}", first["input"], why) from None
 
 
+def try_policy(family: str, key: str, choice: Choice, *args: Any) -> None:
+    """Make a policy of the least size, so that options that it refuses are known before anything is computed.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        load(family, choice.name, key).make(*args, **choice.options)
+    except TypeError as wrong:
+        raise ConfigError(key, choice.name, f"its options don't fit: {wrong}") from wrong
+
+
 class Reclaim(BaseModel):
     """How the host takes memory back: the policy by name with options of its own, and the mechanisms at its hand.
 
@@ -229,6 +243,9 @@ class Reclaim(BaseModel):
             choices = names("memory." + (part or "reclaim"))
             if name not in choices:
                 raise ConfigError(f"reclaim.{part}" if part else "reclaim", name, "there is no such policy", choices)
+        try_policy("memory.reclaim", "reclaim", Choice(name=self.name, **self.options), 1, 0)
+        try_policy("memory.balloon", "reclaim.balloon", self.balloon, 1, 0)
+        try_policy("memory.compression", "reclaim.compression", self.compression, np.zeros(1, np.int64), 1)
         return self
 
     @property
