@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from memvirt.experiments import HERE, claims
 from memvirt.experiments.linux_swap.measure import kernel
 from memvirt.jit import kernel as compiled
-from memvirt.memory.replacement import fifo, insert, lingers, linux, remove, touch, victim
+from memvirt.memory.replacement import fifo, insert, lingers, linux, remove, touch, victim, victim_of
 from memvirt.memory.replacement.linux import ACTIVE, INACTIVE
 from memvirt.policy import load
 from memvirt.workload.synthetic.kernel_swap import PAGES, PATTERNS, pages_of
+from tests.plain import Checker
 from tests.support import row
 
 
@@ -113,6 +114,48 @@ def test_pages_may_leave_at_any_time() -> None:
     while left:
         left.remove(evict(state))
     assert state.now[0].inactive == state.now[0].active == 0
+
+
+def evictions(state: Any, accesses: list[int], of_a_group: int, frames: int) -> list[int]:
+    """Pages in the order in which they go, where each group of so many may have so many frames; a group's first is its first page."""
+    resident: dict[int, set[int]] = {}
+    gone = []
+    for page in accesses:
+        held = resident.setdefault(page // of_a_group, set())
+        if page not in held:
+            if len(held) == frames:
+                out = int(victim_of(state, page // of_a_group))
+                gone.append(out)
+                remove(state, out)
+                held.remove(out)
+            insert(state, page)
+            held.add(page)
+        touch(state, page)
+    return gone
+
+
+def test_groups_go_as_if_alone() -> None:
+    """Two control groups that do the same, each with its own limit, lose the same pages as one alone, however they interleave."""
+    rng = np.random.default_rng(5)
+    pages = rng.zipf(1.3, 3000) % 90
+    whose = rng.permutation(np.repeat([0, 1], pages.size))
+    mixed = np.where(whose == 0, pages[np.cumsum(whose == 0) - 1], 90 + pages[np.cumsum(whose == 1) - 1])
+    alone = evictions(linux.make(90, 4, np.zeros(90, np.int64)), pages.tolist(), 90, 40)
+    both = linux.make(180, 4, np.repeat([0, 1], 90))
+    got = evictions(both, mixed.tolist(), 90, 40)
+    assert len(alone) > 300
+    assert [page for page in got if page < 90] == [page - 90 for page in got if page >= 90] == alone
+    assert victim_of(linux.make(4, 0, np.array([0, 0, 1, 1])), 1) == -1
+
+
+def test_a_vm_with_a_limit_swaps_as_on_a_host_of_that_size(plain: Checker) -> None:
+    """The cgroup's limit: of two VMs on a host with room for both, each has the faults that it has alone where that is all there is."""
+    common = ["workload=uniform", "workload.accesses=3000", "workload.footprint=2MiB", "guest.prefault=true", "reclaim=swap"]
+    common += ["reclaim/replacement=linux", "mmu=nested"]
+    alone = plain(*common, "overcommit.host_memory=1536KiB")
+    limited = plain(*common, "vms.count=2", "vms.limit=1536KiB")["vms"][0]
+    for counter in ("major_faults", "swap_out_pages", "resident_pages"):
+        assert limited[counter] == alone["vms"][0][counter] > 300
 
 
 @compiled

@@ -98,6 +98,17 @@ def items(chain: Chain) -> int:
 
 
 @kernel
-def newest(chain: Chain) -> int:
-    """Return the item that was pushed last; if there is none, what is no item: not less than `items`."""
-    return np.int64(chain.next[items(chain)])  # type: ignore[return-value]
+def newest(chain: Chain, group: int = 0) -> int:
+    """Return the item of a group that was pushed last; if there is none, what is no item: not less than `items`."""
+    return np.int64(chain.next[items(chain) + group])  # type: ignore[return-value]
+
+
+@kernel
+def group_of(chain: Chain, item: int) -> int:
+    """Group of an item."""
+    return _end(chain, item) - items(chain)  # type: ignore[no-any-return]
+
+
+def count_groups(chain: Chain) -> int:
+    """How many groups there are."""
+    return chain.next.size - int(items(chain))

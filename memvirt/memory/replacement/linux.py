@@ -24,10 +24,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart, kernel_apart
-from memvirt.memory.lists import Chain, make_chain, newest, oldest, push_back, push_front, unlink
-from memvirt.memory.replacement import forget, insert, lingers, remove, touch, victim
+from memvirt.memory.lists import Chain, count_groups, group_of, make_chain, newest, oldest, push_back, push_front, unlink
+from memvirt.memory.replacement import forget, insert, lingers, remove, touch, victim, victim_of
 
 BATCH = 32  #: pages scanned at a time, deactivated at a time, and wanted of a reclaim (SWAP_CLUSTER_MAX)
 PRIORITY = 12  #: a list's 2^priority-th part is scanned (DEF_PRIORITY)
@@ -70,8 +71,8 @@ PAGE = np.dtype(
     align=True,
 )
 
-#: The one row of the rest. Lengths of the lists, evictions and activations (`nonresident_age`), refaults activated; the same as of
-#: the last flush, and as of the last reclaim. Slots in use; pages and requests in the plug, pages of its first and last request,
+#: The rest, a row a group. Lengths of the lists, evictions and activations (`nonresident_age`), refaults activated; the same as
+#: of the last flush, and as of the last reclaim. Slots in use; pages and requests in the plug, pages of its first and last request,
 #: the last slot. What a fault takes, and a page at the device; the time, when the device is free, when the next flush is due.
 NOW = np.dtype(
     [
@@ -111,7 +112,7 @@ class State(NamedTuple):
     now: Any
 
 
-def make(size: int, seed: int, fault_us: float = 100.0, page_us: float = 1.7) -> State:
+def make(size: int, seed: int, groups: NDArray[np.int64] | None = None, fault_us: float = 100.0, page_us: float = 1.7) -> State:
     """State for items 0 … ``size`` - 1.
 
     Parameters
@@ -119,23 +120,26 @@ def make(size: int, seed: int, fault_us: float = 100.0, page_us: float = 1.7) ->
     size : int
     seed : int
         Of the flush's phase and of where swap clusters begin.
+    groups : (size,) int64, optional
+        The control group of each item, one for all if not given. Each has lists, statistics and a swap device of its own.
     fault_us : float
         What a major fault takes on the machine modelled: with it, how many of them fall between two flushes.
     page_us : float
         What the swap device takes for each page written: with it, how many more are unmapped before the first is back.
     """
-    pages, now = np.zeros(size, PAGE).view(np.recarray), np.zeros(1, NOW).view(np.recarray)
+    lists = [make_chain(size, groups) for _ in range(4)]
+    pages, now = np.zeros(size, PAGE).view(np.recarray), np.zeros(count_groups(lists[0]), NOW).view(np.recarray)
     pages.slot = pages.shadow = -1
     now.fault, now.page = fault_us, page_us
     now.flush = seed * GOLDEN % 1 * FLUSH_US
     now.bound = np.random.default_rng(seed).integers(CLUSTER)
-    return State(make_chain(size), make_chain(size), make_chain(size), make_chain(size), pages, now)
+    return State(lists[0], lists[1], lists[2], lists[3], pages, now)
 
 
 @inner
-def flush_statistics(state: State) -> None:
+def flush_statistics(state: State, group: int) -> None:
     """Have the lengths seen that comparisons go by, if it is time."""
-    now = state.now[0]
+    now = state.now[group]
     if now.time >= now.flush:
         now.seen_inactive, now.seen_active, now.seen_refaults = now.inactive, now.active, now.refaults
         now.flush += FLUSH_US * (1 + (now.time - now.flush) // FLUSH_US)
@@ -144,7 +148,7 @@ def flush_statistics(state: State) -> None:
 @inner
 def place(state: State, item: int, where: int) -> None:
     """Put a page that is on no list at the head of one."""
-    now = state.now[0]
+    now = state.now[group_of(state.inactive, item)]
     state.pages[item].place = where
     if where == ACTIVE:
         push_front(state.active, item)
@@ -158,7 +162,7 @@ def place(state: State, item: int, where: int) -> None:
 @inner
 def take_off(state: State, item: int) -> None:
     """Take a page off its list."""
-    now, where = state.now[0], state.pages[item].place
+    now, where = state.now[group_of(state.inactive, item)], state.pages[item].place
     if where == INACTIVE:
         unlink(state.inactive, item)
         now.inactive -= 1
@@ -171,12 +175,12 @@ def take_off(state: State, item: int) -> None:
 
 
 @inner_apart
-def unplug(state: State) -> None:
+def unplug(state: State, group: int) -> None:
     """Send the plug's requests to the device, which takes one after the other."""
-    now = state.now[0]
+    now = state.now[group]
     done = max(now.disk, now.time) + now.requests * REQUEST_US + now.plugged * now.page
     now.disk = done
-    item, length = newest(state.writes), 0
+    item, length = newest(state.writes, group), 0
     for _ in range(now.plugged):
         state.pages[item].done = done
         length += 1
@@ -190,7 +194,8 @@ def unplug(state: State) -> None:
 @inner_apart
 def write(state: State, item: int) -> None:
     """Write an unmapped page to its swap slot, merged with the request before it where the slots are neighbours."""
-    now, page = state.now[0], state.pages[item]
+    group = group_of(state.inactive, item)
+    now, page = state.now[group], state.pages[item]
     if page.slot < 0:
         page.slot = now.slots
         now.slots += 1
@@ -198,7 +203,7 @@ def write(state: State, item: int) -> None:
     merges = now.requests > 0 and slot == now.last_slot + 1 and (slot + now.bound) % CLUSTER and now.length < SEGMENTS
     if not merges:
         if now.requests >= PLUG or now.first_length >= PLUG:
-            unplug(state)
+            unplug(state, group)
         now.requests += 1
         now.length = 0
     now.length += 1
@@ -221,30 +226,30 @@ def land(state: State, item: int) -> None:
 
 
 @inner_apart
-def rotate(state: State) -> None:
+def rotate(state: State, group: int) -> None:
     """Move pages whose writes are through to the inactive list's tail, so that the last is met first."""
-    now, item = state.now[0], oldest(state.writes)
+    now, item = state.now[group], oldest(state.writes, group)
     while item < state.pages.size and state.pages[item].done <= now.time:
         land(state, item)
         take_off(state, item)
         push_back(state.inactive, item)
         state.pages[item].place = INACTIVE
         now.inactive += 1
-        item = oldest(state.writes)
+        item = oldest(state.writes, group)
 
 
 @inner_apart
-def shrink_inactive(state: State, count: int) -> int:
+def shrink_inactive(state: State, group: int, count: int) -> int:
     """Scan the tail of the inactive list; returns how many pages it frees."""
-    now, freed = state.now[0], 0
-    rotate(state)
+    now, freed = state.now[group], 0
+    rotate(state, group)
     for _ in range(min(count, now.inactive)):
-        item = oldest(state.inactive)
+        item = oldest(state.inactive, group)
         page = state.pages[item]
         take_off(state, item)
         if page.flying:  # a group of the old hierarchy waits
             if page.done == NEVER:
-                unplug(state)
+                unplug(state, group)
             now.time = max(now.time, page.done)
             land(state, item)
         if page.accessed:
@@ -267,12 +272,12 @@ def shrink_inactive(state: State, count: int) -> int:
 
 
 @inner_apart
-def shrink_active(state: State, count: int) -> None:
+def shrink_active(state: State, group: int, count: int) -> None:
     """Deactivate the tail of the active list, accessed or not."""
-    now = state.now[0]
-    rotate(state)
+    now = state.now[group]
+    rotate(state, group)
     for _ in range(min(count, now.active)):
-        item = oldest(state.active)
+        item = oldest(state.active, group)
         take_off(state, item)
         state.pages[item].accessed = 0
         place(state, item, INACTIVE)
@@ -280,32 +285,32 @@ def shrink_active(state: State, count: int) -> None:
 
 
 @inner_apart
-def shrink_lists(state: State, priority: int, force: int) -> int:
+def shrink_lists(state: State, group: int, priority: int, force: int) -> int:
     """Scan the lists' parts that a priority says; returns how many pages were freed."""
-    now, freed = state.now[0], 0
-    flush_statistics(state)
+    now, freed = state.now[group], 0
+    flush_statistics(state, group)
     deactivate = force or now.seen_refaults != now.last_refaults or now.seen_inactive < now.seen_active
     inactive, active = now.inactive >> priority, now.active >> priority
     if priority > 0:
         inactive, active = inactive * SHARE // OF, active * SHARE // OF
     while inactive > 0 and freed < BATCH:
-        freed += shrink_inactive(state, min(inactive, BATCH))
+        freed += shrink_inactive(state, group, min(inactive, BATCH))
         inactive -= BATCH
         if deactivate and active > 0:
-            shrink_active(state, min(active, BATCH))
+            shrink_active(state, group, min(active, BATCH))
             active -= BATCH
-    unplug(state)
+    unplug(state, group)
     if force or now.seen_inactive < now.seen_active:
-        shrink_active(state, BATCH)
+        shrink_active(state, group, BATCH)
     return freed
 
 
 @inner_apart
-def reclaim(state: State, force: int) -> None:
+def reclaim(state: State, group: int, force: int) -> None:
     """Free a batch of pages, at one priority after the other."""
-    now, freed, priority = state.now[0], 0, PRIORITY
+    now, freed, priority = state.now[group], 0, PRIORITY
     while priority >= 0 and freed < BATCH:
-        freed += shrink_lists(state, priority, force)
+        freed += shrink_lists(state, group, priority, force)
         priority -= 1
     now.last_refaults = now.seen_refaults
 
@@ -313,14 +318,15 @@ def reclaim(state: State, force: int) -> None:
 @inner
 def is_cached(state: State, item: int) -> bool:
     """Whether a page evicted so lately is still in the swap cache; half a batch was evicted before it was, on the average."""
-    now, shadow = state.now[0], state.pages[item].shadow
+    now, shadow = state.now[group_of(state.inactive, item)], state.pages[item].shadow
     return shadow >= 0 and now.age - shadow < min(CACHED + BATCH // 2, (now.inactive + now.active) // LEAST)  # type: ignore[no-any-return]
 
 
 @kernel_apart
 def arrive(state: State, item: int) -> None:
     """Take a page in, on the active list if it comes back before the lists have aged by the active one's length."""
-    now, page = state.now[0], state.pages[item]
+    group = group_of(state.inactive, item)
+    now, page = state.now[group], state.pages[item]
     page.accessed = page.referenced = page.clean = 0
     where = INACTIVE
     if is_cached(state, item):  # it is where it was, and accessed
@@ -331,7 +337,7 @@ def arrive(state: State, item: int) -> None:
         return
     if page.shadow >= 0:
         now.time += now.fault
-        flush_statistics(state)
+        flush_statistics(state, group)
         if now.age - page.shadow <= now.seen_active:
             where = ACTIVE
             now.refaults += 1
@@ -342,19 +348,19 @@ def arrive(state: State, item: int) -> None:
 
 
 @kernel_apart
-def choose(state: State) -> int:
-    """Name the page freed first that is still here, having a batch freed if there is none."""
+def choose(state: State, group: int) -> int:
+    """Name the page of a group freed first that is still here, having a batch freed if there is none; no page if it has none."""
     for trial in range(2 * RETRIES):
-        item = oldest(state.freed)
+        item = oldest(state.freed, group)
         while item < state.pages.size and state.pages[item].accessed:  # the kernel, which gives all back at once, had a fault here
             take_off(state, item)
             arrive(state, item)
-            item = oldest(state.freed)
+            item = oldest(state.freed, group)
         if item < state.pages.size:
             return item
-        reclaim(state, trial >= RETRIES)  # where the kernel would see the group out of memory
-    item = oldest(state.inactive)
-    return item if item < state.pages.size else oldest(state.active)
+        reclaim(state, group, trial >= RETRIES)  # where the kernel would see the group out of memory
+    item = oldest(state.inactive, group)
+    return item if item < state.pages.size else oldest(state.active, group)
 
 
 @kernel_apart
@@ -383,7 +389,13 @@ def _touch(state: State, item: int) -> None:
 
 @victim.register
 def _victim(state: State) -> int:
-    return choose(state)
+    return choose(state, np.int64(0))
+
+
+@victim_of.register
+def _victim_of(state: State, group: int) -> int:
+    item = choose(state, group)
+    return item if item < state.pages.size else -1
 
 
 @remove.register
