@@ -31,6 +31,7 @@ CHOICES = {
     "host.levels": ["0", "4", "5"],
     "guest.prefault": ["true", "false"],
     "guest.fragmentation": ["0", "0.5"],
+    "guest.page_struct": ["0", "64"],
     "host.fragmentation": ["0", "0.5"],
     "vms.count": ["1", "2", "3"],
     "vms.vcpus": ["1", "2"],

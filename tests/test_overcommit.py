@@ -196,6 +196,18 @@ def test_limits_and_shares(plain: Checker) -> None:
     assert reserved["vms"][0]["resident_pages"] >= 110
 
 
+def test_a_guests_kernel_keeps_its_own(plain: Checker) -> None:
+    """64 bytes of each page of a guest's memory are neither the program's nor the balloon's: it pages to its swap that much sooner."""
+    common = ["workload=uniform", "workload.footprint=2MiB", "workload.accesses=3000", "mmu=nested", "guest.swap=4MiB"]
+    plenty = plain(*common, "vms.memory=2MiB")
+    kept = plain(*common, "vms.memory=2MiB", "guest.page_struct=64")
+    assert plenty["guest_swap_out_pages"] == 0
+    assert kept["vms"][0]["resident_pages"] == 512  # the kernel's as well
+    least = plain(*common, "vms.memory=2016KiB")  # 8 pages less, and nothing kept
+    for counter in ("guest_major_faults", "guest_swap_out_pages"):
+        assert kept[counter] == least[counter] > 0
+
+
 def test_vms_start_sleep_and_wake(plain: Checker) -> None:
     """A VM that starts later runs later; sleep is counted, and no work."""
     got = plain(

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from memvirt.digest import freeze
 from memvirt.errors import CapacityError, ConfigError
-from memvirt.memory.boot import fill_cache, map_all, note_first_touches
+from memvirt.memory.boot import fill_cache, keep_for_kernel, map_all, note_first_touches
 from memvirt.memory.config import MemoryConfig
 from memvirt.memory.contents import first_contents
 from memvirt.memory.foresight import foresee_first, next_accesses
-from memvirt.memory.layout import FrameLayout, PageLayout, lay_out_frames, lay_out_pages
+from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.setup import SHARE, build, image_number
 from memvirt.memory.state import COUNTERS, DONE, FLOWS, GAUGES, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
@@ -48,9 +48,11 @@ def _booting(world: World, vm: int) -> Now:
 
 
 def _boot(world: World, config: MemoryConfig, traces: list[Trace]) -> None:
-    """Fill the guests' caches, and map what is to be mapped, VM after VM; no event, no count, no time."""
+    """Boot the guests' kernels, fill the guests' caches, and map what is to be mapped, VM after VM; no event, no count, no time."""
     world.clock[0].quiet = 1
     for vm, member in enumerate(config.members):
+        kernel = kernel_pages(int(world.vms.limit[vm]), config.page_struct)
+        _check(keep_for_kernel(world, _booting(world, vm), kernel), vm, world)
         touched = traces[vm].pages.vpn.size
         count = member.cache >> 12
         private = int(world.pages.size) + sum(other.cache >> 12 for other in config.members[:vm])

@@ -1,4 +1,4 @@
-"""What a VM has before its first access: caches filled, pages mapped."""
+"""What a VM has before its first access: its kernel's own memory, caches filled, pages mapped."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from memvirt.jit import kernel
 from memvirt.memory.frames import back
-from memvirt.memory.guest import guest_map
+from memvirt.memory.guest import guest_map, new_contents
 from memvirt.memory.numbers import guest_frame
-from memvirt.memory.state import CACHE, FOR_DATA, HOST_FULL, NOTHING, OK, SMALL, Now, World
+from memvirt.memory.state import CACHE, FOR_DATA, HOST_FULL, KERNEL, NOTHING, OK, SMALL, Now, World
 
 
 @kernel
@@ -33,6 +33,20 @@ def map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
             if status != OK:
                 return status  # type: ignore[no-any-return]
         frame = np.int64(world.pages[base + page].frame)  # one of many host pages, if the guest's is larger
+        if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
+            return HOST_FULL
+    return OK
+
+
+@kernel
+def keep_for_kernel(world: World, now: Now, count: int) -> int:
+    """Give a guest's kernel frames that it never gives up, nor accesses again: to a host that swaps they are its coldest pages."""
+    guest = world.vms[now.vm]
+    for _ in range(count):
+        frame = np.int64(guest_frame(world, now.vm, SMALL))
+        world.frames[frame].role = KERNEL
+        world.frames[frame].content = new_contents(world)
+        guest.used += 1
         if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
             return HOST_FULL
     return OK

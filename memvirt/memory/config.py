@@ -45,6 +45,9 @@ class Guest(Section):
     ``swap`` is the size of the guest's own swap file: if null, as large as its memory where a balloon can press it, else none.
     ``replacement`` is how its kernel chooses what goes there.
 
+    ``page_struct``: bytes that its kernel keeps, as long as it runs, for each 4 KiB of the memory that it booted with: 64 is
+    Linux's ``struct page``. What a balloon takes later doesn't shrink them (Waldspurger, OSDI'02, section 3.2).
+
     ``thp``: an aligned 2 MiB region is one page if the workload touches at least ``thp_fill`` of it (traces
     carry no VMAs; this stands in for the rule that one must cover it) and the guest's memory isn't
     fragmented there, which a share ``fragmentation`` of regions is.
@@ -55,6 +58,7 @@ class Guest(Section):
     prefault: bool | Literal["all"] = False
     swap: Size | None = Field(None, ge=0)
     replacement: str = "lru"
+    page_struct: int = Field(0, ge=0, lt=4096)
     thp_fill: float = Field(0.5, ge=0, le=1)
     fragmentation: float = Field(0.0, ge=0, le=1)
 
@@ -291,3 +295,8 @@ class MemoryConfig(Section):
     keep_mapped: bool = False
     """Ignore the workload's unmaps: for the baseline that a slowdown is measured against."""
     seed: int = 0
+
+    @property
+    def page_struct(self) -> int:
+        """As `Guest.page_struct`; a process of the host has no kernel of its own."""
+        return self.guest.page_struct if self.dimensions == 2 else 0

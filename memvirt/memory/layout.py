@@ -138,6 +138,19 @@ def lay_out_pages(config: MemoryConfig, traces: list[Trace]) -> PageLayout:
     )
 
 
+def kernel_pages(memory: int, page_struct: int) -> int:
+    """Pages that a guest's kernel keeps for its records of each page of ``memory`` pages, of so many bytes."""
+    return -(-memory * page_struct // 4096)
+
+
+def memory_for(pages: int, page_struct: int) -> int:
+    """Pages of memory of which so many are left beside `kernel_pages`."""
+    memory = pages * 4096 // (4096 - page_struct)
+    while memory - kernel_pages(memory, page_struct) < pages:
+        memory += 1
+    return memory
+
+
 def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
     """Bound each VM's guest frames, and share the host's frames out to its nodes."""
     vms = len(config.members)
@@ -160,9 +173,14 @@ def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
         small = int((order == 0).sum()) + cache
         large = int((1 << order[order > 0]).sum())
         wish = config.members[vm].memory
-        limit[vm] = small + large if wish is None else wish >> 12
-        if cache > limit[vm]:
-            raise ConfigError("vms.cache", cache << 12, f"is more than vms.memory of VM {vm}, {limit[vm] << 12}")
+        limit[vm] = memory_for(small + large, config.page_struct) if wish is None else wish >> 12
+        kernel = kernel_pages(int(limit[vm]), config.page_struct)
+        small += kernel
+        if cache + kernel > limit[vm]:
+            why = f"is more than vms.memory of VM {vm}, {limit[vm] << 12}"
+            if kernel:
+                why += f", less the {kernel << 12} that guest.page_struct takes"
+            raise ConfigError("vms.cache", cache << 12, why)
         blocks = -(-(FIRST_FRAME + small) // block) + (-(-int(tables[vm]) // block))
         need = limit[vm]
         if large_host:

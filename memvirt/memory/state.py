@@ -130,7 +130,7 @@ OK = -1
 DONE, REFILL, LOG_FULL, MORE_EPOCHS, GUEST_FULL, HOST_FULL = range(6)
 
 # What a guest frame is used for.
-FREE, DATA, CACHE, BALLOON, TABLE_FRAME = np.int64(0), np.int64(1), np.int64(2), np.int64(3), np.int64(4)
+FREE, DATA, CACHE, BALLOON, TABLE_FRAME, KERNEL = map(np.int64, range(6))
 
 #: A base page of a guest: its number, its contents while no frame holds them, the global guest frame behind it, the range of
 #: global pages that share the guest's (larger) page, its row of the guest's tables, the orders of the guest's page and of the
