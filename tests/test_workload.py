@@ -10,7 +10,7 @@ import pytest
 from memvirt import workload
 from memvirt.errors import ConfigError, TraceError
 from memvirt.trace.cli import main
-from memvirt.types import CHUNK, GuestEvent
+from memvirt.types import CHUNK, WRITE, GuestEvent
 from memvirt.workload.config import Workload
 from memvirt.workload.files import read_file
 from memvirt.workload.names import RECORDED, recorded
@@ -71,8 +71,17 @@ def test_raw_and_own_form(tmp_path: Path) -> None:
     assert main(["info", str(tmp_path / "b.parquet")]) == 0
 
 
+def test_page_numbers(tmp_path: Path) -> None:
+    """What the tools that measure the kernel replay: each access writes its page."""
+    np.array([7, 3, 7, 1 << 20], "<u4").tofile(tmp_path / "a.u32")
+    found = read_file(tmp_path / "a.u32")
+    assert found.vpn[found.accesses.page].tolist() == [7, 3, 7, 1 << 20]
+    assert (found.accesses.line == WRITE).all()
+
+
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.bin", b"123"), ("b.parquet", b"PAR1 and no more"), ("c.txt", b""), ("d.bin", b"")]
+    ("name", "content"),
+    [("a.bin", b"123"), ("a.u32", b"12345"), ("b.parquet", b"PAR1 and no more"), ("c.txt", b""), ("d.bin", b"")],
 )
 def test_broken_files(name: str, content: bytes, tmp_path: Path) -> None:
     """Truncated or empty: an error that names the file."""

@@ -66,7 +66,7 @@ def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray
 
 
 def choose_format(path: Path, name: str | None = None) -> str:
-    """Name a file's format, by its ending if it isn't given: ``.parquet``, ``.bin`` (raw), else Lackey's text.
+    """Name a file's format, by its ending (``SUFFIX`` of the format's file) if it isn't given; else Lackey's text.
 
     Raises
     ------
@@ -77,7 +77,8 @@ def choose_format(path: Path, name: str | None = None) -> str:
         if name not in names(FAMILY):
             raise ConfigError("format", name, "no such trace format is built in", names(FAMILY))
         return name
-    return {".parquet": "parquet", ".bin": "raw"}.get(path.suffix, "lackey")
+    endings = {getattr(load(FAMILY, known), "SUFFIX", ""): known for known in names(FAMILY)}
+    return endings.get(path.suffix, "lackey") if path.suffix else "lackey"
 
 
 def without_fetches(recording: Recording) -> Recording:

@@ -16,6 +16,8 @@ from memvirt.errors import TraceError
 from memvirt.types import Accesses
 from memvirt.workload.files import VERSION, Recording
 
+SUFFIX = ".parquet"
+
 
 def read_header(path: Path) -> dict[str, Any]:
     """Version, page table and origin of a trace.

@@ -9,6 +9,8 @@ import numpy as np
 from memvirt.errors import TraceError
 from memvirt.workload.files import Recording, from_addresses
 
+SUFFIX = ".bin"
+
 
 def read(path: Path, limit: int | None = None) -> Recording:
     """Read a trace."""
