@@ -187,6 +187,23 @@ def test_refused(name: str, key: str, value: object) -> None:
     assert wrong.value.key.startswith(f"reclaim.{key}")
 
 
+@pytest.mark.parametrize(
+    ("words", "scale"),
+    [
+        (["experiment=safe_overcommit"], 256.0),
+        (["experiment=before_the_cliff", "vms=desktops"], 256.0),
+        (["experiment=safe_overcommit", "reclaim.scale=5"], 5.0),
+        (["vms=four"], 1.0),
+    ],
+)
+@pytest.mark.parametrize("name", ["esx", "linux"])
+def test_a_host_is_as_small_as_its_vms(name: str, words: list[str], scale: float) -> None:
+    """Thresholds are those of a host as many times larger as the VMs' scenario says, unless the policy is told another scale."""
+    found = CONFIGS["memory"](point(*words, f"reclaim={name}"), (0,))
+    assert found["reclaim"]["scale"] == scale
+    assert "scale" not in CONFIGS["memory"](point(words[0], "reclaim=swap", "overcommit.ratio=2"), (0,))["reclaim"]
+
+
 def plain(function: str) -> str:
     """What a function of this module prints, run without compiling."""
     code = f"from tests.test_host_policies import {function} as run; run()"
