@@ -84,6 +84,7 @@ def test_a_process_gives_back_what_it_frees(plain: Checker, reclaim: str) -> Non
     """Clean cache that is dropped, and what goes to a swap file of the process's own, is the host's again."""
     words = ["workload=zipf", "workload.accesses=700", "workload.footprint=400KiB", "vms.memory=400KiB", "vms.cache=48KiB"]
     words += ["guest.swap=300KiB", "mmu=native", f"reclaim={reclaim}", "contents.zero=0.2", "epoch.accesses=150"]
+    words += [*SLOWLY, *SCANNERS["ksm"]] if reclaim == "sharing" else []
     found = plain(*words, "clock.quantum=40", "clock.daemon_speedup=20000")
     assert "ended" not in found
     assert found["cache_dropped_pages"] > 0
