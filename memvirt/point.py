@@ -16,7 +16,7 @@ from memvirt.tlb.config import Tlb
 from memvirt.workload.config import Workload
 
 #: Keys of the ``vms`` section that VMs can have each of their own.
-VM_KEYS = tuple(name for name in Vms.model_fields if name not in ("count", "members"))
+VM_KEYS = tuple(name for name in Vms.model_fields if name not in ("count", "scale", "members"))
 
 
 class Member(NamedTuple):

@@ -181,6 +181,8 @@ def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
     alone = traits.dimensions == 1 or point.host.levels == 0
     overcommit = point.overcommit.model_dump()
     reclaim: dict[str, Any] = point.reclaim.model_dump()
+    if "scale" in reclaim and reclaim["scale"] is None:
+        reclaim["scale"] = point.vms.scale
     enough = overcommit["host_memory"] is None and (overcommit["ratio"] or 1.0) <= 1.0
     limited = any(point.member(vm).vms.limit is not None for vm in vms)
     idle = not point.reclaim.in_background

@@ -187,6 +187,23 @@ def test_refused(name: str, key: str, value: object) -> None:
     assert wrong.value.key.startswith(f"reclaim.{key}")
 
 
+@pytest.mark.parametrize(
+    ("words", "scale"),
+    [
+        (["experiment=safe_overcommit"], 256.0),
+        (["experiment=before_the_cliff", "vms=desktops"], 256.0),
+        (["experiment=safe_overcommit", "reclaim.scale=5"], 5.0),
+        (["vms=four"], 1.0),
+    ],
+)
+@pytest.mark.parametrize("name", ["esx", "linux"])
+def test_a_host_is_as_small_as_its_vms(name: str, words: list[str], scale: float) -> None:
+    """Thresholds are those of a host as many times larger as the VMs' scenario says, unless the policy is told another scale."""
+    found = CONFIGS["memory"](point(*words, f"reclaim={name}"), (0,))
+    assert found["reclaim"]["scale"] == scale
+    assert "scale" not in CONFIGS["memory"](point(words[0], "reclaim=swap", "overcommit.ratio=2"), (0,))["reclaim"]
+
+
 def plain(function: str) -> str:
     """What a function of this module prints, run without compiling."""
     code = f"from tests.test_host_policies import {function} as run; run()"
@@ -234,6 +251,7 @@ def whole_host(*overrides: str) -> dict[str, Any]:
         {"contents": alike, "cache": 400 << 12},
     ]
     common = ["overcommit.ratio=2", "clock.daemon_speedup=20000", "clock.quantum=100", "epoch.accesses=250"]
+    common += ["reclaim.sampling.samples=25"]  # half of the time goes to looking at a hundred
     config = memory_config(3, dimensions=2, members=members, overrides=[*common, *overrides])
     machine = memory.run(config, traces)
     values = machine.counters.values
@@ -258,7 +276,7 @@ def esx_host() -> None:
 
 def linux_host() -> None:
     """KSM, balloons and kswapd."""
-    found = whole_host("reclaim=linux", "reclaim/replacement=lru", "reclaim.tick=5us", "reclaim.sharing.sleep=1s")
+    found = whole_host("reclaim=linux", "reclaim/replacement=lru", "reclaim.tick=5us", "reclaim.sharing.sleep=20s")
     used = ("ballooned_pages", "cache_dropped_pages", "swap_out_pages", "host_sampling_ns", "merges")
     assert min(found[name] for name in used) > 0, found
 

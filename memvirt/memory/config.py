@@ -23,6 +23,9 @@ class Vms(Section):
     ``cache`` is memory that holds clean copies of files from the start: not accessed by the workload, given up without a write.
     ``start`` is when a VM begins to run; ``shares`` is its claim to memory against others', ``reservation`` what it is never asked
     for, ``limit`` the most host memory that it is given.
+
+    ``scale``: how many times smaller than real ones they are, and so the host that they run on; policies that keep something of a
+    real host's size go by it.
     """
 
     count: int = Field(1, ge=1, le=4096)
@@ -33,6 +36,7 @@ class Vms(Section):
     shares: float = Field(1000.0, gt=0)
     reservation: Size = Field(0, ge=0)
     limit: Size | None = Field(None, gt=0)
+    scale: float = Field(1.0, gt=0)
     members: list[dict[str, Any]] | None = None
 
 

@@ -28,6 +28,11 @@ def above_zero(key: str, value: object) -> float:
     return a_number(key, value, 5e-324, float("inf"), "is a number above 0")
 
 
+def a_scale(value: object) -> float:
+    """How many times smaller than a real one the host is; 1 where that is left to the VMs, which aren't known here."""
+    return 1.0 if value is None else above_zero("reclaim.scale", value)
+
+
 def a_time(key: str, value: object, least: float = 1.0) -> float:
     """A time, 1 ns or more (ns)."""
     try:

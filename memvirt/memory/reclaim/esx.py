@@ -28,7 +28,7 @@ from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.evict import break_and_swap_of, swap_some
 from memvirt.memory.log import count, has_room
 from memvirt.memory.reclaim import balance, make_room
-from memvirt.memory.reclaim._options import a_share, a_time, above_zero
+from memvirt.memory.reclaim._options import a_scale, a_share, a_time
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import ELAPSED_NS, STALL_NS, Now, World
@@ -79,7 +79,7 @@ def make(
     if states not in ("esx5", "esx4"):
         raise ConfigError("reclaim.states", states, "is none of its values", ["esx5", "esx4"])
     fixed, varies = np.zeros(1, FIXED).view(np.recarray), np.zeros(1, VARIES).view(np.recarray)
-    fixed.sliding, fixed.scale, fixed.tax = states == "esx5", above_zero("reclaim.scale", scale), a_share("reclaim.tax", tax)
+    fixed.sliding, fixed.scale, fixed.tax = states == "esx5", a_scale(scale), a_share("reclaim.tax", tax)
     fixed.tax_from = a_time("reclaim.tax_from", tax_from, 0.0)
     fixed.period, fixed.tick = a_time("reclaim.period", period), a_time("reclaim.tick", tick)
     balloons = np.zeros(vms, BALLOONED).view(np.recarray)
