@@ -109,12 +109,24 @@ def check_guests(world: Any) -> None:
         held = len(chain(guest.balloon_small, frames)) + 512 * len(chain(guest.balloon_large, frames))
         assert guest.ballooned - guest.never_used == held == (mine.role == BALLOON).sum()
         assert not ((mine.role == BALLOON) & (mine.hfn != NOTHING) & (mine.order == 0)).any(), "a ballooned frame is backed"
-        assert guest.guest_swapped == (pages.swapped == 1).sum() or (pages.order > 0).any()
-        assert guest.guest_swapped <= guest.guest_swap or guest.guest_swap == 0
-        assert not ((pages.swapped == 1) & (pages.frame != NOTHING)).any(), "on the guest's swap and in its memory"
+        check_slots(world, guest, pages)
         assert guest.used + guest.ballooned + guest.freed <= guest.limit
         if guest.most:
             assert guest.resident - guest.saved <= guest.most
+
+
+def check_slots(world: Any, guest: Any, pages: Any) -> None:
+    """Slots of a guest's own swap: pages that are there alone, and copies of pages in memory, which are as they were written."""
+    heads = pages.first == guest.page_base + np.arange(pages.size)
+    slots = np.left_shift(1, pages.order.astype(np.int64)) * (heads & (pages.swapped == 1))
+    copied = pages.frame != NOTHING
+    assert guest.guest_swapped == slots.sum(), "slots of the guest's swap"
+    assert guest.copies == slots[copied].sum(), "copies on the guest's swap"
+    assert (pages.swapped == pages.swapped[pages.first - guest.page_base]).all(), "part of a larger page is on the guest's swap"
+    assert guest.guest_swapped <= guest.guest_swap or guest.guest_swap == 0
+    if world.rules[0].contents:
+        copies = pages[copied & (pages.swapped == 1)]
+        assert (world.frames.content[copies.frame] == copies.content).all(), "a copy on the guest's swap is old"
 
 
 def contents_of(world: Any) -> np.ndarray:

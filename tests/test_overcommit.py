@@ -98,6 +98,43 @@ def test_double_paging(plain: Checker) -> None:
     assert alone["double_paged_pages"] == 0
 
 
+def test_a_clean_page_goes_without_a_write(plain: Checker, tmp_path: Path) -> None:
+    """A guest writes a page that it only read once; again after each write; and always where its swap is more than half full."""
+    common = ["workload=trace", "vms.memory=100KiB", "clock.quantum=40"]
+    got = {}
+    for name, written in (("read", False), ("written", True)):
+        path = write_pages(tmp_path / f"{name}.parquet", list(range(40)) * 6, writes=[written] * 240)
+        for swap in (1024, 100):
+            got[name, swap] = plain(*common, f"workload.path={path}", f"guest.swap={swap}KiB")
+            assert got[name, swap]["guest_major_faults"] == got[name, swap]["guest_swap_in_pages"] == 5 * 40
+    assert got["read", 1024]["guest_swap_out_pages"] == 40
+    assert got["written", 1024]["guest_swap_out_pages"] == 6 * 40 - 25
+    assert got["read", 100]["guest_swap_out_pages"] == 6 * 40 - 25  # 15 of 25 slots hold what has no room in memory
+    half = write_pages(tmp_path / "half.parquet", list(range(40)) * 6, writes=[page % 2 == 1 for page in range(40)] * 6)
+    assert plain(*common, f"workload.path={half}", "guest.swap=1MiB")["guest_swap_out_pages"] == 20 + 6 * 20 - 13
+
+
+def test_a_copy_is_no_reason_to_be_out_of_memory(plain: Checker, tmp_path: Path) -> None:
+    """Copies of pages in memory make room on a full swap, down to the last slot."""
+    path = write_pages(tmp_path / "grow.parquet", list(range(20)) * 4 + list(range(39)) * 2)
+    common = ["workload=trace", f"workload.path={path}", "vms.memory=64KiB", "clock.quantum=10"]
+    got = plain(*common, "guest.swap=96KiB")  # 39 pages in 16 frames and 23 slots, and one that is on its way
+    assert "ended" not in got
+    assert got["guest_swap_out_pages"] < got["guest_swap_in_pages"]  # some went without a write
+    assert "its own swap of 23 pages holds 23" in plain(*common, "guest.swap=92KiB")["ended"]
+
+
+def test_double_paging_spares_clean_pages(plain: Checker, tmp_path: Path) -> None:
+    """A page that the guest's swap holds already needn't be read from the host's for it."""
+    paged = {}
+    for name, written in (("read", False), ("written", True)):
+        path = write_pages(tmp_path / f"{name}.parquet", list(range(64)) * 20, writes=[written] * 1280)
+        words = ["workload=trace", f"workload.path={path}", "vms.memory=200KiB", "guest.swap=1MiB", "overcommit.host_memory=120KiB"]
+        paged[name] = plain(*words, "reclaim/replacement=random")
+    assert paged["read"]["double_paged_pages"] < paged["written"]["double_paged_pages"] / 5
+    assert paged["read"]["double_paged_pages"] > 0
+
+
 def test_free_page_reporting(plain: Checker) -> None:
     """What a guest freed comes back to the host, and costs no swap."""
     common = [*SMALL, "reclaim=balloon", "overcommit.ratio=1.6", "workload.remap_every=200"]

@@ -2,6 +2,10 @@
 
 The guest's swap is a file on the same device as the host's. A page that the host has swapped out must come in before the guest can
 write it to its own swap: double paging (Goldberg and Hassinger, 1974; Waldspurger, OSDI'02, section 3.1).
+
+A page that came back keeps its copy on the guest's swap as long as less than half of that is in use (Linux: `vm_swap_full`,
+include/linux/swap.h; `should_try_to_free_swap`, mm/memory.c), so it goes again without a write, unless it is written meanwhile.
+When swap is full the copies of pages in memory are given up (`__try_to_reclaim_swap`, mm/swapfile.c).
 """
 
 from __future__ import annotations
@@ -79,26 +83,62 @@ def read_for_guest(world: World, now: Now, head: int, size: int) -> None:
 
 
 @inner_apart
+def free_slots(world: World, vm: int, page: int) -> None:
+    """Have a guest's own swap hold a page (all of its larger page) no more."""
+    mapped, guest = world.pages[page], world.vms[vm]
+    size = 1 << np.int64(mapped.order)
+    guest.guest_swapped -= size
+    if mapped.frame != NOTHING:
+        guest.copies -= size
+    for number in range(mapped.first, mapped.end):
+        world.pages[number].swapped = 0
+
+
+@inner_apart
+def find_slots(world: World, vm: int, size: int) -> bool:
+    """Have room on a guest's own swap, if need be where copies of pages in memory are; False if there is none.
+
+    Linux tries slot after slot; here it goes page by page, on from where it stopped the last time.
+    """
+    guest = world.vms[vm]
+    first = np.int64(guest.page_base)
+    end = np.int64(world.vms[vm + 1].page_base) if vm + 1 < world.vms.size else np.int64(world.pages.size)
+    while guest.guest_swapped + size > guest.guest_swap and guest.copies > 0:
+        page = max(np.int64(guest.copy_next), first)
+        if world.pages[page].swapped and world.pages[page].frame != NOTHING:
+            free_slots(world, vm, page)
+        guest.copy_next = page + 1 if page + 1 < end else first
+    return guest.guest_swapped + size <= guest.guest_swap  # type: ignore[no-any-return]
+
+
+@inner_apart
 def page_out(world: World, now: Now, vm: int) -> bool:
-    """Have a guest write its coldest page to its own swap and free the frames; False if there is no page or no swap left."""
+    """Have a guest free the frames of its coldest page; False if there is no page, or no swap left for it.
+
+    It is written to the guest's own swap, unless that holds it already.
+    """
     guest = world.vms[vm]
     page = victim_of(world.policies.guest, vm)
     if page < 0:
         return False
     order = np.int64(world.pages[page].order)
     size = 1 << order
-    if guest.guest_swapped + size > guest.guest_swap:
+    clean = np.int64(world.pages[page].swapped)
+    if not clean and not find_slots(world, vm, size):
         return False
     first, end = np.int64(world.pages[page].first), np.int64(world.pages[page].end)
     head = unmap_page(world, now, np.int64(page))
-    read_for_guest(world, now, head, size)
-    for number in range(first, end):
-        world.pages[number].swapped = 1
+    if clean:
+        guest.copies -= size
+    else:
+        read_for_guest(world, now, head, size)
+        for number in range(first, end):
+            world.pages[number].swapped = 1
+        write_pages(world, now, size)
+        guest.guest_swapped += size
+        count(world, vm, guest.epoch, GUEST_SWAP_OUT_PAGES, size)
     if world.rules[0].dimensions == 1:
         discard(world, now, head, NOT_TOLD)
-    write_pages(world, now, size)
-    guest.guest_swapped += size
-    count(world, vm, guest.epoch, GUEST_SWAP_OUT_PAGES, size)
     free_guest_frame(world, vm, head, order)
     return True
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from memvirt.jit import inner, inner_apart, kernel
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
+from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, flush, guest_unmap, new_contents, protect, table_write
 from memvirt.memory.log import count, log_event, log_run
 from memvirt.memory.replacement import foresee, touch
@@ -163,6 +164,8 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
             unit = frame >> order << order
             if write:
                 frames[unit].dirty = 1
+                if pages[page].swapped:
+                    free_slots(world, now.vm, page)
                 if contents:
                     frames[frame].content = new_contents(world)
             if contents:

@@ -106,7 +106,7 @@ def set_targets(state: State, world: World, now: Now) -> None:
     for vm in range(world.vms.size):
         guest = world.vms[vm]
         has = held(world, vm)
-        taken = guest.swapped + guest.compressed + min(guest.guest_swapped, guest.ballooned)
+        taken = guest.swapped + guest.compressed + min(guest.guest_swapped - guest.copies, guest.ballooned)
         most = min(guest.limit, guest.most) if guest.most > 0 else guest.limit
         claims.shares[vm], claims.active[vm], claims.most[vm] = guest.shares, guest.active, most
         claims.demand[vm] = min(has + taken, most)
