@@ -102,11 +102,12 @@ def check_guests(world: Any) -> None:
         members = first + np.flatnonzero(mine.sharer != NOTHING)
         assert guest.saved == (world.host_frames.owner[frames.hfn[members]] != members).sum(), "saved pages"
         assert guest.cached == (mine.role == CACHE).sum()
-        listed = chain(guest.free_small, frames)
-        blocks = chain(guest.free_large, frames)
+        reported = [chain(first, frames) for first in guest.reported]
+        listed, blocks = (chain(first, frames) + told for first, told in zip(guest.free, reported, strict=True))
+        assert not ((frames.hfn[reported[0]] != NOTHING) & (frames.order[reported[0]] == 0)).any(), "the host was told of it"
         assert guest.freed == len(listed) + 512 * len(blocks)
         assert (frames.role[listed] == FREE).all()
-        held = len(chain(guest.balloon_small, frames)) + 512 * len(chain(guest.balloon_large, frames))
+        held = len(chain(guest.balloon[0], frames)) + 512 * len(chain(guest.balloon[1], frames))
         assert guest.ballooned - guest.never_used == held == (mine.role == BALLOON).sum()
         assert not ((mine.role == BALLOON) & (mine.hfn != NOTHING) & (mine.order == 0)).any(), "a ballooned frame is backed"
         check_slots(world, guest, pages)

@@ -17,7 +17,7 @@ from memvirt.memory.balloon import relieve
 from memvirt.memory.device import read_pages, write_pages
 from memvirt.memory.frames import discard
 from memvirt.memory.log import count, log_event
-from memvirt.memory.numbers import free_guest_frame
+from memvirt.memory.numbers import free_frame, free_guest_frame, pop, push
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import (
@@ -38,6 +38,7 @@ from memvirt.types import Event
 
 GUEST_UNMAP, DROP = np.int64(Event.GUEST_UNMAP), np.int64(Event.DROP)
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
+LARGE = np.int64(9)  #: order of the only large page that a balloon can hold
 
 
 @inner
@@ -200,12 +201,7 @@ def keep_in_balloon(world: World, now: Now, head: int, order: int) -> int:
     size = 1 << order
     for number in range(head, head + size):
         world.frames[number].role = BALLOON
-    if order > 0:
-        world.frames[head].next_free = guest.balloon_large
-        guest.balloon_large = head
-    else:
-        world.frames[head].next_free = guest.balloon_small
-        guest.balloon_small = head
+    push(world, guest.balloon, head, order)
     guest.ballooned += size
     count(world, vm, guest.epoch, BALLOONED_PAGES, size)
     return max(give_to_host(world, now, head, order), 0)
@@ -231,14 +227,11 @@ def inflate(world: World, now: Now, vm: int) -> int:
             return 0
         if not drop_cache(world, now, vm) and not page_out(world, now, vm):
             return -1
-    order, head = ZERO, np.int64(guest.free_small)
-    if head != NOTHING:
-        guest.free_small = world.frames[head].next_free
-    else:
-        head = np.int64(guest.free_large)
-        guest.free_large = world.frames[head].next_free
-        order = np.int64(9)
-    guest.freed -= 1 << order
+    order = ZERO
+    head = free_frame(world, vm, order)
+    if head == NOTHING:
+        order = LARGE
+        head = free_frame(world, vm, order)
     return keep_in_balloon(world, now, head, order)
 
 
@@ -249,13 +242,11 @@ def deflate(world: World, now: Now, vm: int, pages: int) -> None:
     given = np.int64(min(pages, np.int64(guest.never_used)))
     guest.never_used -= given
     while given < pages and guest.ballooned - given > guest.never_used:
-        order, head = ZERO, np.int64(guest.balloon_small)
-        if head != NOTHING:
-            guest.balloon_small = world.frames[head].next_free
-        else:
-            head = np.int64(guest.balloon_large)
-            guest.balloon_large = world.frames[head].next_free
-            order = np.int64(9)
+        order = ZERO
+        head = pop(world, guest.balloon, order)
+        if head == NOTHING:
+            order = LARGE
+            head = pop(world, guest.balloon, order)
         for number in range(head, head + (1 << order)):
             world.frames[number].role = FREE
         free_guest_frame(world, vm, head, order)
@@ -266,14 +257,18 @@ def deflate(world: World, now: Now, vm: int, pages: int) -> None:
 
 @inner_apart
 def report_free(world: World, now: Now, vm: int) -> int:
-    """Have a guest tell the host of a free frame that is still backed; host frames freed, -1 if no such frame is left in its list.
+    """Have a guest tell the host of a free page that it hasn't told it of; host frames freed, -1 if there is none.
 
-    Reported frames go to the end of what is looked at, since they stay free: the list is walked from its head.
+    The host forgets what it keeps of it elsewhere, too. A page that it can't take back now is told of another time.
     """
     guest = world.vms[vm]
-    frame = np.int64(guest.free_small)
-    while frame != NOTHING:
-        if world.frames[frame].hfn != NOTHING:
-            return max(give_to_host(world, now, frame, ZERO), 0)
-        frame = np.int64(world.frames[frame].next_free)
-    return -1
+    order = ZERO if guest.free[0] != NOTHING else LARGE
+    head = pop(world, guest.free, order)
+    if head == NOTHING:
+        return -1
+    freed = give_to_host(world, now, head, order)
+    if freed < 0:
+        push(world, guest.free, head, order)
+        return -1
+    push(world, guest.reported, head, order)
+    return np.int64(freed)

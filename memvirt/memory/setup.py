@@ -129,7 +129,7 @@ def guest_swap(config: MemoryConfig, memory: int) -> int:
 def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
     vms = records(len(traces), VM)
     vms.page_base, vms.frame_base, vms.limit = pages.base[:-1], frames.base[:-1], frames.limit
-    vms.free_small = vms.free_large = vms.balloon_small = vms.balloon_large = vms.cache_first = NOTHING
+    vms.free[:] = vms.reported[:] = vms.balloon[:] = vms.cache_first = NOTHING
     vms.counted_from = -1.0
     for vm, member in enumerate(config.members):
         guest = vms[vm]
