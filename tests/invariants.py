@@ -18,9 +18,23 @@ from memvirt import memory, workload
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory import setup
 from memvirt.memory.contents import WRITTEN
+from memvirt.memory.epochs import change_state
 from memvirt.memory.layout import lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
+from memvirt.memory.reclaim import esx
+from memvirt.memory.state import (
+    BALLOON,
+    CACHE,
+    DATA,
+    DONE,
+    FREE,
+    GUEST_FULL,
+    HOST_FULL,
+    LOG_FULL,
+    MEMORY_STATE,
+    MORE_EPOCHS,
+    REFILL,
+)
 from memvirt.stages import CONFIGS
 from memvirt.types import GuestEvent
 
@@ -136,6 +150,18 @@ def contents_of(world: Any) -> np.ndarray:
     return np.where(frame != NOTHING, world.frames.content[np.maximum(frame, 0)], world.pages.content)
 
 
+def note_changes() -> list[tuple[float, int]]:
+    """When (ns) the host of the run that follows comes into which state."""
+    changes: list[tuple[float, int]] = []
+
+    def change(world: Any, state: int, time: float) -> None:
+        changes.append((float(time), int(state)))
+        change_state(world, state, time)
+
+    esx.change_state = change  # type: ignore[assignment]
+    return changes
+
+
 def run(point: Any) -> dict[str, Any]:
     """Simulate a point's memory, checked at every refill; returns the final counts, or why it ended."""
     vms = tuple(range(point.count))
@@ -144,7 +170,7 @@ def run(point: Any) -> dict[str, Any]:
     pages = lay_out_pages(config, traces)
     setup.WINDOW = max(48, pages.vpn.size // 10)  # type: ignore[misc]  # a check takes the longer the more pages there are
     world = setup.build(config, traces, pages, lay_out_frames(config, pages))
-    checks = 0
+    checks, changes = 0, note_changes()
     try:
         memory._boot(world, config, traces)
         future = memory._foresee(world, traces) if world.rules[0].foresees else []
@@ -173,7 +199,13 @@ def run(point: Any) -> dict[str, Any]:
     totals = world.counts.sum(axis=(0, 1))
     ends = zip(world.counts, world.vms, strict=True)
     last = [dict(zip(memory.COUNTERS, counts[int(vm.epoch)].tolist(), strict=True)) for counts, vm in ends]
-    return {"checks": checks, "vms": last, **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)}}
+    return {
+        "checks": checks,
+        "vms": last,
+        "states": world.counts[..., MEMORY_STATE].tolist(),
+        "changes": changes,
+        **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)},
+    }
 
 
 def check_contents(world: Any, traces: Any, positions: Any, before: np.ndarray, now: np.ndarray) -> None:

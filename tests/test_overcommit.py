@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,22 @@ def test_vms_start_sleep_and_wake(plain: Checker) -> None:
     )
     assert got["idle_ns"] == 2 * 2 * 2_000_000
     assert [vm["accesses"] > 0 for vm in got["vms"]] == [True, True]
+
+
+def test_the_worst_state_of_an_epoch(plain: Checker) -> None:
+    """However short a spell is, and whether a VM is awake or sleeps through several epochs; in one epoch alone, the run's worst."""
+    common = ["workload=zipf", "workload.accesses=1200", "workload.footprint=512KiB", "clock.quantum=10", "reclaim=esx"]
+    common += ["overcommit.ratio=1.6", "clock.daemon_speedup=2000", "clock.minor_fault=10us"]
+    idle = "vms.members=[{}, {workload: {idle_every: 300, idle_time: 1.4ms}}]"
+    got = plain(*common, idle, "epoch.accesses=null", "epoch.time=500us")
+    changes = [(0.0, 0), *got["changes"], (float("inf"), 0)]
+    spells = [(since, until, state) for (since, state), (until, _) in itertools.pairwise(changes)]
+    assert len(spells) > 6
+    worst = [max(state for since, until, state in spells if since < at + 5e5 and until > at) for at in range(0, 3_000_000, 500_000)]
+    assert [states[1 : len(worst) + 1] for states in got["states"]] == [worst, worst]
+    whole = plain(*common, "clock.quantum=100000", "epoch.accesses=100000")
+    assert max(state for _, state in whole["changes"]) == whole["states"][0][1] == 3
+    assert whole["changes"][-1][1] < 3
 
 
 def test_memory_that_is_not_touched_costs_nothing() -> None:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Counters of the memory room: what happened in an epoch, then (`GAUGES`) what is the case at its end. ``stall_ns`` is the time
-#: that vCPUs waited for memory: for a device, a copy, a decompression; ``host_*_ns`` is CPU time of the host.
+#: Counters of the memory room: what happened in an epoch, then (`GAUGES`) what is the case at its end, but ``memory_state``: the
+#: worst in it. ``stall_ns`` is the time that vCPUs waited for memory: for a device, a copy, a decompression; ``host_*_ns`` is CPU
+#: time of the host.
 FLOWS = (
     "accesses",
     "instructions",
@@ -192,13 +193,13 @@ TABLE = np.dtype([("frame", "<i4"), ("hfn", "<i4")], align=True)
 BUMP = np.dtype([("next", "<i8"), ("end", "<i8"), ("block", "<i8")], align=True)
 
 #: A VM: where its pages and frames start; frames in use by the guest and its memory; frames resident; accesses done and how many
-#: are warm-up; when that ended (ns, negative before); its epoch; lists, of small and of large pages, of frames that are free,
-#: that are free and the host was told so, that are in the balloon; the first frame of clean cache; frames free, of clean cache,
-#: in the balloon, those of them that the guest never used, how many there should be, may be, and the access (plus one) before
-#: which it was pressed in vain; pages on the guest's own swap, the most, those of them that are in its memory too, and the page
-#: from which on such copies are looked for when swap is full; guest frames that share their host frame, and that don't own it;
-#: pages on host swap, compressed; shares, least and most resident pages; estimated active pages; shares of its pages that fit 1
-#: KiB and 2 KiB when compressed.
+#: are warm-up; when that ended (ns, negative before); its epoch, and that up to which the host's state was noted; lists, of small
+#: and of large pages, of frames that are free, that are free and the host was told so, that are in the balloon; the first frame
+#: of clean cache; frames free, of clean cache, in the balloon, those of them that the guest never used, how many there should be,
+#: may be, and the access (plus one) before which it was pressed in vain; pages on the guest's own swap, the most, those of them
+#: that are in its memory too, and the page from which on such copies are looked for when swap is full; guest frames that share
+#: their host frame, and that don't own it; pages on host swap, compressed; shares, least and most resident pages; estimated
+#: active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
 VM = np.dtype(
     [
         ("page_base", "<i8"),
@@ -210,6 +211,7 @@ VM = np.dtype(
         ("warmup", "<i8"),
         ("counted_from", "<f8"),
         ("epoch", "<i8"),
+        ("noted", "<i8"),
         ("free", "<i4", (2,)),
         ("reported", "<i4", (2,)),
         ("balloon", "<i4", (2,)),

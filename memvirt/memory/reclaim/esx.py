@@ -25,6 +25,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import press
 from memvirt.memory.device import wait_until
 from memvirt.memory.entitlement import Claims, divide, make_claims
+from memvirt.memory.epochs import change_state
 from memvirt.memory.evict import break_and_swap_of, swap_some
 from memvirt.memory.log import count, has_room
 from memvirt.memory.reclaim import balance, make_room
@@ -129,7 +130,8 @@ def watch(state: State, world: World, now: Now) -> int:
     now_in = next_state(np.int64(clock.state), np.float64(clock.free), levels)
     if now_in != clock.state or now.time_ns >= varies.targets_due or abs(clock.free - varies.free) > levels[LOW]:
         set_targets(state, world, now)
-    clock.state = now_in
+    if now_in != clock.state:
+        change_state(world, now_in, now.time_ns)
     return np.int64(now_in)
 
 
