@@ -55,6 +55,10 @@ class ConfigError(MemvirtError):
         return type(self), (self.key, self.value, self.why, self.choices)
 
 
+class Conflict(ConfigError):
+    """A value of a key that cannot be beside those of other keys."""
+
+
 class TraceError(MemvirtError):
     """A trace file that is missing, truncated or malformed.
 

@@ -15,6 +15,7 @@ from typing import Any
 from memvirt import mmu, workload
 from memvirt.digest import canonical, text_digest
 from memvirt.jit import code_digest
+from memvirt.memory.config import check_mechanisms
 from memvirt.point import VM_KEYS, Point
 
 Fields = dict[str, Any]
@@ -176,17 +177,43 @@ def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, An
     return config
 
 
+def _is_alone(point: Point) -> bool:
+    """Whether the host's paging isn't there: VMs are its processes, or it maps everything to itself."""
+    return mmu.traits(point.mmu).dimensions == 1 or point.host.levels == 0
+
+
+def _has_enough(point: Point, vms: tuple[int, ...]) -> bool:
+    """Whether the host can't run short, so that reclaim is never asked."""
+    overcommit = point.overcommit
+    enough = overcommit.host_memory is None and (overcommit.ratio or 1.0) <= 1.0 and not overcommit.charge_tables
+    return enough and not point.reclaim.in_background and all(point.member(vm).vms.limit is None for vm in vms)
+
+
+#: Sections on which it depends whether a point's mechanisms go together.
+CHECKED = ("vms", "workload", "contents", "guest", "host", "overcommit", "reclaim", "mmu")
+
+
+def check(point: Point) -> None:
+    """Refuse a point whose sections are each right, but can't be together.
+
+    Raises
+    ------
+    ConfigError
+    """
+    vms = tuple(range(point.count))
+    if not _has_enough(point, vms):
+        dimensions = 1 if _is_alone(point) else 2
+        vcpus = max(point.member(vm).vms.vcpus for vm in vms)
+        check_mechanisms(point.reclaim, dimensions, point.guest, point.host, vcpus)
+
+
 def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
-    traits = mmu.traits(point.mmu)
-    alone = traits.dimensions == 1 or point.host.levels == 0
+    alone = _is_alone(point)
     overcommit = point.overcommit.model_dump()
     reclaim: dict[str, Any] = point.reclaim.model_dump()
     if "scale" in reclaim and reclaim["scale"] is None:
         reclaim["scale"] = point.vms.scale
-    enough = overcommit["host_memory"] is None and (overcommit["ratio"] or 1.0) <= 1.0
-    limited = any(point.member(vm).vms.limit is not None for vm in vms)
-    idle = not point.reclaim.in_background
-    if enough and idle and not limited and not overcommit["charge_tables"]:  # the host can't run short, so reclaim is never asked
+    if _has_enough(point, vms):
         reclaim = NO_RECLAIM
         overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
     matter = reclaim["sharing"]["name"] != "none" or reclaim["compression"]["name"] != "none"

@@ -18,9 +18,23 @@ from memvirt import memory, workload
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory import setup
 from memvirt.memory.contents import WRITTEN
+from memvirt.memory.epochs import change_state
 from memvirt.memory.layout import lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
+from memvirt.memory.reclaim import esx
+from memvirt.memory.state import (
+    BALLOON,
+    CACHE,
+    DATA,
+    DONE,
+    FREE,
+    GUEST_FULL,
+    HOST_FULL,
+    LOG_FULL,
+    MEMORY_STATE,
+    MORE_EPOCHS,
+    REFILL,
+)
 from memvirt.stages import CONFIGS
 from memvirt.types import GuestEvent
 
@@ -102,25 +116,50 @@ def check_guests(world: Any) -> None:
         members = first + np.flatnonzero(mine.sharer != NOTHING)
         assert guest.saved == (world.host_frames.owner[frames.hfn[members]] != members).sum(), "saved pages"
         assert guest.cached == (mine.role == CACHE).sum()
-        listed = chain(guest.free_small, frames)
-        blocks = chain(guest.free_large, frames)
+        reported = [chain(first, frames) for first in guest.reported]
+        listed, blocks = (chain(first, frames) + told for first, told in zip(guest.free, reported, strict=True))
+        assert not ((frames.hfn[reported[0]] != NOTHING) & (frames.order[reported[0]] == 0)).any(), "the host was told of it"
         assert guest.freed == len(listed) + 512 * len(blocks)
         assert (frames.role[listed] == FREE).all()
-        held = len(chain(guest.balloon_small, frames)) + 512 * len(chain(guest.balloon_large, frames))
+        held = len(chain(guest.balloon[0], frames)) + 512 * len(chain(guest.balloon[1], frames))
         assert guest.ballooned - guest.never_used == held == (mine.role == BALLOON).sum()
         assert not ((mine.role == BALLOON) & (mine.hfn != NOTHING) & (mine.order == 0)).any(), "a ballooned frame is backed"
-        assert guest.guest_swapped == (pages.swapped == 1).sum() or (pages.order > 0).any()
-        assert guest.guest_swapped <= guest.guest_swap or guest.guest_swap == 0
-        assert not ((pages.swapped == 1) & (pages.frame != NOTHING)).any(), "on the guest's swap and in its memory"
+        check_slots(world, guest, pages)
         assert guest.used + guest.ballooned + guest.freed <= guest.limit
         if guest.most:
             assert guest.resident - guest.saved <= guest.most
+
+
+def check_slots(world: Any, guest: Any, pages: Any) -> None:
+    """Slots of a guest's own swap: pages that are there alone, and copies of pages in memory, which are as they were written."""
+    heads = pages.first == guest.page_base + np.arange(pages.size)
+    slots = np.left_shift(1, pages.order.astype(np.int64)) * (heads & (pages.swapped == 1))
+    copied = pages.frame != NOTHING
+    assert guest.guest_swapped == slots.sum(), "slots of the guest's swap"
+    assert guest.copies == slots[copied].sum(), "copies on the guest's swap"
+    assert (pages.swapped == pages.swapped[pages.first - guest.page_base]).all(), "part of a larger page is on the guest's swap"
+    assert guest.guest_swapped <= guest.guest_swap or guest.guest_swap == 0
+    if world.rules[0].contents:
+        copies = pages[copied & (pages.swapped == 1)]
+        assert (world.frames.content[copies.frame] == copies.content).all(), "a copy on the guest's swap is old"
 
 
 def contents_of(world: Any) -> np.ndarray:
     """What each page of each guest holds, wherever it is."""
     frame = world.pages.frame
     return np.where(frame != NOTHING, world.frames.content[np.maximum(frame, 0)], world.pages.content)
+
+
+def note_changes() -> list[tuple[float, int]]:
+    """When (ns) the host of the run that follows comes into which state."""
+    changes: list[tuple[float, int]] = []
+
+    def change(world: Any, state: int, time: float) -> None:
+        changes.append((float(time), int(state)))
+        change_state(world, state, time)
+
+    esx.change_state = change  # type: ignore[assignment]
+    return changes
 
 
 def run(point: Any) -> dict[str, Any]:
@@ -131,7 +170,7 @@ def run(point: Any) -> dict[str, Any]:
     pages = lay_out_pages(config, traces)
     setup.WINDOW = max(48, pages.vpn.size // 10)  # type: ignore[misc]  # a check takes the longer the more pages there are
     world = setup.build(config, traces, pages, lay_out_frames(config, pages))
-    checks = 0
+    checks, changes = 0, note_changes()
     try:
         memory._boot(world, config, traces)
         future = memory._foresee(world, traces) if world.rules[0].foresees else []
@@ -160,7 +199,13 @@ def run(point: Any) -> dict[str, Any]:
     totals = world.counts.sum(axis=(0, 1))
     ends = zip(world.counts, world.vms, strict=True)
     last = [dict(zip(memory.COUNTERS, counts[int(vm.epoch)].tolist(), strict=True)) for counts, vm in ends]
-    return {"checks": checks, "vms": last, **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)}}
+    return {
+        "checks": checks,
+        "vms": last,
+        "states": world.counts[..., MEMORY_STATE].tolist(),
+        "changes": changes,
+        **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)},
+    }
 
 
 def check_contents(world: Any, traces: Any, positions: Any, before: np.ndarray, now: np.ndarray) -> None:

@@ -63,6 +63,9 @@ CASES = {
     "clock.daemon_speedup=0": "greater than 0",
     "reclaim.states=esx6 reclaim=esx": "did you mean esx5?",
     "vms.members=[{workload:gccc}]": "did you mean gcc?",
+    "mmu=native reclaim=balloon": "reclaim.balloon=driver: a process of the host (mmu=native) has no balloon",
+    "mmu=nested,native reclaim=swap,esx overcommit.ratio=1.5": "at the point mmu=native reclaim=esx; plan.constraints leaves out",
+    "reclaim/replacement=opt overcommit.ratio=1.5 vms.vcpus=2": "of one vCPU a VM",
     "numa.placement=nearest": "choose from first_touch, interleave",
     "mmu.pwc.guest.pde.ways=5": "must divide the 32 entries",
 }

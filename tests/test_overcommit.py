@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,43 @@ def test_double_paging(plain: Checker) -> None:
     assert both["guest_major_faults"] > 0 and both["major_faults"] > 0
     alone = plain(*SMALL, "vms.memory=400KiB", "guest.swap=1MiB")
     assert alone["double_paged_pages"] == 0
+
+
+def test_a_clean_page_goes_without_a_write(plain: Checker, tmp_path: Path) -> None:
+    """A guest writes a page that it only read once; again after each write; and always where its swap is more than half full."""
+    common = ["workload=trace", "vms.memory=100KiB", "clock.quantum=40"]
+    got = {}
+    for name, written in (("read", False), ("written", True)):
+        path = write_pages(tmp_path / f"{name}.parquet", list(range(40)) * 6, writes=[written] * 240)
+        for swap in (1024, 100):
+            got[name, swap] = plain(*common, f"workload.path={path}", f"guest.swap={swap}KiB")
+            assert got[name, swap]["guest_major_faults"] == got[name, swap]["guest_swap_in_pages"] == 5 * 40
+    assert got["read", 1024]["guest_swap_out_pages"] == 40
+    assert got["written", 1024]["guest_swap_out_pages"] == 6 * 40 - 25
+    assert got["read", 100]["guest_swap_out_pages"] == 6 * 40 - 25  # 15 of 25 slots hold what has no room in memory
+    half = write_pages(tmp_path / "half.parquet", list(range(40)) * 6, writes=[page % 2 == 1 for page in range(40)] * 6)
+    assert plain(*common, f"workload.path={half}", "guest.swap=1MiB")["guest_swap_out_pages"] == 20 + 6 * 20 - 13
+
+
+def test_a_copy_is_no_reason_to_be_out_of_memory(plain: Checker, tmp_path: Path) -> None:
+    """Copies of pages in memory make room on a full swap, down to the last slot."""
+    path = write_pages(tmp_path / "grow.parquet", list(range(20)) * 4 + list(range(39)) * 2)
+    common = ["workload=trace", f"workload.path={path}", "vms.memory=64KiB", "clock.quantum=10"]
+    got = plain(*common, "guest.swap=96KiB")  # 39 pages in 16 frames and 23 slots, and one that is on its way
+    assert "ended" not in got
+    assert got["guest_swap_out_pages"] < got["guest_swap_in_pages"]  # some went without a write
+    assert "its own swap of 23 pages holds 23" in plain(*common, "guest.swap=92KiB")["ended"]
+
+
+def test_double_paging_spares_clean_pages(plain: Checker, tmp_path: Path) -> None:
+    """A page that the guest's swap holds already needn't be read from the host's for it."""
+    paged = {}
+    for name, written in (("read", False), ("written", True)):
+        path = write_pages(tmp_path / f"{name}.parquet", list(range(64)) * 20, writes=[written] * 1280)
+        words = ["workload=trace", f"workload.path={path}", "vms.memory=200KiB", "guest.swap=1MiB", "overcommit.host_memory=120KiB"]
+        paged[name] = plain(*words, "reclaim/replacement=random")
+    assert paged["read"]["double_paged_pages"] < paged["written"]["double_paged_pages"] / 5
+    assert paged["read"]["double_paged_pages"] > 0
 
 
 def test_free_page_reporting(plain: Checker) -> None:
@@ -215,6 +253,22 @@ def test_vms_start_sleep_and_wake(plain: Checker) -> None:
     )
     assert got["idle_ns"] == 2 * 2 * 2_000_000
     assert [vm["accesses"] > 0 for vm in got["vms"]] == [True, True]
+
+
+def test_the_worst_state_of_an_epoch(plain: Checker) -> None:
+    """However short a spell is, and whether a VM is awake or sleeps through several epochs; in one epoch alone, the run's worst."""
+    common = ["workload=zipf", "workload.accesses=1200", "workload.footprint=512KiB", "clock.quantum=10", "reclaim=esx"]
+    common += ["overcommit.ratio=1.6", "clock.daemon_speedup=2000", "clock.minor_fault=10us"]
+    idle = "vms.members=[{}, {workload: {idle_every: 300, idle_time: 1.4ms}}]"
+    got = plain(*common, idle, "epoch.accesses=null", "epoch.time=500us")
+    changes = [(0.0, 0), *got["changes"], (float("inf"), 0)]
+    spells = [(since, until, state) for (since, state), (until, _) in itertools.pairwise(changes)]
+    assert len(spells) > 6
+    worst = [max(state for since, until, state in spells if since < at + 5e5 and until > at) for at in range(0, 3_000_000, 500_000)]
+    assert [states[1 : len(worst) + 1] for states in got["states"]] == [worst, worst]
+    whole = plain(*common, "clock.quantum=100000", "epoch.accesses=100000")
+    assert max(state for _, state in whole["changes"]) == whole["states"][0][1] == 3
+    assert whole["changes"][-1][1] < 3
 
 
 def test_memory_that_is_not_touched_costs_nothing() -> None:

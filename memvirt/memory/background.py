@@ -15,7 +15,6 @@ from memvirt.memory.state import (
     HOST_FREE_PAGES,
     HOST_PAGES,
     HOST_POOL_PAGES,
-    MEMORY_STATE,
     RESIDENT_PAGES,
     SAVED_PAGES,
     SHARED_PAGES,
@@ -60,7 +59,6 @@ def record_gauges(world: World, vm: int, epoch: int) -> None:
     counts[HOST_FREE_PAGES] = clock.free
     counts[HOST_PAGES] = clock.total
     counts[HOST_POOL_PAGES] = clock.pool
-    counts[MEMORY_STATE] = clock.state
     measure(world.policies.sharing, counts)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from memvirt.config import Choice, Section, Size, TimeNs
-from memvirt.errors import ConfigError
+from memvirt.errors import ConfigError, Conflict
 from memvirt.policy import load, names
 
 AnyPageSize = Literal["4K", "2M", "1G", "thp"]
@@ -262,9 +262,37 @@ class Reclaim(BaseModel):
         return dict(self.model_extra or {})
 
     @property
+    def foresees(self) -> bool:
+        """Whether page replacement must be told the future."""
+        return bool(getattr(load("memory.replacement", self.replacement.name), "FORESEES", False))
+
+    @property
     def in_background(self) -> bool:
         """Whether anything goes on while the host isn't short of memory."""
         return self.name not in ("none", "swap") or self.sharing.name != "none" or self.balloon.name != "none"
+
+
+def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host, vcpus: int) -> None:
+    """Refuse what can't work together; ``vcpus``: the most of a VM.
+
+    Raises
+    ------
+    Conflict
+    """
+    large = host.page_size if dimensions == 2 else guest.page_size
+    if reclaim.foresees and (large != "4K" or vcpus > 1):
+        why = "foresees accesses to single pages, of one vCPU a VM: set pages of 4K and vms.vcpus=1"
+        raise Conflict("reclaim.replacement", reclaim.replacement.name, why)
+    for part in ("sharing", "balloon"):
+        name = getattr(reclaim, part).name
+        if name == "none":
+            continue
+        if part == "balloon" and dimensions == 1:
+            raise Conflict("reclaim.balloon", name, "a process of the host (mmu=native) has no balloon; use a mode with VMs")
+        if large == "1G" or guest.page_size == "1G":
+            raise Conflict(f"reclaim.{part}", name, "can't be had with pages of 1G, which are not split")
+        if part == "sharing" and dimensions == 1 and large != "4K":
+            raise Conflict(f"reclaim.{part}", name, "merges pages of 4K only; set guest.page_size=4K under mmu=native")
 
 
 class Member(Section):

@@ -2,6 +2,10 @@
 
 The guest's swap is a file on the same device as the host's. A page that the host has swapped out must come in before the guest can
 write it to its own swap: double paging (Goldberg and Hassinger, 1974; Waldspurger, OSDI'02, section 3.1).
+
+A page that came back keeps its copy on the guest's swap as long as less than half of that is in use (Linux: `vm_swap_full`,
+include/linux/swap.h; `should_try_to_free_swap`, mm/memory.c), so it goes again without a write, unless it is written meanwhile.
+When swap is full the copies of pages in memory are given up (`__try_to_reclaim_swap`, mm/swapfile.c).
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from memvirt.memory.balloon import relieve
 from memvirt.memory.device import read_pages, write_pages
 from memvirt.memory.frames import discard
 from memvirt.memory.log import count, log_event
-from memvirt.memory.numbers import free_guest_frame
+from memvirt.memory.numbers import free_frame, free_guest_frame, pop, push
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import (
@@ -34,6 +38,7 @@ from memvirt.types import Event
 
 GUEST_UNMAP, DROP = np.int64(Event.GUEST_UNMAP), np.int64(Event.DROP)
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
+LARGE = np.int64(9)  #: order of the only large page that a balloon can hold
 
 
 @inner
@@ -79,26 +84,62 @@ def read_for_guest(world: World, now: Now, head: int, size: int) -> None:
 
 
 @inner_apart
+def free_slots(world: World, vm: int, page: int) -> None:
+    """Have a guest's own swap hold a page (all of its larger page) no more."""
+    mapped, guest = world.pages[page], world.vms[vm]
+    size = 1 << np.int64(mapped.order)
+    guest.guest_swapped -= size
+    if mapped.frame != NOTHING:
+        guest.copies -= size
+    for number in range(mapped.first, mapped.end):
+        world.pages[number].swapped = 0
+
+
+@inner_apart
+def find_slots(world: World, vm: int, size: int) -> bool:
+    """Have room on a guest's own swap, if need be where copies of pages in memory are; False if there is none.
+
+    Linux tries slot after slot; here it goes page by page, on from where it stopped the last time.
+    """
+    guest = world.vms[vm]
+    first = np.int64(guest.page_base)
+    end = np.int64(world.vms[vm + 1].page_base) if vm + 1 < world.vms.size else np.int64(world.pages.size)
+    while guest.guest_swapped + size > guest.guest_swap and guest.copies > 0:
+        page = max(np.int64(guest.copy_next), first)
+        if world.pages[page].swapped and world.pages[page].frame != NOTHING:
+            free_slots(world, vm, page)
+        guest.copy_next = page + 1 if page + 1 < end else first
+    return guest.guest_swapped + size <= guest.guest_swap  # type: ignore[no-any-return]
+
+
+@inner_apart
 def page_out(world: World, now: Now, vm: int) -> bool:
-    """Have a guest write its coldest page to its own swap and free the frames; False if there is no page or no swap left."""
+    """Have a guest free the frames of its coldest page; False if there is no page, or no swap left for it.
+
+    It is written to the guest's own swap, unless that holds it already.
+    """
     guest = world.vms[vm]
     page = victim_of(world.policies.guest, vm)
     if page < 0:
         return False
     order = np.int64(world.pages[page].order)
     size = 1 << order
-    if guest.guest_swapped + size > guest.guest_swap:
+    clean = np.int64(world.pages[page].swapped)
+    if not clean and not find_slots(world, vm, size):
         return False
     first, end = np.int64(world.pages[page].first), np.int64(world.pages[page].end)
     head = unmap_page(world, now, np.int64(page))
-    read_for_guest(world, now, head, size)
-    for number in range(first, end):
-        world.pages[number].swapped = 1
+    if clean:
+        guest.copies -= size
+    else:
+        read_for_guest(world, now, head, size)
+        for number in range(first, end):
+            world.pages[number].swapped = 1
+        write_pages(world, now, size)
+        guest.guest_swapped += size
+        count(world, vm, guest.epoch, GUEST_SWAP_OUT_PAGES, size)
     if world.rules[0].dimensions == 1:
         discard(world, now, head, NOT_TOLD)
-    write_pages(world, now, size)
-    guest.guest_swapped += size
-    count(world, vm, guest.epoch, GUEST_SWAP_OUT_PAGES, size)
     free_guest_frame(world, vm, head, order)
     return True
 
@@ -160,12 +201,7 @@ def keep_in_balloon(world: World, now: Now, head: int, order: int) -> int:
     size = 1 << order
     for number in range(head, head + size):
         world.frames[number].role = BALLOON
-    if order > 0:
-        world.frames[head].next_free = guest.balloon_large
-        guest.balloon_large = head
-    else:
-        world.frames[head].next_free = guest.balloon_small
-        guest.balloon_small = head
+    push(world, guest.balloon, head, order)
     guest.ballooned += size
     count(world, vm, guest.epoch, BALLOONED_PAGES, size)
     return max(give_to_host(world, now, head, order), 0)
@@ -191,14 +227,11 @@ def inflate(world: World, now: Now, vm: int) -> int:
             return 0
         if not drop_cache(world, now, vm) and not page_out(world, now, vm):
             return -1
-    order, head = ZERO, np.int64(guest.free_small)
-    if head != NOTHING:
-        guest.free_small = world.frames[head].next_free
-    else:
-        head = np.int64(guest.free_large)
-        guest.free_large = world.frames[head].next_free
-        order = np.int64(9)
-    guest.freed -= 1 << order
+    order = ZERO
+    head = free_frame(world, vm, order)
+    if head == NOTHING:
+        order = LARGE
+        head = free_frame(world, vm, order)
     return keep_in_balloon(world, now, head, order)
 
 
@@ -209,13 +242,11 @@ def deflate(world: World, now: Now, vm: int, pages: int) -> None:
     given = np.int64(min(pages, np.int64(guest.never_used)))
     guest.never_used -= given
     while given < pages and guest.ballooned - given > guest.never_used:
-        order, head = ZERO, np.int64(guest.balloon_small)
-        if head != NOTHING:
-            guest.balloon_small = world.frames[head].next_free
-        else:
-            head = np.int64(guest.balloon_large)
-            guest.balloon_large = world.frames[head].next_free
-            order = np.int64(9)
+        order = ZERO
+        head = pop(world, guest.balloon, order)
+        if head == NOTHING:
+            order = LARGE
+            head = pop(world, guest.balloon, order)
         for number in range(head, head + (1 << order)):
             world.frames[number].role = FREE
         free_guest_frame(world, vm, head, order)
@@ -226,14 +257,18 @@ def deflate(world: World, now: Now, vm: int, pages: int) -> None:
 
 @inner_apart
 def report_free(world: World, now: Now, vm: int) -> int:
-    """Have a guest tell the host of a free frame that is still backed; host frames freed, -1 if no such frame is left in its list.
+    """Have a guest tell the host of a free page that it hasn't told it of; host frames freed, -1 if there is none.
 
-    Reported frames go to the end of what is looked at, since they stay free: the list is walked from its head.
+    The host forgets what it keeps of it elsewhere, too. A page that it can't take back now is told of another time.
     """
     guest = world.vms[vm]
-    frame = np.int64(guest.free_small)
-    while frame != NOTHING:
-        if world.frames[frame].hfn != NOTHING:
-            return max(give_to_host(world, now, frame, ZERO), 0)
-        frame = np.int64(world.frames[frame].next_free)
-    return -1
+    order = ZERO if guest.free[0] != NOTHING else LARGE
+    head = pop(world, guest.free, order)
+    if head == NOTHING:
+        return -1
+    freed = give_to_host(world, now, head, order)
+    if freed < 0:
+        push(world, guest.free, head, order)
+        return -1
+    push(world, guest.reported, head, order)
+    return np.int64(freed)

@@ -7,7 +7,7 @@ import numpy as np
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.device import read_pages, wait_until
 from memvirt.memory.frames import back, discard, install, take_page, take_table
-from memvirt.memory.give import NOT_TOLD, TOLD, make_guest_room, unmap_page
+from memvirt.memory.give import NOT_TOLD, TOLD, free_slots, make_guest_room, unmap_page
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
 from memvirt.memory.placement import choose_node
@@ -163,12 +163,12 @@ def guest_map(world: World, now: Now, page: int) -> int:
 
 @inner_apart
 def swap_in_guest(world: World, now: Now, page: int) -> None:
-    """Read a page from the guest's own swap, which then holds it no more; the access waits."""
-    mapped = world.pages[page]
-    size = 1 << np.int64(mapped.order)
-    for number in range(mapped.first, mapped.end):
-        world.pages[number].swapped = 0
-    world.vms[now.vm].guest_swapped -= size
+    """Read a page from the guest's own swap, which keeps it if less than half of it is in use; the access waits."""
+    guest = world.vms[now.vm]
+    size = 1 << np.int64(world.pages[page].order)
+    guest.copies += size
+    if 2 * guest.guest_swapped > guest.guest_swap:
+        free_slots(world, now.vm, page)
     wait_until(world, read_pages(world, now, size))
     count(world, now.vm, now.epoch, GUEST_MAJOR_FAULTS, ONE)
     count(world, now.vm, now.epoch, GUEST_SWAP_IN_PAGES, size)
@@ -203,15 +203,14 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
     """Unmap a page (all of its larger page); its frames are free for the guest, or for the host in one dimension."""
     mapped = world.pages[page]
     order = np.int64(mapped.order)
+    if mapped.swapped:
+        free_slots(world, now.vm, page)
     if mapped.frame != NOTHING:
         head = unmap_page(world, now, page)
         if world.rules[0].dimensions == 1:
             discard(world, now, head, NOT_TOLD)
         free_guest_frame(world, now.vm, head, order)
-    elif mapped.swapped:
-        world.vms[now.vm].guest_swapped -= 1 << order
     for number in range(mapped.first, mapped.end):
-        world.pages[number].swapped = 0
         world.pages[number].content = new_contents(world)
 
 

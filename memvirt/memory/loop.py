@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from memvirt.jit import inner, inner_apart, kernel
+from memvirt.jit import inner_apart, kernel
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
+from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
+from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, flush, guest_unmap, new_contents, protect, table_write
 from memvirt.memory.log import count, log_event, log_run
 from memvirt.memory.replacement import foresee, touch
@@ -38,7 +40,6 @@ from memvirt.types import WRITE, Event, GuestEvent
 
 SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
-FOREVER = 1 << 62
 ACCESSED = 3  #: since the host page came, and since the frame was sampled
 
 
@@ -69,23 +70,6 @@ def next_actor(world: World) -> int:
             chosen = current
     cpus[cpu].clock = soonest
     return chosen
-
-
-@inner
-def epoch_and_rest(world: World, vm: int, time: float) -> tuple[int, int]:
-    """Epoch of a VM's next access, and how many accesses of it are left."""
-    guest, rules = world.vms[vm], world.rules[0]
-    if guest.done < guest.warmup:
-        return 0, guest.warmup - guest.done
-    if guest.counted_from < 0:
-        guest.counted_from = time
-    counted = guest.done - guest.warmup
-    if rules.epoch_accesses > 0:
-        return 1 + counted // rules.epoch_accesses, rules.epoch_accesses - counted % rules.epoch_accesses
-    epoch = 1
-    if rules.epoch_ns > 0:
-        epoch = max(guest.epoch, 1 + int((time - guest.counted_from) / rules.epoch_ns))
-    return epoch, FOREVER
 
 
 @inner_apart
@@ -163,6 +147,8 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
             unit = frame >> order << order
             if write:
                 frames[unit].dirty = 1
+                if pages[page].swapped:
+                    free_slots(world, now.vm, page)
                 if contents:
                     frames[frame].content = new_contents(world)
             if contents:
@@ -196,6 +182,7 @@ def enter_epoch(world: World, vm: int, epoch: int) -> None:
     """Take note that a VM's epoch begins; those that it slept through end as the last one did."""
     for slept in range(world.vms[vm].epoch + 1, epoch):
         fill_gauges(world, vm, slept)
+    note_state(world, np.int64(vm), np.int64(epoch))
     world.vms[vm].epoch = epoch
 
 
@@ -214,6 +201,9 @@ def host_loop(world: World) -> tuple[int, int]:
         if position == actor.filled:
             return REFILL, number
         vm, cpu = actor.vm, world.cpus[actor.cpu]
+        short = short_of_epochs(world, np.float64(cpu.clock))
+        if short >= 0:
+            return MORE_EPOCHS, short
         if next_background(world) <= cpu.clock:
             background(
                 world, Now(vm, actor.cpu, max(cpu.label, 0), cpu.node, actor.asid, world.vms[vm].epoch, clock.merged, cpu.clock)

@@ -31,20 +31,48 @@ def take_small(bumps: Any, row: int, area: int, block: int) -> int:
 
 
 @inner
-def guest_frame(world: World, vm: int, order: int) -> int:
-    """Take global guest frames for a data page: some that were freed before, or new ones."""
+def push(world: World, lists: Any, frame: int, order: int) -> None:
+    """Put guest frames of one page in front of one of their guest's two lists: of small pages, or of large ones."""
+    large = np.int64(order > 0)
+    world.frames[frame].next_free = lists[large]
+    lists[large] = frame
+
+
+@inner
+def pop(world: World, lists: Any, order: int) -> int:
+    """Take the first guest frames off a list; `NOTHING` if it is empty."""
+    large = np.int64(order > 0)
+    head = np.int64(lists[large])
+    if head != NOTHING:
+        lists[large] = world.frames[head].next_free
+    return head
+
+
+@inner
+def free_frame(world: World, vm: int, order: int) -> int:
+    """Take global guest frames that were freed before, of small pages or of a large one; `NOTHING` if there are none.
+
+    Those go last that the host was told of, as in Linux's free lists (mm/page_reporting.c), since it backs them no more.
+    """
     guest = world.vms[vm]
-    head = guest.free_large if order > 0 else guest.free_small
+    head = pop(world, guest.free, order)
+    if head == NOTHING:
+        head = pop(world, guest.reported, order)
     if head != NOTHING:
         guest.freed -= 1 << order
-        if order > 0:
-            guest.free_large = world.frames[head].next_free
-        else:
-            guest.free_small = world.frames[head].next_free
-        return np.int64(head)
+    return head
+
+
+@inner
+def guest_frame(world: World, vm: int, order: int) -> int:
+    """Take global guest frames for a data page: some that were freed before, or new ones."""
+    head = free_frame(world, vm, order)
+    if head != NOTHING:
+        return head
+    base = np.int64(world.vms[vm].frame_base)
     if order > 0:
-        return np.int64(guest.frame_base + take_large(world.bumps, 2 * vm, 1 << order))
-    return np.int64(guest.frame_base + take_small(world.bumps, 2 * vm, DATA_AREA, world.rules[0].block))
+        return np.int64(base + take_large(world.bumps, 2 * vm, 1 << order))
+    return np.int64(base + take_small(world.bumps, 2 * vm, DATA_AREA, world.rules[0].block))
 
 
 @inner
@@ -52,12 +80,7 @@ def free_guest_frame(world: World, vm: int, frame: int, order: int) -> None:
     """Put a data page's frames on its guest's free list."""
     guest = world.vms[vm]
     guest.freed += 1 << order
-    if order > 0:
-        world.frames[frame].next_free = guest.free_large
-        guest.free_large = frame
-    else:
-        world.frames[frame].next_free = guest.free_small
-        guest.free_small = frame
+    push(world, guest.free, frame, order)
 
 
 @inner

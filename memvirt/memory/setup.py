@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.config import Choice
 from memvirt.errors import ConfigError
-from memvirt.memory.config import MemoryConfig
+from memvirt.memory.config import MemoryConfig, check_mechanisms
 from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
@@ -129,7 +129,7 @@ def guest_swap(config: MemoryConfig, memory: int) -> int:
 def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
     vms = records(len(traces), VM)
     vms.page_base, vms.frame_base, vms.limit = pages.base[:-1], frames.base[:-1], frames.limit
-    vms.free_small = vms.free_large = vms.balloon_small = vms.balloon_large = vms.cache_first = NOTHING
+    vms.free[:] = vms.reported[:] = vms.balloon[:] = vms.cache_first = NOTHING
     vms.counted_from = -1.0
     for vm, member in enumerate(config.members):
         guest = vms[vm]
@@ -205,11 +205,6 @@ def per_vm(config: MemoryConfig) -> bool:
     return bool(chooses) or any(member.limit is not None for member in config.members)
 
 
-def foresees(config: MemoryConfig) -> bool:
-    """Whether page replacement must be told the future."""
-    return bool(getattr(load("memory.replacement", config.reclaim.replacement.name), "FORESEES", False))
-
-
 def grouped(choice: Choice, key: str, groups: NDArray[np.int64], seed: int) -> Any:
     """State of a replacement policy that can name a victim of one group alone."""
     try:
@@ -242,30 +237,6 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host
     )
 
 
-def _check_mechanisms(config: MemoryConfig) -> None:
-    """Refuse what can't work together.
-
-    Raises
-    ------
-    ConfigError
-    """
-    reclaim = config.reclaim
-    large = config.host.page_size if config.dimensions == 2 else config.guest.page_size
-    if foresees(config) and (large != "4K" or any(member.vcpus > 1 for member in config.members)):
-        why = "foresees accesses to single pages, of one vCPU a VM: set pages of 4K and vms.vcpus=1"
-        raise ConfigError("reclaim.replacement", reclaim.replacement.name, why)
-    for part in ("sharing", "balloon"):
-        name = getattr(reclaim, part).name
-        if name == "none":
-            continue
-        if part == "balloon" and config.dimensions == 1:
-            raise ConfigError("reclaim.balloon", name, "a process of the host (mmu=native) has no balloon; use a mode with VMs")
-        if large == "1G" or config.guest.page_size == "1G":
-            raise ConfigError(f"reclaim.{part}", name, "can't be had with pages of 1G, which are not split")
-        if part == "sharing" and config.dimensions == 1 and large != "4K":
-            raise ConfigError(f"reclaim.{part}", name, "merges pages of 4K only; set guest.page_size=4K under mmu=native")
-
-
 def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
     rules = records(1, RULES)
     rule, virtual = rules[0], config.dimensions == 2
@@ -282,7 +253,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     swaps = any(guest_swap(config, int(limit)) for limit in frames.limit)
     rule.tracked = short or limited or rule.contents or swaps or config.reclaim.in_background
     rule.per_vm = per_vm(config)
-    rule.foresees = foresees(config)
+    rule.foresees = config.reclaim.foresees
     rule.readahead = 1 << config.reclaim.page_cluster
     largest = min(max(frames.unit, 1 << int(pages.order.max(initial=0))), int(pages.vpn.size)) + 2
     rule.margin = 64 + 2 * largest + (8 * largest + 2 * STEP if rule.tracked else 0)
@@ -323,7 +294,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         raise ConfigError("vms.memory", data << 12, "makes more frames than signed 32-bit frame numbers name")
     vms = _vms(config, traces, pages, frames)
     actors, own_events_ = _actors(config, traces)
-    _check_mechanisms(config)
+    check_mechanisms(config.reclaim, config.dimensions, config.guest, config.host, max(member.vcpus for member in config.members))
     rules = _rules(config, traces, pages, frames)
     clock = records(1, CLOCK)
     clock.total = clock.free = frames.capacity.sum()

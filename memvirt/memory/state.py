@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Counters of the memory room: what happened in an epoch, then (`GAUGES`) what is the case at its end. ``stall_ns`` is the time
-#: that vCPUs waited for memory: for a device, a copy, a decompression; ``host_*_ns`` is CPU time of the host.
+#: Counters of the memory room: what happened in an epoch, then (`GAUGES`) what is the case at its end, but ``memory_state``: the
+#: worst in it. ``stall_ns`` is the time that vCPUs waited for memory: for a device, a copy, a decompression; ``host_*_ns`` is CPU
+#: time of the host.
 FLOWS = (
     "accesses",
     "instructions",
@@ -134,7 +135,8 @@ FREE, DATA, CACHE, BALLOON, TABLE_FRAME, KERNEL = map(np.int64, range(6))
 
 #: A base page of a guest: its number, its contents while no frame holds them, the global guest frame behind it, the range of
 #: global pages that share the guest's (larger) page, its row of the guest's tables, the orders of the guest's page and of the
-#: host's when first mapped (255 until then); whether it is read-only for copy-on-write; whether it is on the guest's own swap.
+#: host's when first mapped (255 until then); whether it is read-only for copy-on-write; whether the guest's own
+#: swap holds it, instead of its memory, or, where a frame does too, besides.
 PAGE = np.dtype(
     [
         ("vpn", "<i8"),
@@ -191,11 +193,13 @@ TABLE = np.dtype([("frame", "<i4"), ("hfn", "<i4")], align=True)
 BUMP = np.dtype([("next", "<i8"), ("end", "<i8"), ("block", "<i8")], align=True)
 
 #: A VM: where its pages and frames start; frames in use by the guest and its memory; frames resident; accesses done and how many
-#: are warm-up; when that ended (ns, negative before); its epoch; its free small and large frames, in a list, and how many; frames
-#: of clean cache; frames in the balloon: in lists, in all, those of them that the guest never used, how many there should be, may
-#: be, and the access (plus one) before which it was pressed in vain; pages on the guest's own swap and the most; guest frames
-#: that share their host frame, and that don't own it; pages on host swap, compressed; shares, least and most resident pages;
-#: estimated active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
+#: are warm-up; when that ended (ns, negative before); its epoch, and that up to which the host's state was noted; lists, of small
+#: and of large pages, of frames that are free, that are free and the host was told so, that are in the balloon; the first frame
+#: of clean cache; frames free, of clean cache, in the balloon, those of them that the guest never used, how many there should be,
+#: may be, and the access (plus one) before which it was pressed in vain; pages on the guest's own swap, the most, those of them
+#: that are in its memory too, and the page from which on such copies are looked for when swap is full; guest frames that share
+#: their host frame, and that don't own it; pages on host swap, compressed; shares, least and most resident pages; estimated
+#: active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
 VM = np.dtype(
     [
         ("page_base", "<i8"),
@@ -207,10 +211,10 @@ VM = np.dtype(
         ("warmup", "<i8"),
         ("counted_from", "<f8"),
         ("epoch", "<i8"),
-        ("free_small", "<i4"),
-        ("free_large", "<i4"),
-        ("balloon_small", "<i4"),
-        ("balloon_large", "<i4"),
+        ("noted", "<i8"),
+        ("free", "<i4", (2,)),
+        ("reported", "<i4", (2,)),
+        ("balloon", "<i4", (2,)),
         ("cache_first", "<i8"),
         ("freed", "<i8"),
         ("cached", "<i8"),
@@ -221,6 +225,8 @@ VM = np.dtype(
         ("pressed", "<i8"),
         ("guest_swapped", "<i8"),
         ("guest_swap", "<i8"),
+        ("copies", "<i8"),
+        ("copy_next", "<i8"),
         ("shared", "<i8"),
         ("saved", "<i8"),
         ("swapped", "<i8"),

@@ -8,7 +8,7 @@ import numpy as np
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from memvirt.errors import ConfigError
+from memvirt.errors import ConfigError, Conflict
 from memvirt.point import Point
 from memvirt.policy import load
 from memvirt.sweep.axes import Axis, make_axis
@@ -79,7 +79,14 @@ class Plan:
         ------
         ConfigError, TraceError
         """
-        return self.sections(*self.choice(number))
+        try:
+            return self.sections(*self.choice(number))
+        except Conflict as wrong:
+            varied = " ".join(f"{key}={value}" for key, value in self.varied(number).items())
+            if not varied:
+                raise
+            why = f"{wrong.why} (at the point {varied}; plan.constraints leaves out points that can't be)"
+            raise Conflict(wrong.key, wrong.value, why) from None
 
     def constrain(self, constraints: list[Constraint]) -> None:
         """Rule out the rows for which a constraint doesn't hold.

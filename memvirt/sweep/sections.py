@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from memvirt import __version__, workload
+from memvirt import __version__, stages, workload
 from memvirt.config import Section
 from memvirt.digest import canonical, text_digest
 from memvirt.point import Point, checked
@@ -45,6 +45,7 @@ class Sections:
         """Digest of each trace file in use."""
         self._parts: dict[tuple[Any, ...], Part] = {}
         self._contents: dict[tuple[int, int], bytes] = {}
+        self._checked: set[tuple[int, ...]] = set()
         self._varied = [name for name in NAMES if name in stitch.of_section]
         self._fixed: dict[str, Part] = {}
 
@@ -58,8 +59,16 @@ class Sections:
         """
         parts = self._stitched(choice, replicate) if self.stitch.valid else self._composed(choice, replicate)
         point = Point.model_construct(**{name: part.model for name, part in parts.items()})
+        self._check(point)
         identity = b"".join([__version__.encode(), *(parts[name].digest for name in NAMES), self._content(point)])
         return point, hashlib.blake2b(identity, digest_size=8).hexdigest()
+
+    def _check(self, point: Point) -> None:
+        """See whether a point's sections go together; each combination once."""
+        known = tuple([id(getattr(point, name)) for name in stages.CHECKED])
+        if known not in self._checked:
+            stages.check(point)
+            self._checked.add(known)
 
     def _stitched(self, choice: Sequence[int], replicate: int) -> dict[str, Part]:
         if not self._fixed:
@@ -93,6 +102,7 @@ class Sections:
         model.__pydantic_fields_set__.clear()  # two thirds of its memory, for nothing here
         if len(self._parts) > PARTS:  # they are made again where they are asked for
             self._parts.clear()
+            self._checked.clear()  # sections are known by identity
         part = Part(model, bytes.fromhex(text_digest(name, canonical(model.model_dump()))))
         self._parts[name, known_as, replicate] = part
         return part

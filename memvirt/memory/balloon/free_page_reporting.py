@@ -1,7 +1,8 @@
 """Free page reporting: a guest tells the host which of its free frames it needn't keep (Linux, mm/page_reporting.c).
 
 No frame is taken from the guest, so it costs it nothing; memory comes back only where the guest frees some. Linux reports free
-blocks of 2 MiB, two seconds after one was freed; here each free frame is, up to ``batch`` of a guest every ``period``.
+blocks of 2 MiB, two seconds after one was freed; here each free page is, once, up to ``batch`` of a guest every ``period``; the
+guest uses those that it reported last again.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ def _adjust(state: State, world: World, now: Now) -> float:
 @press.register
 def _press(state: State, world: World, now: Now) -> bool:
     for vm in range(world.vms.size):
-        if report_free(world, now, vm) > 0:
+        freed = np.int64(0)
+        while freed == 0 and has_room(world):  # what lay in swap, or behind others' frames as well, frees none
+            freed = np.int64(report_free(world, now, vm))
+        if freed > 0:
             return True
     return False

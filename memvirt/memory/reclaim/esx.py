@@ -25,6 +25,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import press
 from memvirt.memory.device import wait_until
 from memvirt.memory.entitlement import Claims, divide, make_claims
+from memvirt.memory.epochs import change_state
 from memvirt.memory.evict import break_and_swap_of, swap_some
 from memvirt.memory.log import count, has_room
 from memvirt.memory.reclaim import balance, make_room
@@ -106,7 +107,7 @@ def set_targets(state: State, world: World, now: Now) -> None:
     for vm in range(world.vms.size):
         guest = world.vms[vm]
         has = held(world, vm)
-        taken = guest.swapped + guest.compressed + min(guest.guest_swapped, guest.ballooned)
+        taken = guest.swapped + guest.compressed + min(guest.guest_swapped - guest.copies, guest.ballooned)
         most = min(guest.limit, guest.most) if guest.most > 0 else guest.limit
         claims.shares[vm], claims.active[vm], claims.most[vm] = guest.shares, guest.active, most
         claims.demand[vm] = min(has + taken, most)
@@ -129,7 +130,8 @@ def watch(state: State, world: World, now: Now) -> int:
     now_in = next_state(np.int64(clock.state), np.float64(clock.free), levels)
     if now_in != clock.state or now.time_ns >= varies.targets_due or abs(clock.free - varies.free) > levels[LOW]:
         set_targets(state, world, now)
-    clock.state = now_in
+    if now_in != clock.state:
+        change_state(world, now_in, now.time_ns)
     return np.int64(now_in)
 
 
