@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from memvirt.sweep.cli import below_swept
 from tests.support import command, here
 
 CASES = {
@@ -116,6 +117,21 @@ def test_other_commands(words: str, said: str, tmp_path: Path) -> None:
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert said in done.stderr
+
+
+def test_a_value_for_all_options_that_have_the_key() -> None:
+    """A key that the default option lacks may be given once for several others; one that some of them lack can't."""
+    groups = {"reclaim": ["swap", "esx", "linux"], "reclaim/device": ["nvme"], "workload": ["zipf"]}
+    words = ["reclaim=esx,linux", "reclaim.scale=8", "reclaim/device=nvme", "reclaim.device.channels=2", "workload.seed=1"]
+    got = [
+        "reclaim=esx,linux",
+        "reclaim.scale=choice(8)",
+        "reclaim/device=nvme",
+        "reclaim.device.channels=choice(2)",
+        "workload.seed=1",
+    ]
+    assert below_swept(words, groups) == got
+    assert below_swept(["reclaim=esx", *words[1:]], groups) == ["reclaim=esx", *words[1:]]
 
 
 def test_help_and_config(tmp_path: Path) -> None:

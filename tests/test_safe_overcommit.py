@@ -136,6 +136,11 @@ def test_one_policy_and_replicates() -> None:
     assert found.iloc[0]["ratio"] == pytest.approx(1.1, abs=0.02)
     assert study.evaluated[:2] == [9, 3]
     assert "reclaim=balloon: safe up to" in study.said[0]
+    words = ["reclaim=esx,linux", "reclaim.scale=choice(8)", "workload.seed=1,2"]
+    found, study = known(lambda varied: [1.0, varied[RATIO] * varied["workload.seed"]], *words)
+    assert study.evaluated[1] == 2  # one for each seed, whatever the policy
+    assert (found["why"] != "").all()
+    assert found["ratio"].isna().tolist() == [False, True, False, True]
     found, study = known(lambda varied: [1.0, varied[RATIO]], "reclaim=none,swap")
     assert study.evaluated[0] == 14
     assert 1 not in study.evaluated  # the scan has the point that is compared with

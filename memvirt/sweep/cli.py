@@ -92,6 +92,22 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
     return f"{group}={value}"
 
 
+def below_swept(overrides: list[str], groups: dict[str, list[str]]) -> list[str]:
+    """Make single values below a swept group choices of one: what isn't swept is set while the default option may lack it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    swept = [
+        each.key_or_group.replace("/", ".") + "." for each in parsed if each.is_sweep_override() and each.key_or_group in groups
+    ]
+    return [
+        f"{each.key_or_group}=choice({word.partition('=')[2]})"
+        if not each.is_sweep_override() and each.key_or_group not in groups and each.key_or_group.startswith(tuple(swept))
+        else word
+        for each, word in zip(parsed, overrides, strict=True)
+    ]
+
+
 def prepare(argv: list[str]) -> list[str]:
     """Make the arguments that Hydra gets of those that were given."""
     flags, overrides = split_flags([word for word in argv if word not in ("-m", "--multirun")])  # it is always one
@@ -100,7 +116,7 @@ def prepare(argv: list[str]) -> list[str]:
     changing = [word for word in rewritten if re.split(r"[./=]", word)[0] not in (*RUN_KEYS, "replicates")]
     if not changing and not any(flag in flags for flag in ("--hydra-help", "--version", "--info", "-i")):
         rewritten.append("experiment=default")
-    return [*flags, *rewritten]
+    return [*flags, *below_swept(rewritten, groups)]
 
 
 def one_line(wrong: BaseException, argv: list[str]) -> str:

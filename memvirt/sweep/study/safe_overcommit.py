@@ -27,6 +27,11 @@ RATIO, POLICY, IDLE = "overcommit.ratio", "reclaim", "none"
 COLUMNS = ["cycles", "thrash_epochs"]
 
 
+def _of_policy(key: str) -> bool:
+    """Whether a key is the policy's, or one of its own."""
+    return key.replace("/", ".").partition(".")[0] == POLICY
+
+
 class SafeOvercommit:
     """The searches.
 
@@ -73,10 +78,8 @@ class SafeOvercommit:
 
     def _reference(self, call: Call) -> Plan:
         """What each combination is compared with: the same without reclaim, whose own keys and options don't matter then."""
-        fixed = [word for word in call.fixed if word.replace("/", ".").partition("=")[0].partition(".")[0] != POLICY]
-        axes = [Axis(POLICY, (IDLE,), (IDLE,), True) if axis.key == POLICY else axis for axis in self.axes]
-        if POLICY not in [axis.key for axis in axes]:
-            fixed.append(f"{POLICY}={IDLE}")
+        fixed = [word for word in call.fixed if not _of_policy(word.partition("=")[0])]
+        axes = [Axis(POLICY, (IDLE,), (IDLE,), True), *(axis for axis in self.axes if not _of_policy(axis.key))]
         grid = Grid([len(axis.values) for axis in axes])
         places = [[*grid[row], 0] for row in range(len(grid))]
         design = Design([*axes, Axis(RATIO, (1.0,), ("1.0",), False)], Rows(np.array(places, np.int32)))
@@ -118,9 +121,9 @@ class SafeOvercommit:
 
     def _compared_with(self, combination: tuple[int, ...]) -> int:
         """Row of the reference's design that a combination is compared with."""
-        places = [0 if axis.key == POLICY else at for axis, at in zip(self.axes, combination, strict=True)]
-        counts = [1 if axis.key == POLICY else len(axis.values) for axis in self.axes]
-        return int(np.ravel_multi_index(places, counts)) if counts else 0
+        others = [(at, len(axis.values)) for axis, at in zip(self.axes, combination, strict=True) if not _of_policy(axis.key)]
+        places, counts = [at for at, _ in others], [count for _, count in others]
+        return int(np.ravel_multi_index(places, counts)) if others else 0
 
     def _tell(
         self, study: Study, plan: Plan, ids: list[str], asked: Sequence[tuple[int, float]], reference: Any, hunts: list[Hunt]
