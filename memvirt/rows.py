@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt import monitor
 from memvirt.cost import HOST_CYCLES
-from memvirt.memory.state import FLOWS, GAUGES
+from memvirt.memory.counters import FLOWS, GAUGES
 from memvirt.types import EXITS
 
 Counts = dict[str, NDArray[Any]]

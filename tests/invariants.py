@@ -18,23 +18,12 @@ from memvirt import memory, workload
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory import setup
 from memvirt.memory.contents import WRITTEN
+from memvirt.memory.counters import MEMORY_STATE
 from memvirt.memory.epochs import change_state
 from memvirt.memory.layout import lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.reclaim import esx
-from memvirt.memory.state import (
-    BALLOON,
-    CACHE,
-    DATA,
-    DONE,
-    FREE,
-    GUEST_FULL,
-    HOST_FULL,
-    LOG_FULL,
-    MEMORY_STATE,
-    MORE_EPOCHS,
-    REFILL,
-)
+from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
 from memvirt.stages import CONFIGS
 from memvirt.types import GuestEvent
 

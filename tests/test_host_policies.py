@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from memvirt import memory, workload
 from memvirt.errors import ConfigError
+from memvirt.memory.counters import COUNTERS
 from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.reclaim import linux
 from memvirt.memory.reclaim._states import min_free, next_state, set_thresholds
 from memvirt.memory.sampling import make_sampler
-from memvirt.memory.state import COUNTERS, FRAME, TABLE_FRAME, VM
+from memvirt.memory.state import FRAME, TABLE_FRAME, VM
 from memvirt.policy import load
 from memvirt.stages import CONFIGS
 from tests.support import composed, point, trace

@@ -154,7 +154,7 @@ def test_a_vm_with_a_limit_swaps_as_on_a_host_of_that_size(plain: Checker) -> No
     common += ["reclaim/replacement=linux", "mmu=nested"]
     alone = plain(*common, "overcommit.host_memory=1536KiB")
     limited = plain(*common, "vms.count=2", "vms.limit=1536KiB")["vms"][0]
-    for counter in ("major_faults", "swap_out_pages", "resident_pages"):
+    for counter in ("major_faults", "swap_out_pages", "resident_pages", "refaults"):
         assert limited[counter] == alone["vms"][0][counter] > 300
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from memvirt import monitor
-from memvirt.memory.state import COUNTERS
+from memvirt.memory.counters import COUNTERS
 from memvirt.sweep.groups import find_groups
 from memvirt.workload.synthetic import bursty
 from tests.support import command, point, rows, sweep

@@ -14,11 +14,12 @@ from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory.boot import fill_cache, keep_for_kernel, map_all, note_first_touches
 from memvirt.memory.config import MemoryConfig
 from memvirt.memory.contents import first_contents
+from memvirt.memory.counters import COUNTERS, FLOWS, GAUGES
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.setup import SHARE, build, image_number
-from memvirt.memory.state import COUNTERS, DONE, FLOWS, GAUGES, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
+from memvirt.memory.state import DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
 from memvirt.types import (
     EVENT,
     ORDERS,

@@ -6,9 +6,7 @@ import numpy as np
 
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import adjust
-from memvirt.memory.reclaim import balance
-from memvirt.memory.sharing import measure, scan
-from memvirt.memory.state import (
+from memvirt.memory.counters import (
     ACTIVE_ESTIMATE,
     BALLOON_PAGES,
     COMPRESSED_PAGES,
@@ -19,9 +17,10 @@ from memvirt.memory.state import (
     SAVED_PAGES,
     SHARED_PAGES,
     SWAPPED_PAGES,
-    Now,
-    World,
 )
+from memvirt.memory.reclaim import balance
+from memvirt.memory.sharing import measure, scan
+from memvirt.memory.state import Now, World
 
 
 @inner

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.state import MEMORY_STATE, ONE, ZERO, World
+from memvirt.memory.counters import MEMORY_STATE
+from memvirt.memory.state import ONE, ZERO, World
 
 FOREVER = 1 << 62
 BEFORE = 1 - 1e-15  #: of a time: an epoch that begins when the state changes hasn't seen what it was

@@ -6,6 +6,16 @@ import numpy as np
 
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.compression import drop, load, store
+from memvirt.memory.counters import (
+    DECOMPRESSIONS,
+    HOST_COMPRESSING_NS,
+    HOST_MINOR_FAULTS,
+    MAJOR_FAULTS,
+    READAHEAD_PAGES,
+    REFAULTS,
+    SWAP_IN_PAGES,
+    SWAP_OUT_PAGES,
+)
 from memvirt.memory.device import read_pages, wait_until, write_pages
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
@@ -13,22 +23,7 @@ from memvirt.memory.placement import choose_node
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
-from memvirt.memory.state import (
-    DECOMPRESSIONS,
-    HOST_COMPRESSING_NS,
-    HOST_MINOR_FAULTS,
-    MAJOR_FAULTS,
-    NOTHING,
-    ONE,
-    READAHEAD_PAGES,
-    REFAULTS,
-    SMALL,
-    SWAP_IN_PAGES,
-    SWAP_OUT_PAGES,
-    ZERO,
-    Now,
-    World,
-)
+from memvirt.memory.state import NOTHING, ONE, SMALL, ZERO, Now, World
 from memvirt.types import Event
 
 HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))
@@ -58,7 +53,7 @@ def unback(world: World, now: Now, unit: int, later: int) -> None:
         frame.hfn = NOTHING
         frame.order = later
         frame.accessed = 0
-        frame.gone = np.int64(world.clock[0].evictions) & 0x7FFFFFFF
+        frame.gone = np.int64(world.vms[owner].evicted) & 0x7FFFFFFF
 
 
 @inner_apart
@@ -84,6 +79,7 @@ def evict_shared(world: World, now: Now, unit: int) -> None:
         frame = world.frames[member]
         following = np.int64(frame.sharer)
         guest = world.vms[frame.vm]
+        guest.evicted += 1
         unback(world, now, member, SMALL)
         dirty = np.int64(frame.dirty)
         swap_out(world, now, member, ONE, np.int64(dirty and not written))
@@ -101,11 +97,11 @@ def evict(world: World, now: Now, unit: int) -> None:
     head = world.frames[unit]
     hfn, order = np.int64(head.hfn), np.int64(head.order)
     remove(world.policies.replacement, unit)
-    world.clock[0].evictions += 1
     if world.host_frames[hfn].refs > 1:
         evict_shared(world, now, unit)
         free_host_frame(world, hfn, order)
         return
+    world.vms[head.vm].evicted += 1 << order
     unback(world, now, unit, ZERO if world.rules[0].split else order)
     free_host_frame(world, hfn, order)
     world.vms[head.vm].resident -= 1 << order
@@ -160,12 +156,13 @@ def own(world: World, unit: int, order: int, hfn: int) -> None:
 
 @inner_apart
 def note_refault(world: World, now: Now, unit: int) -> None:
-    """Count a page that comes back before as many others went as its VM has resident: more memory would have kept it.
+    """Count a page that comes back before as many others of its VM went as that has resident: more memory would have kept it.
 
-    After the refault distance of Linux (mm/workingset.c).
+    After the refault distance of Linux (mm/workingset.c), which counts those of a control group, too.
     """
-    distance = (np.int64(world.clock[0].evictions) - np.int64(world.frames[unit].gone)) & 0x7FFFFFFF
-    if distance <= world.vms[world.frames[unit].vm].resident:
+    guest = world.vms[world.frames[unit].vm]
+    distance = (np.int64(guest.evicted) - np.int64(world.frames[unit].gone)) & 0x7FFFFFFF
+    if distance <= guest.resident:
         count(world, now.vm, now.epoch, REFAULTS, ONE)
 
 

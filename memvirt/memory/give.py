@@ -14,26 +14,14 @@ import numpy as np
 
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import relieve
+from memvirt.memory.counters import BALLOONED_PAGES, CACHE_DROPPED_PAGES, DEFLATED_PAGES, DOUBLE_PAGED_PAGES, GUEST_SWAP_OUT_PAGES
 from memvirt.memory.device import read_pages, write_pages
 from memvirt.memory.frames import discard
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import free_frame, free_guest_frame, pop, push
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
-from memvirt.memory.state import (
-    BALLOON,
-    BALLOONED_PAGES,
-    CACHE_DROPPED_PAGES,
-    DEFLATED_PAGES,
-    DOUBLE_PAGED_PAGES,
-    FREE,
-    GUEST_SWAP_OUT_PAGES,
-    NOTHING,
-    ONE,
-    ZERO,
-    Now,
-    World,
-)
+from memvirt.memory.state import BALLOON, FREE, NOTHING, ONE, ZERO, Now, World
 from memvirt.types import Event
 
 GUEST_UNMAP, DROP = np.int64(Event.GUEST_UNMAP), np.int64(Event.DROP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.counters import GUEST_COW_FAULTS, GUEST_MAJOR_FAULTS, GUEST_SWAP_IN_PAGES, MINOR_FAULTS
 from memvirt.memory.device import read_pages, wait_until
 from memvirt.memory.frames import back, discard, install, take_page, take_table
 from memvirt.memory.give import NOT_TOLD, TOLD, free_slots, make_guest_room, unmap_page
@@ -13,24 +14,7 @@ from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert
 from memvirt.memory.share import break_share
-from memvirt.memory.state import (
-    DATA,
-    FOR_DATA,
-    FOR_TABLE,
-    GUEST_COW_FAULTS,
-    GUEST_FULL,
-    GUEST_MAJOR_FAULTS,
-    GUEST_SWAP_IN_PAGES,
-    HOST_FULL,
-    MINOR_FAULTS,
-    NOTHING,
-    OK,
-    ONE,
-    TABLE_FRAME,
-    ZERO,
-    Now,
-    World,
-)
+from memvirt.memory.state import DATA, FOR_DATA, FOR_TABLE, GUEST_FULL, HOST_FULL, NOTHING, OK, ONE, TABLE_FRAME, ZERO, Now, World
 from memvirt.types import Event
 
 GUEST_MAP, GUEST_UNMAP, DROP = map(np.int64, (Event.GUEST_MAP, Event.GUEST_UNMAP, Event.DROP))

@@ -11,31 +11,23 @@ import numpy as np
 
 from memvirt.jit import inner_apart, kernel
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
+from memvirt.memory.counters import (
+    ACCESSES,
+    ACTIVE_PAGES,
+    ELAPSED_NS,
+    IDLE_NS,
+    INSTRUCTIONS,
+    REMOTE_ACCESSES,
+    RESIDENT_PAGES,
+    STALL_NS,
+)
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, flush, guest_unmap, new_contents, protect, table_write
 from memvirt.memory.log import count, log_event, log_run
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
-from memvirt.memory.state import (
-    ACCESSES,
-    ACTIVE_PAGES,
-    DONE,
-    ELAPSED_NS,
-    IDLE_NS,
-    INSTRUCTIONS,
-    LOG_FULL,
-    MORE_EPOCHS,
-    NOTHING,
-    OK,
-    REFILL,
-    REMOTE_ACCESSES,
-    RESIDENT_PAGES,
-    STALL_NS,
-    ZERO,
-    Now,
-    World,
-)
+from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, ZERO, Now, World
 from memvirt.types import WRITE, Event, GuestEvent
 
 SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)

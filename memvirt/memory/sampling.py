@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from memvirt.config import parse_time_ns
 from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.counters import HOST_SAMPLING_NS
 from memvirt.memory.log import count
-from memvirt.memory.state import HOST_SAMPLING_NS, NOTHING, TABLE_FRAME, Now, World
+from memvirt.memory.state import NOTHING, TABLE_FRAME, Now, World
 from memvirt.random import below
 
 OPTIONS = ("period", "samples", "slow", "fast")

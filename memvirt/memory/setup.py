@@ -11,6 +11,7 @@ from memvirt.config import Choice
 from memvirt.errors import ConfigError
 from memvirt.memory.config import MemoryConfig, check_mechanisms
 from memvirt.memory.contents import WRITTEN, first_contents
+from memvirt.memory.counters import COUNTERS
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
 from memvirt.memory.replacement._none import make as untracked
@@ -18,7 +19,6 @@ from memvirt.memory.state import (
     ACTOR,
     BUMP,
     CLOCK,
-    COUNTERS,
     CPU,
     FRAME,
     HOST_FRAME,

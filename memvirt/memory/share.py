@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.jit import inner_apart
+from memvirt.memory.counters import COW_BREAKS, HOST_COPYING_NS, HOST_SCANNING_NS, MERGES, SPLIT_PAGES
 from memvirt.memory.device import wait_until
 from memvirt.memory.frames import add_spare_table, take_page, unback
 from memvirt.memory.log import count, log_event
@@ -12,21 +13,7 @@ from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert, remove
 from memvirt.memory.rings import join_ring, leave_ring
-from memvirt.memory.state import (
-    COW_BREAKS,
-    HOST_COPYING_NS,
-    HOST_FULL,
-    HOST_SCANNING_NS,
-    MERGES,
-    NOTHING,
-    OK,
-    ONE,
-    SMALL,
-    SPLIT_PAGES,
-    ZERO,
-    Now,
-    World,
-)
+from memvirt.memory.state import HOST_FULL, NOTHING, OK, ONE, SMALL, ZERO, Now, World
 from memvirt.types import Event
 
 HOST_MAP, EVICT, REMAP = map(np.int64, (Event.HOST_MAP, Event.EVICT, Event.REMAP))

@@ -10,115 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Counters of the memory room: what happened in an epoch, then (`GAUGES`) what is the case at its end, but ``memory_state``: the
-#: worst in it. ``stall_ns`` is the time that vCPUs waited for memory: for a device, a copy, a decompression; ``host_*_ns`` is CPU
-#: time of the host.
-FLOWS = (
-    "accesses",
-    "instructions",
-    "minor_faults",
-    "host_minor_faults",
-    "guest_cow_faults",
-    "major_faults",
-    "swap_in_pages",
-    "swap_out_pages",
-    "guest_major_faults",
-    "guest_swap_in_pages",
-    "guest_swap_out_pages",
-    "double_paged_pages",
-    "cache_dropped_pages",
-    "refaults",
-    "readahead_pages",
-    "cow_breaks",
-    "merges",
-    "split_pages",
-    "compressions",
-    "decompressions",
-    "compressed_evictions",
-    "ballooned_pages",
-    "deflated_pages",
-    "remote_accesses",
-    "active_pages",
-    "stall_ns",
-    "idle_ns",
-    "elapsed_ns",
-    "host_scanning_ns",
-    "host_copying_ns",
-    "host_compressing_ns",
-    "host_sampling_ns",
-)
-GAUGES = (
-    "resident_pages",
-    "balloon_pages",
-    "shared_pages",
-    "saved_pages",
-    "compressed_pages",
-    "swapped_pages",
-    "active_estimate",
-    "host_free_pages",
-    "host_pages",
-    "host_pool_pages",
-    "memory_state",
-    "ksm_pages_shared",
-    "ksm_pages_sharing",
-    "ksm_pages_unshared",
-    "ksm_pages_volatile",
-    "ksm_full_scans",
-    "ksm_pages_scanned",
-)
-COUNTERS = FLOWS + GAUGES
-(
-    ACCESSES,
-    INSTRUCTIONS,
-    MINOR_FAULTS,
-    HOST_MINOR_FAULTS,
-    GUEST_COW_FAULTS,
-    MAJOR_FAULTS,
-    SWAP_IN_PAGES,
-    SWAP_OUT_PAGES,
-    GUEST_MAJOR_FAULTS,
-    GUEST_SWAP_IN_PAGES,
-    GUEST_SWAP_OUT_PAGES,
-    DOUBLE_PAGED_PAGES,
-    CACHE_DROPPED_PAGES,
-    REFAULTS,
-    READAHEAD_PAGES,
-    COW_BREAKS,
-    MERGES,
-    SPLIT_PAGES,
-    COMPRESSIONS,
-    DECOMPRESSIONS,
-    COMPRESSED_EVICTIONS,
-    BALLOONED_PAGES,
-    DEFLATED_PAGES,
-    REMOTE_ACCESSES,
-    ACTIVE_PAGES,
-    STALL_NS,
-    IDLE_NS,
-    ELAPSED_NS,
-    HOST_SCANNING_NS,
-    HOST_COPYING_NS,
-    HOST_COMPRESSING_NS,
-    HOST_SAMPLING_NS,
-    RESIDENT_PAGES,
-    BALLOON_PAGES,
-    SHARED_PAGES,
-    SAVED_PAGES,
-    COMPRESSED_PAGES,
-    SWAPPED_PAGES,
-    ACTIVE_ESTIMATE,
-    HOST_FREE_PAGES,
-    HOST_PAGES,
-    HOST_POOL_PAGES,
-    MEMORY_STATE,
-    KSM_PAGES_SHARED,
-    KSM_PAGES_SHARING,
-    KSM_PAGES_UNSHARED,
-    KSM_PAGES_VOLATILE,
-    KSM_FULL_SCANS,
-    KSM_PAGES_SCANNED,
-) = np.arange(len(COUNTERS))
-
 #: No page, no frame, no table: `memvirt.types.NONE` as the signed numbers of this room have it.
 NOTHING = np.int64(-1)
 
@@ -158,7 +49,7 @@ PAGE = np.dtype(
 #: before (`NOTHING`: none other does); its VM; the order of the host page; what the guest has there. Of that whole host page, at
 #: its first frame: swap holds a copy; memory differs from it; the compressed slot that holds it, in quarters of a page or bytes, if
 #: any. Of the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access; how
-#: many host pages had been evicted when it was.
+#: many pages of its VM had been evicted when it was.
 FRAME = np.dtype(
     [
         ("content", "<i8"),
@@ -192,14 +83,14 @@ TABLE = np.dtype([("frame", "<i4"), ("hfn", "<i4")], align=True)
 #: ``block`` counts in the first row of each pair.
 BUMP = np.dtype([("next", "<i8"), ("end", "<i8"), ("block", "<i8")], align=True)
 
-#: A VM: where its pages and frames start; frames in use by the guest and its memory; frames resident; accesses done and how many
-#: are warm-up; when that ended (ns, negative before); its epoch, and that up to which the host's state was noted; lists, of small
-#: and of large pages, of frames that are free, that are free and the host was told so, that are in the balloon; the first frame
-#: of clean cache; frames free, of clean cache, in the balloon, those of them that the guest never used, how many there should be,
-#: may be, and the access (plus one) before which it was pressed in vain; pages on the guest's own swap, the most, those of them
-#: that are in its memory too, and the page from which on such copies are looked for when swap is full; guest frames that share
-#: their host frame, and that don't own it; pages on host swap, compressed; shares, least and most resident pages; estimated
-#: active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
+#: A VM: where its pages and frames start; frames in use by the guest and its memory; frames resident; accesses done and how
+#: many are warm-up; when that ended (ns, negative before); its epoch, and that up to which the host's state was noted; lists,
+#: of small and of large pages, of frames that are free, that are free and the host was told so, that are in the balloon; the
+#: first frame of clean cache; frames free, of clean cache, in the balloon, those of them that the guest never used, how many
+#: there should be, may be, and the access (plus one) before which it was pressed in vain; pages on the guest's own swap, the
+#: most, those of them that are in its memory too, and the page from which on such copies are looked for when swap is full;
+#: guest frames that share their host frame, and that don't own it; pages on host swap, compressed, evicted so far; shares,
+#: least and most resident pages; estimated active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
 VM = np.dtype(
     [
         ("page_base", "<i8"),
@@ -231,6 +122,7 @@ VM = np.dtype(
         ("saved", "<i8"),
         ("swapped", "<i8"),
         ("compressed", "<i8"),
+        ("evicted", "<i8"),
         ("shares", "<f8"),
         ("least", "<i8"),
         ("most", "<i8"),
@@ -268,10 +160,10 @@ CPU = np.dtype([("clock", "<f8"), ("slice_end", "<f8"), ("current", "<i8"), ("no
 #: A NUMA node: data frames never used, data frames free in all, first free small frame and large block.
 NODE = np.dtype([("capacity", "<i8"), ("free", "<i8"), ("free_small", "<i4"), ("free_large", "<i4")], align=True)
 
-#: The one row of what there is one of: when the swap device's bus is free, and when what the current access waits for is done (ns);
-#: 1 while nothing is logged or counted; rows written of the log; length of the merged order; CPUs in use; the last contents
-#: written; data frames of the host, those free, and those that hold compressed pages; host pages evicted so far; the host's memory
-#: state; when background work is due next (ns): of sharing, ballooning, reclaim.
+#: The one row of what there is one of: when the swap device's bus is free, and when what the current access waits for is done
+#: (ns); 1 while nothing is logged or counted; rows written of the log; length of the merged order; CPUs in use; the last
+#: contents written; data frames of the host, those free, and those that hold compressed pages; the host's memory state; when
+#: background work is due next (ns): of sharing, ballooning, reclaim.
 CLOCK = np.dtype(
     [
         ("bus_ns", "<f8"),
@@ -285,7 +177,6 @@ CLOCK = np.dtype(
         ("total", "<i8"),
         ("free", "<i8"),
         ("pool", "<i8"),
-        ("evictions", "<i8"),
         ("state", "<i8"),
         ("sharing_due", "<f8"),
         ("balloon_due", "<f8"),

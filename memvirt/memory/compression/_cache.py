@@ -8,20 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.counters import COMPRESSED_EVICTIONS, COMPRESSIONS, HOST_COMPRESSING_NS
 from memvirt.memory.frames import swap_out
 from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.log import count
 from memvirt.memory.numbers import any_host_frame, free_host_frame
-from memvirt.memory.state import (
-    COMPRESSED_EVICTIONS,
-    COMPRESSIONS,
-    HOST_COMPRESSING_NS,
-    NOTHING,
-    ONE,
-    SMALL,
-    Now,
-    World,
-)
+from memvirt.memory.state import NOTHING, ONE, SMALL, Now, World
 
 
 class Cache(NamedTuple):

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import press
+from memvirt.memory.counters import ELAPSED_NS, STALL_NS
 from memvirt.memory.device import wait_until
 from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.epochs import change_state
@@ -32,7 +33,7 @@ from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.reclaim._options import a_scale, a_share, a_time
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
-from memvirt.memory.state import ELAPSED_NS, STALL_NS, Now, World
+from memvirt.memory.state import Now, World
 
 PER_VM = True  #: victims are named of the VM above its target, not of all
 

@@ -17,10 +17,11 @@ from pydantic import Field
 
 from memvirt.config import Section
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.counters import HOST_SCANNING_NS
 from memvirt.memory.log import count, has_room
 from memvirt.memory.share import share
 from memvirt.memory.sharing import is_small, mergeable, scan
-from memvirt.memory.state import HOST_SCANNING_NS, NOTHING, Now, World
+from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import below, mix64
 
 DRAWS = 64  #: at a page that can be shared; guest frames need not be backed

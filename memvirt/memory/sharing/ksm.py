@@ -24,10 +24,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from memvirt.config import Section, TimeNs
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.log import count, has_room
-from memvirt.memory.share import share, split
-from memvirt.memory.sharing import is_small, measure, mergeable, scan
-from memvirt.memory.state import (
+from memvirt.memory.counters import (
     HOST_SCANNING_NS,
     KSM_FULL_SCANS,
     KSM_PAGES_SCANNED,
@@ -35,10 +32,11 @@ from memvirt.memory.state import (
     KSM_PAGES_SHARING,
     KSM_PAGES_UNSHARED,
     KSM_PAGES_VOLATILE,
-    NOTHING,
-    Now,
-    World,
 )
+from memvirt.memory.log import count, has_room
+from memvirt.memory.share import share, split
+from memvirt.memory.sharing import is_small, measure, mergeable, scan
+from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import mix64
 from memvirt.workload.schedule import as_schedule
 
