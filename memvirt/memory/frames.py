@@ -20,6 +20,7 @@ from memvirt.memory.device import read_pages, wait_until, write_pages
 from memvirt.memory.log import count, log_event
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
+from memvirt.memory.readahead import window
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
@@ -148,6 +149,7 @@ def own(world: World, unit: int, order: int, hfn: int) -> None:
     """Put a host page behind guest frames, for them alone."""
     for part in range(1 << order):
         world.frames[unit + part].hfn = hfn + part
+        world.frames[unit + part].ahead = 0
         host = world.host_frames[hfn + part]
         host.refs = 1
         host.stable = 0
@@ -279,23 +281,17 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
     if not from_swap:
         count(world, now.vm, now.epoch, HOST_MINOR_FAULTS, ONE)
     log_event(world, now, SWAP_IN if from_swap else HOST_MAP, page, unit, hfn, new, order, now.vm)
-    if from_swap and world.rules[0].readahead > 1:
+    if from_swap and order == 0 and world.rules[0].readahead > 1:
         read_ahead(world, now, unit)
     return True
 
 
 @inner_apart
 def read_ahead(world: World, now: Now, unit: int) -> None:
-    """Read the swapped-out neighbours of a page that comes from swap with it: those in its aligned block of frames.
-
-    They are neighbours in guest-physical memory, as Linux looks for them in a process's address space on drives that don't seek
-    (mm/swap_state.c, swap_vma_readahead). Its window grows and shrinks with its success, and is fixed here; it maps what it read at
-    the first access, here that is done at once.
-    """
-    size = np.int64(world.rules[0].readahead)
-    first = unit // size * size
+    """Read the swapped-out neighbours of a page that comes from swap with it: those in its window."""
+    first, end = window(world, unit)
     vm, read = np.int64(world.frames[unit].vm), np.int64(0)
-    for number in range(first, min(first + size, np.int64(world.frames.size))):
+    for number in range(first, min(end, world.frames.size)):
         frame = world.frames[number]
         if frame.vm != vm or frame.hfn != NOTHING or not frame.swapped or frame.packed or frame.order > 0:
             continue
@@ -304,6 +300,7 @@ def read_ahead(world: World, now: Now, unit: int) -> None:
             break
         own(world, number, SMALL, hfn)
         frame.dirty = 0
+        frame.ahead = 1
         insert(world.policies.replacement, number)
         world.vms[vm].resident += 1
         world.vms[vm].swapped -= 1

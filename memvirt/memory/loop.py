@@ -25,6 +25,7 @@ from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_
 from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, flush, guest_unmap, new_contents, protect, table_write
 from memvirt.memory.log import count, log_event, log_run
+from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
 from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, ZERO, Now, World
@@ -131,6 +132,8 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
             break_cow(world, Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time), page)
             time += rules.minor_fault_ns
         if tracked:
+            if frames[frame].ahead:
+                note_hit(world, frame)
             frames[frame].accessed = ACCESSED
             if frames[frame].seen != epoch:
                 frames[frame].seen = epoch

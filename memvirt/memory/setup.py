@@ -14,6 +14,7 @@ from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.counters import COUNTERS
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
+from memvirt.memory.readahead import FIRST_HITS
 from memvirt.memory.replacement._none import make as untracked
 from memvirt.memory.state import (
     ACTOR,
@@ -131,6 +132,7 @@ def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: F
     vms.page_base, vms.frame_base, vms.limit = pages.base[:-1], frames.base[:-1], frames.limit
     vms.free[:] = vms.reported[:] = vms.balloon[:] = vms.cache_first = NOTHING
     vms.counted_from = -1.0
+    vms.ahead_last, vms.ahead_hits = NOTHING, FIRST_HITS
     for vm, member in enumerate(config.members):
         guest = vms[vm]
         guest.shares, guest.least = member.shares, member.reservation >> 12

@@ -45,11 +45,11 @@ PAGE = np.dtype(
 )
 
 #: A guest frame: the number of its contents (0: zeros; equal numbers are equal contents), the host frame behind it, the page
-#: mapped there, the next free (or ballooned, cached) frame, the next guest frame behind which the same host frame lies and the one
-#: before (`NOTHING`: none other does); its VM; the order of the host page; what the guest has there. Of that whole host page, at
-#: its first frame: swap holds a copy; memory differs from it; the compressed slot that holds it, in quarters of a page or bytes, if
-#: any. Of the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the last access; how
-#: many pages of its VM had been evicted when it was.
+#: mapped there, the next free (or ballooned, cached) frame, the next guest frame behind which the same host frame lies and the
+#: one before (`NOTHING`: none other does); its VM; the order of the host page; what the guest has there. Of that whole host
+#: page, at its first frame: swap holds a copy; memory differs from it; the compressed slot that holds it, in quarters of a page
+#: or bytes, if any. Of the frame itself: accessed since it was backed (1), and since it was last sampled (2); the epoch of the
+#: last access; how many pages of its VM had been evicted when it was; read ahead and not accessed yet.
 FRAME = np.dtype(
     [
         ("content", "<i8"),
@@ -67,6 +67,7 @@ FRAME = np.dtype(
         ("dirty", "i1"),
         ("accessed", "i1"),
         ("role", "i1"),
+        ("ahead", "i1"),
     ],
     align=True,
 )
@@ -89,8 +90,9 @@ BUMP = np.dtype([("next", "<i8"), ("end", "<i8"), ("block", "<i8")], align=True)
 #: first frame of clean cache; frames free, of clean cache, in the balloon, those of them that the guest never used, how many
 #: there should be, may be, and the access (plus one) before which it was pressed in vain; pages on the guest's own swap, the
 #: most, those of them that are in its memory too, and the page from which on such copies are looked for when swap is full;
-#: guest frames that share their host frame, and that don't own it; pages on host swap, compressed, evicted so far; shares,
-#: least and most resident pages; estimated active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
+#: guest frames that share their host frame, and that don't own it; pages on host swap, compressed, evicted so far; of read-
+#: ahead the last page that it was for, its last window and how many of that were accessed; shares, least and most resident
+#: pages; estimated active pages; shares of its pages that fit 1 KiB and 2 KiB when compressed.
 VM = np.dtype(
     [
         ("page_base", "<i8"),
@@ -123,6 +125,9 @@ VM = np.dtype(
         ("swapped", "<i8"),
         ("compressed", "<i8"),
         ("evicted", "<i8"),
+        ("ahead_last", "<i8"),
+        ("ahead_window", "<i8"),
+        ("ahead_hits", "<i8"),
         ("shares", "<f8"),
         ("least", "<i8"),
         ("most", "<i8"),
