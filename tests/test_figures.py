@@ -12,6 +12,7 @@ from memvirt.cost import PARTS
 from memvirt.errors import MemvirtError
 from memvirt.figures import draw, draw_sweep, kinds, save
 from memvirt.figures.style import label
+from memvirt.figures.sweep import left_over
 from tests.support import command
 
 
@@ -56,6 +57,13 @@ def test_sweep_figures(tmp_path: Path) -> None:
     assert draw_sweep(frame.iloc[:2], [], tmp_path)
     with pytest.raises(MemvirtError):
         draw_sweep(frame[frame["status"] == "error"], ["mmu"], tmp_path)
+
+
+def test_what_has_no_place_in_a_picture() -> None:
+    """Beyond an axis, a colour, a dash and panels of few values; keys of one value need none."""
+    frame = pd.DataFrame({name: range(9) for name in "abc"} | {"same": 1, "mmu": ["native", "nested", "shadow"] * 3})
+    assert left_over(frame, ["a", "b", "c", "same", "mmu"]) == ["b", "c"]
+    assert left_over(frame, ["a", "mmu", "same"]) == []
 
 
 def test_labels_have_units() -> None:

@@ -47,6 +47,12 @@ def roles(frame: pd.DataFrame, axes: list[str]) -> dict[str, str | None]:
     return dict(zip(("x", "hue", "style", "col", "row"), [x, *names], strict=False))
 
 
+def left_over(frame: pd.DataFrame, axes: list[str]) -> list[str]:
+    """Varied keys that have no place in a picture."""
+    shown = roles(frame, axes).values()
+    return [axis for axis in axes if frame[axis].nunique() > 1 and axis not in shown]
+
+
 def slowdowns(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
     """Mean slowdown of the VMs over the numeric axis, the other axes as colours, dashes and panels."""
     x, hue, style, col, row = (role[name] for name in ("x", "hue", "style", "col", "row"))
