@@ -76,11 +76,14 @@ def save(figure, path: Path, close: bool = True) -> Path:  # type: ignore[no-unt
     return path
 
 
-def draw_sweep(frame: pd.DataFrame, axes: list[str], directory: Path) -> list[Path]:
-    """Draw what a reader of a sweep wants to see first, as PNG and PDF; returns the paths."""
+def draw_sweep(frame: pd.DataFrame, axes: list[str], directory: Path, averages: bool = True) -> list[Path]:
+    """Draw what a reader of a sweep wants to see first, as PNG and PDF; returns the paths.
+
+    ``averages``: over keys that have no place in a picture, which means something unless keys vary together.
+    """
     from memvirt.figures.sweep import overview
 
     paths = []
-    for name, figure in overview(frame, axes):
+    for name, figure in overview(frame, axes, averages):
         paths += [save(figure, directory / f"{name}{suffix}", close=suffix == ".pdf") for suffix in (".png", ".pdf")]
     return paths

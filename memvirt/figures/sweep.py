@@ -125,17 +125,21 @@ def cycle_parts(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
     return figure
 
 
-def overview(frame: pd.DataFrame, axes: list[str]) -> list[tuple[str, Any]]:
+def overview(frame: pd.DataFrame, axes: list[str], averages: bool = True) -> list[tuple[str, Any]]:
     """Figures of a sweep by name.
 
     Raises
     ------
     MemvirtError
-        If no row went well.
+        If no row went well, or without ``averages`` some varied key has no place.
     """
     good = frame[frame["status"] == "ok"]
     if good.empty:
         raise MemvirtError("no row went well")
+    hidden = [] if averages else left_over(good, axes)
+    if hidden:
+        also = ", ".join(hidden)
+        raise MemvirtError(f"the list's points differ in {also} as well; python -m memvirt.figures draws chosen columns")
     role = roles(good, axes)
     use()
     if role["x"] is None:  # one point: its VMs

@@ -39,15 +39,22 @@ def map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
 
 
 @kernel
+def use_frame(world: World, now: Now, role: int, content: int) -> int:
+    """Have a guest use a frame for something other than a program's page, and the host back it; `NOTHING` if the host is full."""
+    frame = np.int64(guest_frame(world, now.vm, SMALL))
+    held = world.frames[frame]
+    held.role, held.content, held.next_free = role, content, NOTHING
+    world.vms[now.vm].used += 1
+    if held.hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
+        return NOTHING
+    return frame
+
+
+@kernel
 def keep_for_kernel(world: World, now: Now, count: int) -> int:
     """Give a guest's kernel frames that it never gives up, nor accesses again: to a host that swaps they are its coldest pages."""
-    guest = world.vms[now.vm]
     for _ in range(count):
-        frame = np.int64(guest_frame(world, now.vm, SMALL))
-        world.frames[frame].role = KERNEL
-        world.frames[frame].content = new_contents(world)
-        guest.used += 1
-        if world.frames[frame].hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
+        if use_frame(world, now, KERNEL, new_contents(world)) == NOTHING:
             return HOST_FULL
     return OK
 
@@ -57,16 +64,13 @@ def fill_cache(world: World, now: Now, contents: NDArray[np.int64]) -> int:
     """Give a guest clean cache, a frame for each number of contents; the first is the first to go."""
     guest, last = world.vms[now.vm], NOTHING
     for number in contents:
-        frame = np.int64(guest_frame(world, now.vm, SMALL))
-        held = world.frames[frame]
-        held.role, held.content, held.next_free = CACHE, number, NOTHING
+        frame = use_frame(world, now, CACHE, number)
+        if frame == NOTHING:
+            return HOST_FULL
         if last == NOTHING:
             guest.cache_first = frame
         else:
             world.frames[last].next_free = frame
         last = frame
-        guest.used += 1
         guest.cached += 1
-        if held.hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
-            return HOST_FULL
     return OK

@@ -205,15 +205,16 @@ def check_options(key: str, choice: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{key}.{first['loc'][0]}", first["input"], why) from None
 
 
-def try_policy(family: str, key: str, choice: Choice, *args: Any) -> None:
-    """Make a policy of the least size, so that options that it refuses are known before anything is computed.
+def make_policy(family: str, choice: Choice, key: str, *args: Any) -> Any:
+    """State of the policy that a config names, its options checked by its own ``make``.
 
     Raises
     ------
     ConfigError
     """
+    module = load(family, choice.name, key)
     try:
-        load(family, choice.name, key).make(*args, **choice.options)
+        return module.make(*args, **choice.options)
     except TypeError as wrong:
         raise ConfigError(key, choice.name, f"its options don't fit: {wrong}") from wrong
 
@@ -251,9 +252,10 @@ class Reclaim(BaseModel):
             choices = names("memory." + (part or "reclaim"))
             if name not in choices:
                 raise ConfigError(f"reclaim.{part}" if part else "reclaim", name, "there is no such policy", choices)
-        try_policy("memory.reclaim", "reclaim", Choice(name=self.name, **self.options), 1, 0)
-        try_policy("memory.balloon", "reclaim.balloon", self.balloon, 1, 0)
-        try_policy("memory.compression", "reclaim.compression", self.compression, np.zeros(1, np.int64), 1)
+        # of the least size, so that options that they refuse are known before anything is computed
+        make_policy("memory.reclaim", Choice(name=self.name, **self.options), "reclaim", 1, 0)
+        make_policy("memory.balloon", self.balloon, "reclaim.balloon", 1, 0)
+        make_policy("memory.compression", self.compression, "reclaim.compression", np.zeros(1, np.int64), 1)
         return self
 
     @property

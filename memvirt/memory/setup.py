@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.config import Choice
 from memvirt.errors import ConfigError
-from memvirt.memory.config import MemoryConfig, check_mechanisms
+from memvirt.memory.config import MemoryConfig, check_mechanisms, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.counters import COUNTERS
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
@@ -39,15 +39,6 @@ from memvirt.types import EVENT, FIRST_FRAME, GUEST_EVENT, ORDERS, RUN, GuestEve
 
 SHARE = 4096  #: accesses dealt to a vCPU at a time
 WINDOW = 1 << 16  #: accesses of a vCPU that the loop sees at a time
-
-
-def make_policy(family: str, choice: Choice, key: str, *args: Any) -> Any:
-    """State of the policy that a config names, its options checked by its own ``make``."""
-    module = load(family, choice.name, key)
-    try:
-        return module.make(*args, **choice.options)
-    except TypeError as wrong:
-        raise ConfigError(key, choice.name, f"its options don't fit: {wrong}") from wrong
 
 
 def records(size: int, dtype: np.dtype[Any]) -> Any:

@@ -253,19 +253,13 @@ def _first_failure(folder: Path, axes: list[str]) -> str:
 def _draw(folder: Path, study: Study) -> list[str]:
     """Draw the sweep's own figures; their names below the folder."""
     from memvirt.figures import draw_sweep
-    from memvirt.figures.sweep import left_over
     from memvirt.result import read_results
 
     if study.draws_itself:
         return []
-    frame, axes = read_results(folder), [axis.key for axis in study.plan.axes]
-    hidden = left_over(frame, axes) if study.call.config["plan"]["name"] == "list" else []
-    if hidden:  # averages over what a list's points differ in besides would compare unlike ones
-        also = ", ".join(hidden)
-        say(f"no figure drawn: the list's points differ in {also} as well; python -m memvirt.figures draws chosen columns")
-        return []
+    averages = study.call.config["plan"]["name"] != "list"
     try:
-        paths = draw_sweep(frame, axes, folder / "figures")
+        paths = draw_sweep(read_results(folder), [axis.key for axis in study.plan.axes], folder / "figures", averages)
     except WriteError as wrong:
         say(f"{wrong}: the tables are complete, but not every figure is drawn; draw them with")
         say(study.call.command(folder.name, ["resume=true"]))

@@ -65,6 +65,20 @@ def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray
     return Recording(vpn, Accesses(page.astype(np.uint32), line, small.astype(np.uint8)), about)
 
 
+def read_numbers(path: Path, dtype: str, limit: int | None, what: str, kind: str) -> NDArray[Any]:
+    """Read a file of numbers of one size, ``what`` each, and nothing else; ``kind`` says what such files hold.
+
+    Raises
+    ------
+    TraceError
+        If it ends within one.
+    """
+    size, width = path.stat().st_size, np.dtype(dtype).itemsize
+    if size % width:
+        raise TraceError(str(path), f"byte {size // width * width}", f"ends in mid-{what}: {kind}")
+    return np.fromfile(path, dtype, count=-1 if limit is None else limit)
+
+
 def choose_format(path: Path, name: str | None = None) -> str:
     """Name a file's format, by its ending (``SUFFIX`` of the format's file) if it isn't given; else Lackey's text.
 

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from memvirt.errors import TraceError
-from memvirt.workload.files import Recording, from_addresses
+from memvirt.workload.files import Recording, from_addresses, read_numbers
 
 SUFFIX = ".bin"
 
 
 def read(path: Path, limit: int | None = None) -> Recording:
     """Read a trace."""
-    size = path.stat().st_size
-    if size % 8:
-        raise TraceError(str(path), f"byte {size // 8 * 8}", "ends in mid-address: raw traces are 8-byte little-endian addresses")
-    address = np.fromfile(path, "<u8", count=-1 if limit is None else limit)
+    address = read_numbers(path, "<u8", limit, "address", "raw traces are 8-byte little-endian addresses")
     ones = np.ones(address.size, np.int64)
     return from_addresses(address, np.zeros(address.size, bool), ones, {"source": path.name, "format": "raw"})
