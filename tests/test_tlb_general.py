@@ -278,7 +278,7 @@ def test_fused_is_unfused() -> None:
 
     for overrides in (
         ["mmu=nested", "overcommit.ratio=1.4", "vms.count=2", "workload=zipf", "workload.footprint=8MiB", "workload.accesses=30000"],
-        ["mmu=shadow", "mmu.unsync=true", "workload=zipf", "workload.processes=2", "workload.table_writes_every=50", "workload.accesses=30000",
+        ["mmu=shadow", "workload=zipf", "workload.processes=2", "workload.table_writes_every=50", "workload.accesses=30000",
          "workload.remap_every=500", "workload.fork_every=9000", "mmu.ad_bits=true", "tlb.inclusion=exclusive"],
     ):  # fmt: skip
         from memvirt.stages import graph

@@ -1,11 +1,21 @@
-"""A guest hypervisor: the guest's tables, those of the hypervisor that is itself a guest, and the host's; 124 references for 4·4·4.
+"""A guest hypervisor (L1) runs the guest (L2), on a host (L0) that has hardware for two dimensions of tables.
 
-Each number that a walk needs is translated through the guest hypervisor's tables, each of which lies behind the host's: (Lg +
-1)(Lm + 1)(Lh + 1) - 1 references if hardware walked all three (the count that the Turtles project's nested paging, Ben-Yehuda et
-al., OSDI'10, avoids by folding two of them in software). The guest hypervisor maps its guest's memory one to one over its own, in
-pages of the size of the host's. The host's entries and the guest's are cached as under `nested`; the middle ones aren't, a nested
-TLB spans both lower dimensions. An EPT violation is one exit to the host and one that the host hands on to the guest hypervisor.
-Left out: emulated VMCS accesses, of which each such exit makes many.
+`walk`:
+
+``two_dimensional`` (default)
+    Multi-dimensional paging (Ben-Yehuda et al., OSDI'10): the host folds L1's tables for L2 (EPT12) and its own for L1 (EPT01) into
+    one table (EPT02), which hardware walks as any other: (Lg + 1)(Lh + 1) - 1 references. EPT02 is a shadow of EPT12. A page's first
+    touch is an EPT violation that the host hands on to L1; L1 clears a page of its own, which the host has yet to back (a second
+    violation), writes EPT12, which is trapped as a guest's write is under `shadow`, and resumes L2, which is a call of the host
+    (``hypercall``); L2's next try is a hidden fault, after which EPT02 has the entry. What the host took away costs one violation.
+``three_dimensional``
+    Hypothetical: hardware that walks L2's tables, EPT12 and EPT01 behind each other, (Lg + 1)(Lm + 1)(Lh + 1) - 1 references, 124 for
+    4·4·4. The host's entries and the guest's are cached as under `nested`, the middle ones aren't, and a nested TLB spans both lower
+    dimensions. A violation is one exit to the host, and for a page's first touch one more, to L1.
+
+L1 maps its guest's memory one to one over its own, in pages of the size of the host's, and takes nothing back, so that EPT12 is never
+flushed (INVEPT) and, with `unsync`, a table of it that is out of sync stays so. Left out: L1's accesses of its VMCS, of which each
+exit that reaches it makes many without VMCS shadowing, and what the host spends on merging VMCSs.
 """
 
 from __future__ import annotations
@@ -25,8 +35,11 @@ from memvirt.mmu.port import (
     HOST,
     HOST_ROW,
     HOST_SPACE,
+    HYPERCALL,
     OUTER_ROW,
+    PAGE_TABLE_WRITE,
     ROW,
+    SHADOW_FAULT_HIDDEN,
     VM,
     Port,
     begin_walk,
@@ -36,11 +49,24 @@ from memvirt.mmu.port import (
 )
 from memvirt.mmu.pwc import Pwc, first_level, in_nested_tlb, keep_entry, keep_in_nested_tlb, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
-from memvirt.mmu.two_dimensional import FAULTED, HOST_MAP, NONE_MISSING, SERVED, SWAP_IN, fault_length, forget, is_fault
+from memvirt.mmu.two_dimensional import (
+    FAULTED,
+    GUEST_MAP,
+    HOST_MAP,
+    NONE_MISSING,
+    ONCE,
+    SERVED,
+    SWAP_IN,
+    fault_length,
+    forget,
+    is_fault,
+    walk_two,
+)
 from memvirt.types import NONE, Traits
 
+WALKS = ("two_dimensional", "three_dimensional")
+OPTIONS = {"walk": WALKS, "unsync": True}
 TRAITS = Traits(host_unmap="vm")
-TWICE = np.int64(2)
 
 
 class State(NamedTuple):
