@@ -259,6 +259,7 @@ def test_trait_bypass() -> None:
 def test_trait_fused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Agile paging's switches flush what they move: looked up beforehand, the TLBs would know nothing of it."""
     common = ["workload=uniform", "workload.footprint=8MiB", "workload.accesses=60000", "workload.table_writes_every=3000", "mmu=agile",
+              "mmu.policy=costs",
               "guest.prefault=true"]  # fmt: skip
     right = row(*common)
     assert right["vm_exits_mode_switch"] > 0
