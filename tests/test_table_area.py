@@ -7,7 +7,7 @@ import pytest
 
 from memvirt import memory
 from memvirt.errors import ConfigError
-from memvirt.stages import CONFIGS, check
+from memvirt.pipeline.rooms import CONFIGS, check
 from memvirt.types import FIRST_FRAME
 from tests.plain import Checker
 from tests.support import point, trace
