@@ -41,7 +41,9 @@ class NaiveArray:
 class NaiveTlb:
     """Two levels: the L2 is looked up on an L1 miss only, a walk fills both; what a look-up takes, whatever comes of it."""
 
-    def __init__(self, first: tuple[int, int], second: tuple[int, int], policy: str = "lru", takes: tuple[int, int] = (0, 0)) -> None:
+    def __init__(
+        self, first: tuple[int, int], second: tuple[int, int], policy: str = "lru", takes: tuple[int, int] = (0, 0)
+    ) -> None:
         self.first, self.second, self.takes = NaiveArray(*first, policy), NaiveArray(*second, policy), takes
         self.l1_misses = self.l2_misses = self.cycles = 0
 
