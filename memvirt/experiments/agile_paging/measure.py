@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 PROGRAM = ["workload", "workload.table_writes_every", "workload.table_write_share"]
-#: Cycles (cpu/skylake.yaml) of a switch, a trapped write or a hidden fault; of an INVLPG; of a table synchronized; writes that move a table.
+#: Cycles (cpu/skylake.yaml): a switch, a trapped write or a hidden fault; an INVLPG; a resync. Writes that move a table.
 EXIT, INVLPG, RESYNC, THRESHOLD = 3050, 1800, 1250, 2
 
 
@@ -29,7 +29,7 @@ def kinds(cycles: pd.DataFrame) -> pd.Series:
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
-    """Worst case against the better one with the switches' cost, on each kind of program; and the best against both on mixed work."""
+    """Worst case against the better one with the switches' cost, by kind of program, and the best against both on mixed work."""
     cycles = table(frame)
     kind = kinds(cycles)
     worst = cycles["agile"] / (cycles["better"] + cycles["switches"])

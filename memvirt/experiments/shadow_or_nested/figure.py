@@ -7,8 +7,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from memvirt.drawing.style import DASHES, MARKERS, use
 from memvirt.experiments.shadow_or_nested.measure import FAULTS, GAP, MISSES, crossover, table
-from memvirt.figures.style import DASHES, MARKERS, use
 
 
 def draw(frame: pd.DataFrame) -> Any:
