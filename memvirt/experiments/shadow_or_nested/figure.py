@@ -26,5 +26,5 @@ def draw(frame: pd.DataFrame) -> Any:
                 f"{even:.2g}", (even, 0), xytext=(3, 4), textcoords="offset points", fontsize="small", color=line.get_color()
             )
     axes.set(xscale="log", xlabel=FAULTS, ylabel=GAP)
-    axes.legend(title="program (per 1000 instructions)", fontsize="small", loc="center right")
+    axes.legend(title="program (per 1000 instructions)", fontsize="small", loc="upper left", bbox_to_anchor=(0.02, 0.88))
     return figure
