@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 from memvirt import mmu, workload
+from memvirt.code import code_digest, own_digest
 from memvirt.digest import canonical, text_digest
-from memvirt.jit import code_digest
 from memvirt.memory.config import check_mechanisms
 from memvirt.point import VM_KEYS, Point
 
@@ -35,16 +35,25 @@ READS: dict[str, tuple[str, ...]] = {
     "baseline fused": ("tlb", "mmu", "cache"),
 }
 
-#: Which rooms' code a stage's outcome depends on.
+#: Modules that make a room's stages; what they import counts too.
 CODE = {
-    "workload": ("workload",),
-    "memory": ("workload", "memory"),
-    "tlb": ("workload", "memory", "tlb"),
-    "mmu": ("workload", "memory", "tlb", "mmu"),
-    "fused": ("workload", "memory", "tlb", "mmu"),
-    "cost": ("cost",),
-    "result": ("cost", "rows.py", "monitor.py"),
+    "workload": ("memvirt.workload",),
+    "memory": ("memvirt.memory",),
+    "tlb": ("memvirt.tlb",),
+    "mmu": ("memvirt.mmu",),
+    "fused": ("memvirt.mmu.fused",),
+    "cost": ("memvirt.cost",),
+    "result": ("memvirt.rows",),
 }
+#: What calls the rooms: these import every room, so only their own code counts.
+CALLERS = ("memvirt.compute", "memvirt.stages")
+
+
+@cache
+def room_code(room: str) -> str:
+    """Digest of all code that a room's stages can depend on."""
+    return text_digest(code_digest(*CODE[room]), own_digest(*CALLERS))
+
 
 EMPTY = "empty"  #: the digest of a field that holds nothing
 
@@ -143,7 +152,7 @@ def reads(room: str, needs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
 def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
     """Identify a stage, given the digests of each of its inputs."""
     moot = tuple(name for name, field in MOOT.get(stage.room, ()) if any(have.get(field) == EMPTY for have in digests))
-    words = [stage.room, code_digest(CODE[stage.room]), stage.config.digest_without(moot)]
+    words = [stage.room, room_code(stage.room), stage.config.digest_without(moot)]
     for fields, have in zip(stage.reads, digests, strict=True):
         words.append("of")
         for field in fields:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from functools import cache
 
-from memvirt.jit import code_digest
-from memvirt.stages import CODE
-
-
-def code_of(rooms: Mapping[str, Iterable[str]]) -> str:
-    """Digest of all code that some rooms' outcomes can depend on."""
-    return code_digest(("compute.py", "stages.py", *sorted({part for parts in rooms.values() for part in parts})))
+from memvirt.digest import text_digest
+from memvirt.stages import CODE, room_code
 
 
+@cache
 def all_code() -> str:
     """Digest of all code that a row can depend on."""
-    return code_of(CODE)
+    return text_digest(*(f"{room}:{room_code(room)}" for room in sorted(CODE)))
