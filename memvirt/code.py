@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 from memvirt.folders import cache_folder
 from memvirt.policy import plugin_packages
 
+KNOWN = 4000  #: parsed sources that are remembered, at the most
+
 
 class _Bare(ast.NodeTransformer):
     """Takes out what only people read, and what only type checkers do."""
@@ -102,6 +104,7 @@ class _Memo:
         rules = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()
         self._file = cache_folder() / f"sources-{sys.version_info[0]}.{sys.version_info[1]}-{rules}.json"
         self._known: dict[str, Any] = {}
+        self._used: set[str] = set()
         self._new = 0
         with contextlib.suppress(OSError, ValueError):
             known = json.loads(self._file.read_text())
@@ -110,6 +113,7 @@ class _Memo:
     def read(self, module: str, path: Path) -> _Module:
         source = path.read_bytes()
         key = f"{module}:{hashlib.blake2b(source, digest_size=16).hexdigest()}"
+        self._used.add(key)
         with contextlib.suppress(KeyError, TypeError, ValueError):
             own, imports, is_family = self._known[key]
             return _Module(str(own), tuple(map(str, imports)), bool(is_family))
@@ -120,6 +124,8 @@ class _Memo:
     def save(self) -> None:
         if self._new:
             self._new = 0
+            if len(self._known) > KNOWN:
+                self._known = {key: found for key, found in self._known.items() if key in self._used}
             part = self._file.with_name(f"{self._file.name}.{os.getpid()}")
             with contextlib.suppress(OSError):
                 part.write_text(json.dumps(self._known))
@@ -131,8 +137,7 @@ _memo = cache(_Memo)
 
 @cache
 def _read(module: str) -> _Module:
-    path = _origin(module)
-    assert path is not None
+    path = _origin(module) or Path(str(sys.modules[module].__file__))  # a kernel of somebody's own script
     found = _memo().read(module, path)
     return found._replace(imports=tuple(name for name in found.imports if _origin(name) is not None))
 

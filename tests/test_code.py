@@ -14,7 +14,7 @@ import pytest
 
 import memvirt
 from memvirt import code
-from memvirt.stages import CALLERS, CODE, room_code
+from memvirt.pipeline.rooms import CALLERS, CODE, room_code
 
 HERE = Path(memvirt.__file__).parent
 

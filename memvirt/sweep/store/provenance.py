@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from memvirt.digest import text_digest
-from memvirt.stages import CODE, room_code
+from memvirt.pipeline.rooms import CODE, room_code
 
 
 @cache
