@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from memvirt.compute import simulate
 from memvirt.point import Point
 from memvirt.stages import CONFIGS, READS, Layout, graph, key
-from memvirt.sweep.block import from_bytes
+from memvirt.sweep.block import RESULTS, from_bytes
 from memvirt.sweep.engine import Engine
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.journal import frames
@@ -142,7 +142,7 @@ def engine_rows(plan: Plan, numbers: range | None = None, **options: Any) -> tup
 
     def finished(block: Any, pairs: list[tuple[list[int], str]]) -> None:
         if block is not None:
-            for row in from_bytes(block.results).to_pylist():
+            for row in from_bytes(block.results, RESULTS).to_pylist():
                 blocks.setdefault(row.pop("key"), []).append(row)
         keys.update({number: key for numbers, key in pairs for number in numbers})
 
