@@ -13,8 +13,8 @@ import pytest
 
 from memvirt import types
 from memvirt.digest import content_digest
-from memvirt.sweep.encoding import ALIGN, EncodingError, decode, encode
-from memvirt.sweep.kept import Kept, KeptStage
+from memvirt.sweep.store.encoding import ALIGN, EncodingError, decode, encode
+from memvirt.sweep.store.kept import Kept, KeptStage
 from memvirt.types import Counters, Schedule, Tables
 
 STAGE = KeptStage({"schedule": "a", "counters": "b"}, {"counters": Counters(("n", "m"), np.arange(12).reshape(2, 3, 2))}, 1.5)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from memvirt.digest import text_digest
 from memvirt.folders import secret
-from memvirt.sweep.encoding import ALIGN, EncodingError, decode, encode
+from memvirt.sweep.store.encoding import ALIGN, EncodingError, decode, encode
 
 READ_RATE = 200e6  #: bytes a second at which a field can be written and read back, cautiously
 FACTOR = 10  #: how much longer computing must take
