@@ -19,7 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from memvirt.folders import cache_folder
+from memvirt.errors import FolderError
+from memvirt.folders import cache_home, fallback_home, private_folder
 from memvirt.policy import plugin_packages
 
 KNOWN = 4000  #: parsed sources that are remembered, at the most
@@ -97,12 +98,19 @@ def _parse(source: bytes, module: str, path: Path) -> _Module:
     return _Module(own, tuple(sorted({name for name in _imports(tree, module, path) if name != module})), is_family)
 
 
+def _memo_folder() -> Path:
+    try:
+        return private_folder(cache_home() / "sources", fallback_home() / "sources")
+    except FolderError:  # then nothing is found there, and nothing kept
+        return Path(os.devnull)
+
+
 class _Memo:
     """Parsed sources by their content, kept on disk: to parse all of them takes a second of each process."""
 
     def __init__(self) -> None:
         rules = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()
-        self._file = cache_folder() / f"sources-{sys.version_info[0]}.{sys.version_info[1]}-{rules}.json"
+        self._file = _memo_folder() / f"{sys.version_info[0]}.{sys.version_info[1]}-{rules}.json"
         self._known: dict[str, Any] = {}
         self._used: set[str] = set()
         self._new = 0

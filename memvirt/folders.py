@@ -1,51 +1,101 @@
-"""Where memvirt keeps what it may need again, in folders that nobody else can write to."""
+"""The user's own folders: what lies in them is believed, so nobody else may have been able to put it there."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import tempfile
-from functools import cache
 from pathlib import Path
 
+from memvirt.errors import FolderError
 
-def is_private(path: Path) -> bool:
-    """Whether a folder belongs to this user and nobody else can write there."""
+
+def cache_home() -> Path:
+    """Folder of all that memvirt keeps for the user; nothing in it is missed when it is thrown away."""
+    chosen, caches = os.environ.get("MEMVIRT_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")
+    if chosen:
+        return Path(chosen)
     try:
-        told = path.lstat()
-    except OSError:
-        return False
-    mine = told.st_uid == os.getuid() and not told.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    return stat.S_ISDIR(told.st_mode) and mine and os.access(path, os.W_OK)
+        return Path(caches or Path.home() / ".cache") / "memvirt"
+    except RuntimeError:  # a user without a home
+        return fallback_home()
 
 
-def private_folder(path: Path) -> Path:
-    """Make a folder of mode 0700, or take one's own that is there.
+def fallback_home() -> Path:
+    """What stands in for `cache_home` where that can't be written or isn't the user's."""
+    return Path(tempfile.gettempdir()) / f"memvirt-{os.getuid()}"
+
+
+def private_folder(*places: Path) -> Path:
+    """The first of some folders that is the user's alone; it is made if it isn't there.
+
+    One that others can read is closed to them; one that others could write to may hold what they put there, and isn't taken.
+
+    Parameters
+    ----------
+    places : Path
+        The folder, then what stands in for it.
 
     Raises
     ------
-    OSError
-        If it can't be made, or is another user's, or a link: what is read there is run.
+    FolderError
+        If none of them is.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    told = path.lstat()
-    if stat.S_ISDIR(told.st_mode) and told.st_uid == os.getuid():
-        path.chmod(0o700)
-    if not is_private(path):
-        raise PermissionError(f"{path} is not a folder of this user's alone")
-    return path
+    reasons = []
+    for place in places:
+        reason = _claim(place)
+        if reason is None:
+            return place
+        reasons.append(f"{place} {reason}")
+    raise FolderError("; ".join(reasons))
 
 
-@cache
-def cache_folder() -> Path:
-    """Folder of compiled kernels and what else is cached: ``MEMVIRT_CACHE_DIR``, else the user's cache, else a temporary one."""
-    chosen = os.environ.get("MEMVIRT_CACHE_DIR")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def _claim(place: Path) -> str | None:
+    """Make a folder, or check that it is this user's alone; why it can't be had, or None."""
+    user = os.getuid()
     try:
-        return private_folder(Path(chosen) if chosen else home / "memvirt")
-    except (OSError, RuntimeError):
-        pass
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            place.mkdir(mode=0o700)
+        except FileExistsError:
+            if place.lstat().st_uid not in (user, 0):  # a link of somebody else's, who can turn it elsewhere
+                return "belongs to another user"
+        status = place.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            return "is not a folder"
+        if status.st_uid != user:
+            return "belongs to another user"
+        if status.st_mode & 0o022:
+            return f"can be written by others (mode {stat.S_IMODE(status.st_mode):o}): remove it"
+        if stat.S_IMODE(status.st_mode) != 0o700:
+            place.chmod(0o700)
+        if not os.access(place, os.W_OK | os.X_OK):
+            return "can't be written"
+    except OSError as wrong:
+        return f"can't be made: {wrong.strerror}"
+    return None
+
+
+def secret() -> bytes:
+    """What only this user's processes know, 32 bytes: with it they tell what they wrote themselves.
+
+    Where no folder is the user's alone, another each time.
+    """
+    fresh = secrets.token_bytes(32)
     try:
-        return private_folder(Path(tempfile.gettempdir()) / f"memvirt-{os.getuid()}")
-    except OSError:
-        return private_folder(Path(tempfile.mkdtemp(prefix="memvirt-")))
+        folder = private_folder(cache_home() / "secret", fallback_home() / "secret")
+        path, part = folder / "key", folder / f".key.{secrets.token_hex(8)}"
+        if not path.exists():
+            part.write_bytes(fresh)
+            part.chmod(0o600)
+            try:
+                os.link(part, path)  # whole at once; the first of several processes makes it
+            except FileExistsError:
+                pass
+            finally:
+                part.unlink()
+        found = path.read_bytes()
+    except (OSError, FolderError):
+        return fresh
+    return found if len(found) == len(fresh) else fresh

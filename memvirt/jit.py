@@ -26,7 +26,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
 from memvirt.code import code_digest
-from memvirt.folders import cache_folder, private_folder
+from memvirt.folders import cache_home, fallback_home, private_folder
 from memvirt.policy import modules_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,7 +35,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 @cache
 def kernel_folder() -> Path:
     """Where machine code is kept. It is read back with pickle, so the folder must be this user's alone."""
-    return private_folder(cache_folder() / "kernels")
+    return private_folder(cache_home() / "kernels", fallback_home() / "kernels")
 
 
 @cache
