@@ -26,7 +26,7 @@ from memvirt.sweep.engine.node import Carried, Failure
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT, Plan
 from memvirt.sweep.settings import Settings
-from memvirt.sweep.store.block import from_bytes
+from memvirt.sweep.store.block import RESULTS, from_bytes
 from memvirt.sweep.store.journal import frames
 from tests.support import command, composed, point, sweep
 
@@ -135,7 +135,7 @@ def engine_rows(plan: Plan, numbers: range | None = None, **options: Any) -> tup
 
     def finished(block: Any, pairs: list[tuple[list[int], str]]) -> None:
         if block is not None:
-            for row in from_bytes(block.results).to_pylist():
+            for row in from_bytes(block.results, RESULTS).to_pylist():
                 blocks.setdefault(row.pop("key"), []).append(row)
         keys.update({number: key for numbers, key in pairs for number in numbers})
 

@@ -5,27 +5,23 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from memvirt import __version__
-from memvirt.jit import code_digest
-from memvirt.pipeline.rooms import CODE
+from memvirt.digest import text_digest
+from memvirt.pipeline.rooms import CODE, room_code
 from memvirt.policy import plugin_packages
 from memvirt.sweep.plan.plan import Plan
 
-LAYING_OUT = ("pipeline/compute.py", "pipeline/layout.py", "pipeline/rooms.py")  #: what every row's way through the rooms hangs on
 PACKAGES = ("numba", "numpy", "hydra-core", "ray", "pandas", "pyarrow", "scipy", "SALib")  #: whose versions are noted
 
 
-def code_of(rooms: Mapping[str, Iterable[str]]) -> str:
-    """Digest of all code that some rooms' outcomes can depend on."""
-    return code_digest((*LAYING_OUT, *sorted({part for parts in rooms.values() for part in parts})))
-
-
+@cache
 def all_code() -> str:
     """Digest of all code that a row can depend on."""
-    return code_of(CODE)
+    return text_digest(*(f"{room}:{room_code(room)}" for room in sorted(CODE)))
 
 
 def now() -> str:
