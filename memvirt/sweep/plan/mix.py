@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from memvirt.sweep.groups import find_groups, overridden
-from memvirt.sweep.stitch import Stitcher
+from memvirt.sweep.plan.groups import find_groups, overridden
+from memvirt.sweep.plan.stitch import Stitcher
 
 PARTS = ("tlb", "cpu")  #: groups whose options belong to machines; what else a machine has stands in its own file
 
