@@ -72,6 +72,15 @@ def overridden(group: str, option: str, more: Sequence[Path] = ()) -> dict[str, 
     return {key.removeprefix("override /"): str(value) for key, value in chosen if key.startswith("override /")}
 
 
+def belongs(machine: str, more: Sequence[Path] = ()) -> dict[str, set[str]]:
+    """Options of other groups that are a machine's: those that it chooses, and those that it says go with it."""
+    found = {group: {option} for group, option in overridden("machine", machine, more).items()}
+    told = _content("machine", machine, more)[0].get("machine")
+    for group, options in (told.get("goes_with") or {}).items() if isinstance(told, dict) else ():
+        found[group] = found.get(group, set()) | set(options)
+    return found
+
+
 def reached_sections(group: str, option: str) -> set[str]:
     """Sections beyond its own group that an option sets values or chooses options of."""
     content, is_global = _content(group, option)

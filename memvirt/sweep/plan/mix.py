@@ -6,23 +6,23 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from memvirt.sweep.plan.groups import find_groups, overridden
+from memvirt.sweep.plan.groups import belongs, find_groups
 from memvirt.sweep.plan.stitch import Stitcher
 
 PARTS = ("tlb", "cpu")  #: groups whose options belong to machines; what else a machine has stands in its own file
 
 
-def mixed(chosen: dict[str, str], machines: dict[str, dict[str, str]]) -> str:
+def mixed(chosen: dict[str, str], machines: dict[str, dict[str, set[str]]]) -> str:
     """Say that no machine has all of some options, if none has.
 
     Parameters
     ----------
     chosen : dict of str
         Option of each of `PARTS`, and of ``machine``.
-    machines : dict of dict of str
-        Of each machine, the options that it ties. One that no machine ties (a reference geometry) goes with all.
+    machines : dict of dict of set of str
+        Of each machine, the options of each group that are its own. One that is no machine's (a reference geometry) goes with all.
     """
-    owners = {group: {name for name, tied in machines.items() if tied.get(group) == chosen[group]} for group in PARTS}
+    owners = {group: {name for name, tied in machines.items() if chosen[group] in tied.get(group, ())} for group in PARTS}
     owners["machine"] = {chosen["machine"]} & set(machines)
     known = {group: names for group, names in owners.items() if names}
     if not known or set.intersection(*known.values()):
@@ -40,7 +40,7 @@ def mixed(chosen: dict[str, str], machines: dict[str, dict[str, str]]) -> str:
 
 def odd_mix(stitch: Stitcher, more: Sequence[Path] = ()) -> str:
     """Say of a plan's first point whose parts no machine has together that it is one; empty if there is none."""
-    machines = {name: overridden("machine", name, more) for name in find_groups(list(more)).get("machine", [])}
+    machines = {name: belongs(name, more) for name in find_groups(list(more)).get("machine", [])}
     groups = ("machine", *PARTS)
     if any(group not in stitch.options for group in groups):
         return ""
