@@ -10,14 +10,14 @@ import pytest
 from omegaconf import OmegaConf
 
 import memvirt
-from memvirt.mmu.caches import make_caches, read_line, share_llc
+from memvirt.mmu.caches import make_caches, share_llc
 from memvirt.mmu.config import Cache
 from memvirt.pipeline.point import Point
 from memvirt.sweep.plan.groups import belongs, find_groups, overridden, reached_sections
 from memvirt.sweep.plan.mix import odd_mix
 from memvirt.types import Nodes
 from memvirt.workload.config import Workload
-from tests.support import command, composed, row
+from tests.support import command, composed, row, rows
 from tests.test_sweep import planned
 
 MACHINES = find_groups([])["machine"]
@@ -115,7 +115,15 @@ def test_core_complexes() -> None:
     assert share_llc(nodes, None).tolist() == [0, 0, 0, 1, 1]
     cache = Cache(name="full", llc={"size": "64KiB", "ways": 16, "cpus": 4})  # type: ignore[arg-type]
     caches = make_caches(cache, nodes, 8)
-    assert [read_line(caches, cpu, 77) for cpu in (0, 1, 2, 2, 3, 0)] == [3, 2, 3, 0, 3, 0]
+    assert caches.llc_of_cpu.tolist() == [0, 0, 64, 128, 192]
+    assert caches.llc.shape == (4 * 64, 16)
+    common = ["workload=uniform", "workload.footprint=1MiB", "workload.accesses=30000", "guest.prefault=true", "mmu=nested", "reclaim=none",
+              "cache.llc.size=1MiB"]  # fmt: skip
+    alone, (first, second), shared = (
+        rows(*common, *more) for more in ((), ("vms.count=2", "cache.llc.cpus=1"), ("vms.count=2", "cache.llc.cpus=2"))
+    )
+    assert first["llc_misses"] == pytest.approx(alone[0]["llc_misses"], rel=0.02)  # its frames are others
+    assert min(each["llc_misses"] for each in shared) > 1.1 * max(first["llc_misses"], second["llc_misses"])
 
 
 def test_unified_walk_caches() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from memvirt.config import parse_size
-from memvirt.figures import draw as draw_kind
 from memvirt.experiments.latency_table.measure import MEASURED, clocks
+from memvirt.figures import draw as draw_kind
 
 
 def draw(frame: pd.DataFrame) -> Any:

@@ -26,22 +26,25 @@ def clocks(frame: pd.DataFrame) -> pd.Series:
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
-    """Clocks of each row, the rise from one to the next, and the rise beyond the L2 TLB's reach."""
-    found = clocks(frame)
-
-    def at(machine: str, footprint: str) -> float:
-        return float(found[machine, parse_size(footprint)])
-
-    values = {f"T12 {footprint}": at("skylake_x", footprint) for footprint in MEASURED}
-    values |= {f"T12 {what}": at("skylake_x", last) - at("skylake_x", first) for what, (first, last) in STEPS.items()}
-    return values | {f"T13 {machine}": at(machine, last) - at(machine, first) for machine, (first, last) in REACHES.items()}
+    """Clocks of each row, the rise from one to the next, and the rise beyond the L2 TLB's reach; of rows that the run has."""
+    found = clocks(frame).to_dict()
+    values = {}
+    for footprint in MEASURED:
+        values[f"T12 {footprint}"] = found.get(("skylake_x", parse_size(footprint)))
+    rises = {f"T12 {what}": ("skylake_x", *each) for what, each in STEPS.items()}
+    rises |= {f"T13 {machine}": (machine, *each) for machine, each in REACHES.items()}
+    for claim, (machine, first, last) in rises.items():
+        low, high = (found.get((machine, parse_size(each))) for each in (first, last))
+        values[claim] = high - low if low is not None and high is not None else None
+    return {claim: float(value) for claim, value in values.items() if value is not None}
 
 
 def remarks(frame: pd.DataFrame) -> str:
     """Each row of T12 with its error."""
-    found = clocks(frame)
+    values = measure(frame)
     lines = [f"{'Skylake-X':>10} {'measured':>9} {'simulated':>10} {'error':>7}"]
-    for footprint, value in MEASURED.items():
-        simulated = float(found["skylake_x", parse_size(footprint)])
-        lines.append(f"{footprint:>10} {value:>9} {simulated:>10.1f} {simulated / value - 1:>+7.1%}")
+    for footprint, clock in MEASURED.items():
+        simulated = values.get(f"T12 {footprint}")
+        if simulated is not None:
+            lines.append(f"{footprint:>10} {clock:>9} {simulated:>10.1f} {simulated / clock - 1:>+7.1%}")
     return "\n".join(lines)
