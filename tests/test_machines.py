@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import memvirt
+from memvirt.errors import ConfigError
 from memvirt.mmu.caches import make_caches, share_llc
 from memvirt.mmu.config import Cache
 from memvirt.pipeline.point import Point
@@ -147,5 +148,5 @@ def test_strides() -> None:
     assert sorted(found.page[:32].tolist()) == list(range(0, 64, 2))
     assert found.page[:32].tolist() == found.page[32:].tolist()
     assert set(found.line.tolist()) == {0}
-    with pytest.raises(ValueError, match="multiple of 64"):
+    with pytest.raises(ConfigError, match="multiple of 64"):
         Workload(name="pointer_chase", stride=100)  # type: ignore[call-arg]
