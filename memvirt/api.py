@@ -126,7 +126,7 @@ def make_point(*overrides: str) -> Point:
             raise ConfigError(axis.key, several, "a point has one value of each key; run_sweep takes more")
         for word in call.fixed:
             key, _, value = word.partition("=")
-            if key.partition(".")[0] in set(NOT_OF_A_POINT) - {"experiment", "ksm", "hydra"}:
+            if key.partition(".")[0] in set(NOT_OF_A_POINT) - {"experiment", "machine", "ksm", "hydra"}:
                 raise ConfigError(key, value, "is a sweep's key, and says nothing of a point")
         return call.plan().point(0)[0]
 

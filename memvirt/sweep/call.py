@@ -14,7 +14,7 @@ from memvirt.sweep.plan.choices import Design
 from memvirt.sweep.plan.compose import Composer, open_configs
 from memvirt.sweep.plan.groups import find_groups
 from memvirt.sweep.plan.plan import Plan, make_design, own_settings, parse, plan_design
-from memvirt.sweep.plan.words import asks_for_nothing, prepare, read_words
+from memvirt.sweep.plan.words import Words, asks_for_nothing, prepare, read_words
 from memvirt.sweep.settings import Settings, read_settings
 
 
@@ -29,20 +29,24 @@ class Call:
         Keys that are not part of a point.
     settings : Settings
     experiment : str, optional
+    flags, folders
+        Those that say where options are, and the folders of the user's own.
     """
 
-    def __init__(self, compose: Composer, arguments: list[str], params: dict[str, Any], flags: Sequence[str] = ()) -> None:
+    def __init__(self, compose: Composer, arguments: list[str], params: dict[str, Any], words: Words | None = None) -> None:
         groups = find_groups([])
         for option_group in compose.loader.list_groups(""):
             groups.setdefault(option_group, [])
-        words = [word for word in arguments if not word.startswith("hydra.")]
-        self.compose, self.flags = compose, flags
-        self.fixed, self.axes = parse(words, params, groups, compose.loader)
+        given = [word for word in arguments if not word.startswith("hydra.")]
+        self.compose = compose
+        self.flags = words.flags if words is not None else []
+        self.folders = [words.folder] if words is not None and words.folder is not None else []
+        self.fixed, self.axes = parse(given, params, groups, compose.loader)
         self.config = own_settings(compose, self.fixed, self.axes)
         self.settings: Settings = read_settings(self.config)
-        named = next((word.partition("=")[2] for word in words if word.startswith("experiment=")), None)
+        named = next((word.partition("=")[2] for word in given if word.startswith("experiment=")), None)
         self.experiment = named if named != "null" else None
-        self.plain = all(re.split("[=/.]", word)[0] in (*Settings.model_fields, "experiment") for word in words)
+        self.plain = all(re.split("[=/.]", word)[0] in (*Settings.model_fields, "experiment") for word in given)
 
     def plan(self, design: Design | None = None) -> Plan:
         """Plan a design: the one that was asked for, if none is given."""
@@ -102,4 +106,4 @@ def read_call(words: Sequence[str], otherwise: Sequence[str] = ()) -> Call:
     arguments = OmegaConf.to_container(compose.master.hydra.overrides.task, resolve=False)
     params = OmegaConf.to_container(compose.master.hydra.sweeper, resolve=True)
     assert isinstance(arguments, list) and isinstance(params, dict)
-    return Call(compose, list(map(str, arguments)), params.get("params") or {}, read.flags)
+    return Call(compose, list(map(str, arguments)), params.get("params") or {}, read)

@@ -52,7 +52,7 @@ def provenance(plans: Sequence[Plan], command: str, overrides: Sequence[str], be
     parts = plan.stitch.parts
     axes: dict[str, Any] = {}
     for place, axis in enumerate(plan.axes):
-        if axis.is_group and plan.stitch.valid:
+        if axis.is_group and plan.stitch.valid and (place, 0) in parts:
             axes[axis.key] = {text: parts[place, at] for at, text in enumerate(axis.texts)}
         elif axis.interval is not None:
             axes[axis.key] = str(axis.interval)
@@ -73,6 +73,8 @@ def provenance(plans: Sequence[Plan], command: str, overrides: Sequence[str], be
         "config": plan.config(0),
         "axes": axes,
     }
+    if plan.stitch.ties:  # groups that reach beyond their part: what each combination of options makes
+        told["tied"] = plan.stitch.tied_sections()
     if not plan.stitch.valid:  # options that reach beyond their group: each config for itself
         told["configs"] = [plan.config(number * plan.replicates) for number in range(len(plan.choices))]
     return told
