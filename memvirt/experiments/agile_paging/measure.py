@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 PROGRAM = ["workload", "workload.table_writes_every", "workload.table_write_share"]
-#: Cycles (cpu/skylake.yaml): a switch, a trapped write or a hidden fault; an INVLPG; a resync. Writes that move a table.
+#: Cycles (cpu/generic.yaml): a switch, a trapped write or a hidden fault; an INVLPG; a resync. Writes that move a table.
 EXIT, INVLPG, RESYNC, THRESHOLD = 3050, 1800, 1250, 2
 
 
