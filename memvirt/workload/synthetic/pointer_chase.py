@@ -9,6 +9,7 @@ import numpy as np
 from memvirt.workload.synthetic import draws
 
 OPTIONS: dict[str, Any] = {}
+DEPENDENCE = 1.0  #: each access reads where the next one goes
 
 
 def make(pages: int, seed: int) -> Any:
