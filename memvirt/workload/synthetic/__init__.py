@@ -6,9 +6,9 @@ for writes. The function must be pure: accesses ``first`` to ``last`` are the sa
 `draws` gives such random numbers.
 
 It may have, besides, ``DEPENDENCE``, the share of its accesses whose address depends on what the access before has read (left
-out where it stands for programs that differ in that); ``READS_FILE``, which checks the file that `workload.path` names;
-``accesses(path, pause_ns, **options)``, how many there are unless `workload.accesses` says; and ``burst(**options)``, how many
-come before each `workload.idle_time`.
+out where it stands for programs that differ in that); ``check(**options)``, which refuses values of its keys; ``READS_FILE``,
+which checks the file that `workload.path` names; ``accesses(path, pause_ns, **options)``, how many there are unless
+`workload.accesses` says; and ``burst(**options)``, how many come before each `workload.idle_time`.
 """
 
 from __future__ import annotations
