@@ -153,7 +153,7 @@ def test_what_depends_waits() -> None:
     assert [shown(4, share) for share in (0.0, 0.5, 1.0)] == [0.25, 0.625, 1.0]
     work = {name: point(f"workload={name}").workload for name in ("pointer_chase", "gups", "sqlite")}
     assert [workload.dependence(each) for each in work.values()] == [1.0, 0.0, None]
-    cpu = Cpu.model_validate(composed("cpu=skylake")["cpu"])
+    cpu = Cpu.model_validate(composed("cpu=generic")["cpu"])
     counts = {"walk_refs_in_memory": np.full((3, 1), 10), "data_refs_in_memory": np.full((3, 1), 10)}
     got = price(cpu, counts, [1.0, 0.0, None])
     assert got["walk_pending_cycles"].ravel().tolist() == [2000.0] * 3
