@@ -1,10 +1,12 @@
 """Walk cycles as the counters of Intel's cores have them, from a row of results.
 
-`dtlb_load_misses.walk_pending` (Skylake and later; `walk_duration` before) counts the cycles in which a page miss handler is busy for a
-load. It leaves out EPT walks, which `ept.walk_pending` counts, and holds the L2 TLB's look-up before the walk: Intel's own metric of
-the time that loads lose to TLB misses (`tma_dtlb_load` of Linux' perf, tools/perf/pmu-events/arch/x86) adds the look-up to hits
-alone on Haswell, Skylake and Cascade Lake, and takes a miss to cost what this counter says; on Broadwell it adds 7 cycles a walk.
-The model has one walk a miss, begun by the first access, which is a load; the walks that stores begin meanwhile are not in it.
+`dtlb_load_misses.walk_pending` (Skylake and later; `walk_duration` before) counts the cycles in which a page miss handler is busy
+for a load. It leaves out EPT walks, which `ept.walk_pending` counts, for loads and stores together. It holds the L2 TLB's look-up
+before the walk: Intel's own metric of the time that loads lose to TLB misses (`tma_dtlb_load` of Linux' perf,
+tools/perf/pmu-events/arch/x86) adds a look-up to hits alone on Haswell, Skylake and Cascade Lake, where a miss is to cost what this
+counter says; on Broadwell, whose counter leaves it out, it adds 7 cycles for each walk. That this is the look-up is inferred.
+
+The model has one walk a miss, which the first access begins, a load; walks that stores begin meanwhile are not in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""T2 to T5: walk cycles and run time of native and virtualized GUPS, 4K and 2M; tables local, remote, and remote with interference."""
+"""T2 to T5: walk cycles and run time of native and virtualized GUPS, 4K and 2M, and by where the tables are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
     near, far = (rows["native", "4K", "blocks", place] for place in "LR")
     hit, waits = walk_cache(near, far), shown(near, far)
     run = {
-        key: Run(*pending(row, hit), *(float(cycles / row["accesses"]) for cycles in (row["cycles"], row["cycles"] - row["data_cycles"])))
+        key: Run(
+            *pending(row, hit), *(float(cycles / row["accesses"]) for cycles in (row["cycles"], row["cycles"] - row["data_cycles"]))
+        )
         for key, row in rows.items()
     }
     native, large = ({place: run["native", size, "blocks", place] for place in "LRI"} for size in ("4K", "2M"))
@@ -69,5 +71,8 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
         "T5 blocks": blocks["L"].ept / blocks["L"].guest,
         "T5 range": whole["L"].ept / whole["L"].guest,
         **{f"NUMA {first}{second}": tables(first, second) for first, second in ("LR", "RL", "RR")},
-        **{f"NUMA {first}{second}I": tables(first.replace("R", "I"), second.replace("R", "I")) for first, second in ("LR", "RL", "RR")},
+        **{
+            f"NUMA {first}{second}I": tables(first.replace("R", "I"), second.replace("R", "I"))
+            for first, second in ("LR", "RL", "RR")
+        },
     }
