@@ -27,19 +27,14 @@ def look_ups(row: pd.Series) -> float:
     return float(row["tlb_cycles"] / row["l1_tlb_misses"] * row["walks"] / row["accesses"])
 
 
-def pending(row: pd.Series, walk_cache: float) -> tuple[float, float]:
-    """Cycles an access in the guest's dimension, and in the EPT's; ``walk_cache`` is what a hit of a page-walk cache takes."""
-    hits = [walk_cache * float(row[f"pwc_hits_{each}"] / row["accesses"]) for each in ("guest", "host")]
-    return look_ups(row) + references(row, GUEST) + hits[0], references(row, EPT) + hits[1]
+def pending(row: pd.Series) -> tuple[float, float]:
+    """Cycles an access in the guest's dimension, and in the EPT's; a walk cache's look-up takes what references leave of a walk."""
+    looked = [float(row[f"pwc_lookups_{each}"] / row["accesses"]) for each in ("guest", "host")]
+    guest, ept = references(row, GUEST), references(row, EPT)
+    each = (float(row["walk_pending_cycles"] / row["accesses"]) - guest - ept) / max(sum(looked), 1e-9)
+    return look_ups(row) + guest + each * looked[0], ept + each * looked[1]
 
 
-def shown(near: pd.Series, far: pd.Series) -> float:
-    """Share of walk cycles that the program waits for: of two rows with other memory latencies."""
-    more = references(far, GUEST + EPT) - references(near, GUEST + EPT)
-    return float((far["walk_cycles"] - near["walk_cycles"]) / far["accesses"] / more)
-
-
-def walk_cache(near: pd.Series, far: pd.Series) -> float:
-    """Cycles of a walk cache's hit: what references leave of a walk."""
-    hits = (near["pwc_hits_guest"] + near["pwc_hits_host"]) / near["accesses"]
-    return float((near["walk_cycles"] / near["accesses"] / shown(near, far) - references(near, GUEST + EPT)) / hits)
+def shown(row: pd.Series) -> float:
+    """Share of walk cycles that the program waits for."""
+    return float(row["walk_cycles"] / row["walk_pending_cycles"])

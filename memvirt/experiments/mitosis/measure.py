@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from memvirt.experiments.pending import pending, walk_cache
+from memvirt.experiments.pending import pending
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
@@ -14,9 +14,8 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
         for place, (_, part) in zip("LRI", frame.groupby("cpu.memory"), strict=True)  # local, remote, remote with interference
         for _, row in part.iterrows()
     }
-    hit = walk_cache(rows["4K", "L"], rows["4K", "R"])
     local = {size: float(rows[size, "L"]["data_cycles"] / rows[size, "L"]["accesses"]) for size in ("4K", "2M")}
-    walk = {key: pending(row, hit)[0] for key, row in rows.items()}
+    walk = {key: pending(row)[0] for key, row in rows.items()}
     time = {key: float((row["cycles"] - row["data_cycles"]) / row["accesses"]) + local[key[0]] for key, row in rows.items()}
     share = {key: 100 * walk[key] / time[key] for key in rows}
     return {

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from memvirt.experiments.pending import pending, shown, walk_cache
+from memvirt.experiments.pending import pending, shown
 
 
 class Run(NamedTuple):
@@ -30,11 +30,10 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
         for place, (_, part) in zip("LRI", frame.groupby("cpu.memory"), strict=True)  # local, remote, remote with interference
         for _, row in part.iterrows()
     }
-    near, far = (rows["native", "4K", "blocks", place] for place in "LR")
-    hit, waits = walk_cache(near, far), shown(near, far)
+    waits = shown(rows["native", "4K", "blocks", "L"])
     run = {
         key: Run(
-            *pending(row, hit), *(float(cycles / row["accesses"]) for cycles in (row["cycles"], row["cycles"] - row["data_cycles"]))
+            *pending(row), *(float(cycles / row["accesses"]) for cycles in (row["cycles"], row["cycles"] - row["data_cycles"]))
         )
         for key, row in rows.items()
     }
