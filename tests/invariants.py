@@ -25,7 +25,7 @@ from memvirt.memory.loop import host_loop
 from memvirt.memory.reclaim import esx
 from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
 from memvirt.stages import CONFIGS
-from memvirt.types import GuestEvent
+from memvirt.types import EVENTS, Event, GuestEvent
 
 NOTHING = -1
 
@@ -133,6 +133,20 @@ def check_slots(world: Any, guest: Any, pages: Any) -> None:
         assert (world.frames.content[copies.frame] == copies.content).all(), "a copy on the guest's swap is old"
 
 
+def check_events(world: Any) -> None:
+    """Of what a kind of event doesn't say (`memvirt.types.EVENTS`), its events say nothing."""
+    events = world.events[: world.clock[0].events]
+    blanks = {"page": 0xFFFFFFFF, "frame": 0, "hfn": 0, "count": 0, "order": 0}
+    for kind, known in EVENTS.items():
+        for name, blank in blanks.items():
+            said = events[name][events["kind"] == kind]
+            assert name in known.fields or (said == blank).all(), f"{kind.name} says its {name}"
+    drops, passed = events["kind"] == Event.DROP, np.cumsum(events["kind"] == Event.DROP)
+    for place in np.flatnonzero(~drops & np.isin(events["kind"], (Event.EVICT, Event.TABLE_WRITE, Event.GUEST_UNMAP))):
+        count = int(events["count"][place])
+        assert place + count < events.size and passed[place + count] - passed[place] == count, "its DROPs don't follow"
+
+
 def contents_of(world: Any) -> np.ndarray:
     """What each page of each guest holds, wherever it is."""
     frame = world.pages.frame
@@ -167,6 +181,7 @@ def run(point: Any) -> dict[str, Any]:
         while True:
             status, who = host_loop(world)
             if status in (LOG_FULL, DONE):
+                check_events(world)
                 world.clock[0].runs = world.clock[0].events = 0
             elif status == MORE_EPOCHS:
                 world = memory._more_epochs(world, who)

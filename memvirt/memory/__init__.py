@@ -24,8 +24,8 @@ from memvirt.types import (
     EVENT,
     ORDERS,
     RUN,
+    SHOOTDOWNS,
     Counters,
-    Event,
     Frames,
     Machine,
     Nodes,
@@ -37,7 +37,6 @@ from memvirt.types import (
 
 __all__ = ["COUNTERS", "FLOWS", "GAUGES", "MemoryConfig", "run"]
 
-SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH)
 MOST_EPOCHS = 1 << 16
 Future = list[NDArray[np.uint32]]
 
@@ -206,7 +205,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     world, runs, events = _drive(world, traces, future)
     used = int(world.bumps.block[-1])
     guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)
-    shootdowns = events[np.isin(events["kind"], SEEN_BY_TLB)]
+    shootdowns = events[SHOOTDOWNS >> events["kind"] & 1 != 0]
     shootdowns["hfn"] = shootdowns["frame"] = 0
     epochs = int(world.vms.epoch.max()) + 1
     node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)

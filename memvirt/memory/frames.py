@@ -17,7 +17,7 @@ from memvirt.memory.counters import (
     SWAP_OUT_PAGES,
 )
 from memvirt.memory.device import read_pages, wait_until, write_pages
-from memvirt.memory.log import count, log_event
+from memvirt.memory.log import count, log_backing, log_drop, log_evict, log_remap
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.readahead import window
@@ -25,10 +25,7 @@ from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
 from memvirt.memory.state import NOTHING, ONE, SMALL, ZERO, Now, World
-from memvirt.types import Event
-
-HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))
-REMAP = np.int64(Event.REMAP)
+from memvirt.types import HOST_MAP, SWAP_IN
 
 
 @inner_apart
@@ -46,11 +43,11 @@ def unback(world: World, now: Now, unit: int, later: int) -> None:
         frame = world.frames[number]
         if frame.page != NOTHING and (frame.accessed or later != order):
             dropped += 1
-    log_event(world, now, EVICT, NOTHING, unit, ZERO, dropped, order, owner)
+    log_evict(world, now, unit, dropped, order, owner)
     for number in range(unit, unit + size):
         frame = world.frames[number]
         if frame.page != NOTHING and (frame.accessed or later != order):
-            log_event(world, now, DROP, np.int64(frame.page), ZERO, ZERO, ZERO, later, owner)
+            log_drop(world, now, np.int64(frame.page), later, owner)
         frame.hfn = NOTHING
         frame.order = later
         frame.accessed = 0
@@ -280,7 +277,7 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
     from_swap = install(world, now, unit, order, hfn, 1 - holds_table)
     if not from_swap:
         count(world, now.vm, now.epoch, HOST_MINOR_FAULTS, ONE)
-    log_event(world, now, SWAP_IN if from_swap else HOST_MAP, page, unit, hfn, new, order, now.vm)
+    log_backing(world, now, SWAP_IN if from_swap else HOST_MAP, page, unit, hfn, new, order)
     if from_swap and order == 0 and world.rules[0].readahead > 1:
         read_ahead(world, now, unit)
     return True
@@ -304,7 +301,7 @@ def read_ahead(world: World, now: Now, unit: int) -> None:
         insert(world.policies.replacement, number)
         world.vms[vm].resident += 1
         world.vms[vm].swapped -= 1
-        log_event(world, now, REMAP, NOTHING, number, hfn, ZERO, ZERO, vm)
+        log_remap(world, now, number, hfn, vm)
         read += 1
     if read > 0:
         read_pages(world, now, read)
@@ -323,7 +320,7 @@ def discard(world: World, now: Now, unit: int, told: int) -> int:
     size, freed = 1 << order, 0
     if head.hfn != NOTHING:
         if told:
-            log_event(world, now, EVICT, NOTHING, unit, ZERO, ZERO, order, np.int64(head.vm))
+            log_evict(world, now, unit, ZERO, order, np.int64(head.vm))
         if head.sharer != NOTHING:
             leave_ring(world, unit)
         else:

@@ -17,14 +17,12 @@ from memvirt.memory.balloon import relieve
 from memvirt.memory.counters import BALLOONED_PAGES, CACHE_DROPPED_PAGES, DEFLATED_PAGES, DOUBLE_PAGED_PAGES, GUEST_SWAP_OUT_PAGES
 from memvirt.memory.device import read_pages, write_pages
 from memvirt.memory.frames import discard
-from memvirt.memory.log import count, log_event
+from memvirt.memory.log import count, log_drop, log_guest_unmap
 from memvirt.memory.numbers import free_frame, free_guest_frame, pop, push
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import BALLOON, FREE, NOTHING, ONE, ZERO, Now, World
-from memvirt.types import Event
 
-GUEST_UNMAP, DROP = np.int64(Event.GUEST_UNMAP), np.int64(Event.DROP)
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
 LARGE = np.int64(9)  #: order of the only large page that a balloon can hold
 
@@ -43,10 +41,10 @@ def unmap_page(world: World, now: Now, page: int) -> int:
     vm = np.int64(world.frames[mapped.frame].vm)
     order = np.int64(mapped.order)
     head = np.int64(mapped.frame) - (np.int64(mapped.vpn) & ((1 << order) - 1))
-    log_event(world, now, GUEST_UNMAP, page, np.int64(mapped.frame), ZERO, np.int64(mapped.end) - np.int64(mapped.first), order, vm)
+    log_guest_unmap(world, now, page, np.int64(mapped.frame), np.int64(mapped.end) - np.int64(mapped.first), order, vm)
     for number in range(mapped.first, mapped.end):
         other = world.pages[number]
-        log_event(world, now, DROP, number, ZERO, ZERO, ZERO, np.int64(world.frames[other.frame].order), vm)
+        log_drop(world, now, number, np.int64(world.frames[other.frame].order), vm)
         other.content = world.frames[other.frame].content
         world.frames[other.frame].page = NOTHING
         world.frames[other.frame].role = FREE

@@ -23,15 +23,14 @@ from memvirt.memory.counters import (
 )
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
-from memvirt.memory.guest import break_cow, fault, flush, guest_unmap, new_contents, protect, table_write
-from memvirt.memory.log import count, log_event, log_run
+from memvirt.memory.guest import break_cow, fault, guest_unmap, new_contents, protect, table_write
+from memvirt.memory.log import count, log_flush, log_preempt, log_run, log_switch
 from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
-from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, ZERO, Now, World
-from memvirt.types import WRITE, Event, GuestEvent
+from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, Now, World
+from memvirt.types import WRITE, GuestEvent
 
-SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
 ACCESSED = 3  #: since the host page came, and since the frame was sampled
 
@@ -76,8 +75,7 @@ def guest_events(world: World, now: Now, number: int) -> int:
         if event.kind == ON_SWITCH:
             if event.asid != actor.asid:
                 actor.asid = event.asid
-                switched = Now(now.vm, now.cpu, now.label, now.node, event.asid, now.epoch, now.at, now.time_ns)
-                log_event(world, switched, SWITCH, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)
+                log_switch(world, now, event.asid)
         elif event.kind == ON_UNMAP:
             if not world.rules[0].keep_mapped:
                 guest_unmap(world, now, page)
@@ -87,7 +85,7 @@ def guest_events(world: World, now: Now, number: int) -> int:
             if not world.rules[0].keep_mapped:
                 protect(world, now, page)
         elif event.kind == ON_FLUSH:
-            flush(world, now, event.asid)
+            log_flush(world, now, event.asid)
         following += 1
         if event.kind == ON_IDLE:
             actor.event_next = following
@@ -218,7 +216,7 @@ def host_loop(world: World) -> tuple[int, int]:
             cpu.current = number
             cpu.slice_end = cpu.clock + rules.slice_ns
             if previous >= 0 and world.actors[previous].vm != vm:
-                log_event(world, now, PREEMPT, NOTHING, ZERO, ZERO, ZERO, ZERO, vm)
+                log_preempt(world, now)
         length = min(length, guest_events(world, now, number))
         if length <= 0:  # it sleeps, or the log ran full among the events
             continue

@@ -15,25 +15,9 @@ from memvirt.memory.counters import COUNTERS
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
 from memvirt.memory.readahead import FIRST_HITS
+from memvirt.memory.records import ACTOR, BUMP, CLOCK, CPU, FRAME, HOST_FRAME, NODE, OWN_EVENT, PAGE, RULES, TABLE, VM
 from memvirt.memory.replacement._none import make as untracked
-from memvirt.memory.state import (
-    ACTOR,
-    BUMP,
-    CLOCK,
-    CPU,
-    FRAME,
-    HOST_FRAME,
-    NODE,
-    NOTHING,
-    OWN_EVENT,
-    PAGE,
-    RULES,
-    TABLE,
-    VM,
-    Policies,
-    Window,
-    World,
-)
+from memvirt.memory.state import NOTHING, Policies, Window, World
 from memvirt.policy import load
 from memvirt.types import EVENT, FIRST_FRAME, GUEST_EVENT, ORDERS, RUN, GuestEvent, Trace
 

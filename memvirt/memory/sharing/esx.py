@@ -26,13 +26,26 @@ from memvirt.random import below, mix64
 
 DRAWS = 64  #: at a page that can be shared; guest frames need not be backed
 
-#: In a bucket of the table: the contents hashed to, and the next entry; -2 after one that is in no bucket.
-ENTRY = np.dtype([("content", "<i8"), ("next", "<i4")], align=True)
+#: In a bucket of the table.
+ENTRY = np.dtype(
+    [
+        ("content", "<i8"),  # contents hashed to
+        ("next", "<i4"),  # next entry of the bucket; `UNUSED` of one that is in no bucket
+    ],
+    align=True,
+)
 
 UNUSED = -2
 
-#: Pages looked at, hints found stale; time from one page to the next (ns).
-SEEN = np.dtype([("pages_scanned", "<i8"), ("stale_hints", "<i8"), ("pause_ns", "<f8")], align=True)
+#: Where the scanner is.
+SEEN = np.dtype(
+    [
+        ("pages_scanned", "<i8"),
+        ("stale_hints", "<i8"),  # hints found stale
+        ("pause_ns", "<f8"),  # from one page to the next
+    ],
+    align=True,
+)
 
 
 class Table(NamedTuple):
