@@ -272,8 +272,8 @@ def test_trait_fused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fused_is_unfused() -> None:
     """Where a mode asks for no flush and nothing is coalesced, one kernel counts what two do."""
-    from memvirt import compute
     from memvirt.mmu import Cache, fused
+    from memvirt.pipeline import compute
     from tests.support import point
 
     for overrides in (
@@ -281,7 +281,7 @@ def test_fused_is_unfused() -> None:
         ["mmu=shadow", "mmu.unsync=true", "workload=zipf", "workload.processes=2", "workload.table_writes_every=50", "workload.accesses=30000",
          "workload.remap_every=500", "workload.fork_every=9000", "mmu.ad_bits=true", "tlb.inclusion=exclusive"],
     ):  # fmt: skip
-        from memvirt.stages import graph
+        from memvirt.pipeline.layout import graph
 
         done: list[dict[str, Any]] = []
         for stage in graph(point(*overrides)):

@@ -9,8 +9,8 @@ import pandas as pd
 import seaborn as sns
 
 from memvirt.cost import PARTS
+from memvirt.drawing.style import DASHES, HATCHES, MARKERS, binned, label, ordered, replicated, spans_decades, use
 from memvirt.errors import MemvirtError
-from memvirt.figures.style import DASHES, HATCHES, MARKERS, binned, label, ordered, replicated, spans_decades, use
 
 #: Axes that are worth a colour of their own, the first first.
 COLOURED = ("mmu", "reclaim", "reclaim.replacement", "tlb.replacement", "tlb", "workload", "numa")
