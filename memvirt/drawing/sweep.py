@@ -17,7 +17,7 @@ COLOURED = ("mmu", "reclaim", "reclaim.replacement", "tlb.replacement", "tlb", "
 MOST_MARKS, MOST_PANELS = 8, 4  #: values that colours, dashes or bars can tell apart; panels beside each other
 PART_NAMES = {
     "base_cycles": "instructions",
-    "tlb_cycles": "L2 TLB hits",
+    "tlb_cycles": "TLB look-ups",
     "walk_cycles": "page walks",
     "data_cycles": "data beyond L1D",
     "exit_cycles": "VM exits",
