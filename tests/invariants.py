@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from memvirt import memory, workload
+from memvirt.counters import as_numbers
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory import setup
 from memvirt.memory.contents import WRITTEN
-from memvirt.memory.counters import MEMORY_STATE
 from memvirt.memory.epochs import change_state
 from memvirt.memory.layout import lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
@@ -200,15 +200,15 @@ def run(point: Any) -> dict[str, Any]:
                 memory._refill(world, traces, future, who)
     except CapacityError as full:
         return {"ended": str(full), "checks": checks}
-    totals = world.counts.sum(axis=(0, 1))
-    ends = zip(world.counts, world.vms, strict=True)
-    last = [dict(zip(memory.COUNTERS, counts[int(vm.epoch)].tolist(), strict=True)) for counts, vm in ends]
+    names = world.counts.dtype.names
+    totals = as_numbers(world.counts).sum(axis=(0, 1)).tolist()
+    ends = zip(as_numbers(world.counts), world.vms, strict=True)
     return {
         "checks": checks,
-        "vms": last,
-        "states": world.counts[..., MEMORY_STATE].tolist(),
+        "vms": [dict(zip(names, counts[int(vm.epoch)].tolist(), strict=True)) for counts, vm in ends],
+        "states": world.counts.memory_state.tolist(),
         "changes": changes,
-        **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)},
+        **dict(zip(names, totals, strict=True)),
     }
 
 

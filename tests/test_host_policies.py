@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from memvirt import memory, workload
 from memvirt.errors import ConfigError
-from memvirt.memory.counters import COUNTERS
 from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.reclaim import linux
 from memvirt.memory.reclaim._states import min_free, next_state, set_thresholds
@@ -256,9 +255,9 @@ def whole_host(*overrides: str) -> dict[str, Any]:
     config = memory_config(3, dimensions=2, members=members, overrides=[*common, *overrides])
     machine = memory.run(config, traces)
     values = machine.counters.values
-    found = {name: int(values[:, :, place].sum()) for place, name in enumerate(COUNTERS)}
-    found["states"] = sorted(set(values[:, 1:, COUNTERS.index("memory_state")].ravel().tolist()))
-    found["kept"] = int(values[1, -1, COUNTERS.index("resident_pages")])
+    found = {name: int(values[:, :, place].sum()) for place, name in enumerate(machine.counters.names)}
+    found["states"] = sorted(set(values[:, 1:, machine.counters.names.index("memory_state")].ravel().tolist()))
+    found["kept"] = int(values[1, -1, machine.counters.names.index("resident_pages")])
     return found
 
 
@@ -296,9 +295,9 @@ def test_idle_memory_tax_settles(tax: float, kept: float) -> None:
                    "clock.daemon_speedup=32", "reclaim.scale=6144", "reclaim.tax_from=0", f"reclaim.tax={tax}")  # fmt: skip
     config = memory.MemoryConfig.model_validate(CONFIGS["memory"](design, (0, 1)))
     machine = memory.run(config, [workload.load(design.member(vm).workload, vm) for vm in (0, 1)])
-    resident = machine.counters.values[:, :, COUNTERS.index("resident_pages")]
+    resident = machine.counters.values[:, :, machine.counters.names.index("resident_pages")]
     last = int(np.flatnonzero(resident[1]).max()) - 1
     assert resident[0, last] / resident[:, last].sum() == pytest.approx(kept, abs=0.02)
-    estimate = machine.counters.values[:, last, COUNTERS.index("active_estimate")]
+    estimate = machine.counters.values[:, last, machine.counters.names.index("active_estimate")]
     assert estimate[0] < 0.05 * resident[0, last]
     assert estimate[1] > 0.95 * resident[1, last]

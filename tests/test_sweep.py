@@ -363,15 +363,15 @@ def test_provenance_runs_again(tmp_path: Path) -> None:
 
 def test_tables(tmp_path: Path) -> None:
     """The contract's columns, the varied keys, an explicit schema, epochs that add up; failed rows counted."""
-    from memvirt.result.monitor import RUN_COLUMNS
-    from memvirt.result.rows import COLUMNS, WALK_COLUMNS
+    from memvirt.counters import names_of
+    from memvirt.result.rows import columns
 
     words = [*SMALL, "reclaim=none,swap", "overcommit.ratio=1,1.5", "executor=serial", "name=t", "epoch.accesses=1000"]
     done = sweep(*words, cwd=tmp_path)
     assert "4 points, 8 rows, 2 failed" in done.stdout.splitlines()[-1]
     frame = table(tmp_path / "outputs/t")
     told = {"reclaim", "overcommit.ratio", "point_id", "replicate", "vm", "status", "error"}
-    assert told | set(COLUMNS) | set(WALK_COLUMNS) | set(RUN_COLUMNS) == set(frame.columns)
+    assert told | set(names_of(columns("results"))) == set(frame.columns)
     assert frame["overcommit.ratio"].dtype == float
     assert frame["walks"].dtype == "float64" or frame["walks"].dtype == "int64"
     bad = frame[frame["status"] == "error"]

@@ -6,16 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.cost.config import Cpu
+from memvirt.counters import Column, names_of
 from memvirt.types import EXITS
 
-__all__ = ["CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels"]
+__all__ = ["COLUMNS", "CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels"]
 
 #: The parts of a VM's cycles, in the order in which they are summed.
-PARTS = ("base_cycles", "tlb_cycles", "walk_cycles", "data_cycles", "exit_cycles", "fault_cycles", "stall_cycles")
+PART_COLUMNS = (
+    Column("base_cycles", "cycles", doc="of the instructions"),
+    Column("tlb_cycles", "cycles", doc="of TLB look-ups"),
+    Column("walk_cycles", "cycles", doc="of walks, what other instructions hide left out"),
+    Column("data_cycles", "cycles", doc="of data beyond the L1D, what other instructions hide left out"),
+    Column("exit_cycles", "cycles", doc="of VM exits"),
+    Column("fault_cycles", "cycles", doc="of page faults, waiting left out"),
+    Column("stall_cycles", "cycles", doc="of waiting for memory"),
+)
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
 HOST_WORK = ("scanning", "copying", "compressing", "sampling")
-HOST_CYCLES = tuple(f"host_cycles_{reason}" for reason in HOST_WORK)
-CYCLES = (*PARTS, "cycles", *HOST_CYCLES)  #: what a pricing gives
+#: What a pricing gives.
+COLUMNS = (
+    *PART_COLUMNS,
+    Column("cycles", "cycles", doc="of the VM: the sum of those parts"),
+    Column("host_cycles_{}", "cycles", doc="CPU time of the host, in no VM's `cycles` but for what it waits", over=HOST_WORK),
+)
+PARTS, HOST_CYCLES, CYCLES = names_of(PART_COLUMNS), names_of(COLUMNS[-1:]), names_of(COLUMNS)
 
 
 def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float64]]:
@@ -47,7 +61,7 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
     shown = 1.0 - cpu.memory_overlap
     cycles = {
         "base_cycles": total({"instructions": cpu.cycles_per_instruction}),
-        "tlb_cycles": total({"tlb_cycles": 1.0}),
+        "tlb_cycles": total({"tlb_lookup_cycles": 1.0}),
         "walk_cycles": total(
             {
                 "pwc_hits_guest": cpu.pwc,

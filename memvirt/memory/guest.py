@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import GUEST_COW_FAULTS, GUEST_MAJOR_FAULTS, GUEST_SWAP_IN_PAGES, MINOR_FAULTS
 from memvirt.memory.device import read_pages, wait_until
 from memvirt.memory.frames import back, discard, install, take_page, take_table
 from memvirt.memory.give import NOT_TOLD, TOLD, free_slots, make_guest_room, unmap_page
-from memvirt.memory.log import count, log_cow_fault, log_drop, log_guest_map, log_table_write
+from memvirt.memory.log import log_cow_fault, log_drop, log_guest_map, log_table_write
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert
@@ -17,6 +17,14 @@ from memvirt.memory.share import break_share
 from memvirt.memory.state import DATA, FOR_DATA, FOR_TABLE, GUEST_FULL, HOST_FULL, NOTHING, OK, ONE, TABLE_FRAME, ZERO, Now, World
 
 ATTEMPTS = 64  #: at getting a page in that goes out again while another is made room for
+
+
+COUNTERS = (
+    Counter("minor_faults", "faults", doc="the guest's page faults without I/O"),
+    Counter("guest_cow_faults", "faults", doc="first writes after a fork, also among `minor_faults`"),
+    Counter("guest_major_faults", "faults", doc="the guest's page faults with I/O, on its own swap"),
+    Counter("guest_swap_in_pages", "pages", doc="read from the guest's own swap"),
+)
 
 
 @inner
@@ -129,7 +137,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
         hfn += np.int64(mapped.frame) - head
     event = world.clock[0].events
     log_guest_map(world, now, page, np.int64(mapped.frame), hfn, new, ZERO)
-    count(world, vm, now.epoch, MINOR_FAULTS, ONE)
+    world.counts[vm, now.epoch].minor_faults += 1
     if world.rules[0].dimensions == 2 and not back_new(world, now, page, new):
         return HOST_FULL
     if not world.clock[0].quiet:
@@ -151,8 +159,8 @@ def swap_in_guest(world: World, now: Now, page: int) -> None:
     if 2 * guest.guest_swapped > guest.guest_swap:
         free_slots(world, now.vm, page)
     wait_until(world, read_pages(world, now, size))
-    count(world, now.vm, now.epoch, GUEST_MAJOR_FAULTS, ONE)
-    count(world, now.vm, now.epoch, GUEST_SWAP_IN_PAGES, size)
+    world.counts[now.vm, now.epoch].guest_major_faults += 1
+    world.counts[now.vm, now.epoch].guest_swap_in_pages += size
 
 
 @inner_apart
@@ -228,6 +236,6 @@ def break_cow(world: World, now: Now, page: int) -> None:
     for number in range(mapped.first, mapped.end):
         world.pages[number].cow = 0
     log_cow_fault(world, now, page, np.int64(mapped.frame), np.int64(mapped.order))
-    count(world, now.vm, now.epoch, MINOR_FAULTS, ONE)
-    count(world, now.vm, now.epoch, GUEST_COW_FAULTS, ONE)
+    world.counts[now.vm, now.epoch].minor_faults += 1
+    world.counts[now.vm, now.epoch].guest_cow_faults += 1
     table_write(world, now, page)

@@ -1,4 +1,4 @@
-"""Writing runs, events and counts: what kernels of the memory room leave behind."""
+"""Writing runs and events: what kernels of the memory room leave behind."""
 
 from __future__ import annotations
 
@@ -102,13 +102,6 @@ def log_preempt(world: World, now: Now) -> None:
 def has_room(world: World) -> bool:
     """Whether the log still holds the events of another page given up, merged or split."""
     return world.clock[0].events + STEP <= world.events.size  # type: ignore[no-any-return]
-
-
-@inner
-def count(world: World, vm: int, epoch: int, counter: int, amount: int) -> None:
-    """Add to a counter, unless the machine is still being prepared."""
-    if not world.clock[0].quiet:
-        world.counts[vm, epoch, counter] += amount
 
 
 @inner

@@ -9,22 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner_apart, kernel
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
-from memvirt.memory.counters import (
-    ACCESSES,
-    ACTIVE_PAGES,
-    ELAPSED_NS,
-    IDLE_NS,
-    INSTRUCTIONS,
-    REMOTE_ACCESSES,
-    RESIDENT_PAGES,
-    STALL_NS,
-)
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, guest_unmap, new_contents, protect, table_write
-from memvirt.memory.log import count, log_flush, log_preempt, log_run, log_switch
+from memvirt.memory.log import log_flush, log_preempt, log_run, log_switch
 from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
@@ -33,6 +24,17 @@ from memvirt.types import WRITE, GuestEvent
 
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
 ACCESSED = 3  #: since the host page came, and since the frame was sampled
+
+
+COUNTERS = (
+    Counter("accesses", "accesses", doc="counted ones, the warm-up left out, as everywhere"),
+    Counter("instructions", "instructions", doc="of those accesses, the ones in between included"),
+    Counter("remote_accesses", "accesses", doc="to data on another NUMA node"),
+    Counter("active_pages", "pages", doc="touched in the epoch; a run's: summed over epochs"),
+    Counter("stall_ns", "ns", doc="time waited for memory: a device, a copy, a decompression, a host that holds the VM back"),
+    Counter("idle_ns", "ns", doc="time asleep"),
+    Counter("elapsed_ns", "ns", doc="time not asleep, waiting included"),
+)
 
 
 @inner_apart
@@ -90,7 +92,7 @@ def guest_events(world: World, now: Now, number: int) -> int:
         if event.kind == ON_IDLE:
             actor.event_next = following
             actor.ready = now.time_ns + event.page * 1e3
-            count(world, now.vm, now.epoch, IDLE_NS, np.int64(event.page) * 1000)
+            world.counts[now.vm, now.epoch].idle_ns += np.int64(event.page) * 1000
             return 0
         if world.clock[0].events + world.rules[0].margin > world.events.size:
             break
@@ -158,13 +160,13 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
         if clock.awaited_ns > 0.0 or clock.events + rules.margin > world.events.size:
             break
     counts = world.counts[now.vm, now.epoch]
-    counts[ACCESSES] += made
-    counts[INSTRUCTIONS] += instructions
-    counts[REMOTE_ACCESSES] += remote
-    counts[ACTIVE_PAGES] += active
-    counts[ELAPSED_NS] += np.int64(max(time, np.float64(clock.awaited_ns)) - now.time_ns)
+    counts.accesses += made
+    counts.instructions += instructions
+    counts.remote_accesses += remote
+    counts.active_pages += active
+    counts.elapsed_ns += np.int64(max(time, np.float64(clock.awaited_ns)) - now.time_ns)
     if clock.awaited_ns > time:
-        counts[STALL_NS] += np.int64(clock.awaited_ns - time)
+        counts.stall_ns += np.int64(clock.awaited_ns - time)
         actor.ready = clock.awaited_ns
     world.cpus[now.cpu].clock = time
     return made, status
@@ -236,6 +238,6 @@ def host_loop(world: World) -> tuple[int, int]:
         if rules.tracked:
             record_gauges(world, vm, epoch)
         else:
-            world.counts[vm, epoch, RESIDENT_PAGES] = world.vms[vm].resident
+            world.counts[vm, epoch].resident_pages = world.vms[vm].resident
         if status != OK:
             return status, vm

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner_apart
-from memvirt.memory.counters import COW_BREAKS, HOST_COPYING_NS, HOST_SCANNING_NS, MERGES, SPLIT_PAGES
 from memvirt.memory.device import wait_until
 from memvirt.memory.frames import add_spare_table, take_page, unback
-from memvirt.memory.log import count, log_backing, log_remap
+from memvirt.memory.log import log_backing, log_remap
 from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert, remove
 from memvirt.memory.rings import join_ring, leave_ring
-from memvirt.memory.state import HOST_FULL, NOTHING, OK, ONE, SMALL, ZERO, Now, World
+from memvirt.memory.state import HOST_FULL, NOTHING, OK, SMALL, ZERO, Now, World
 from memvirt.types import HOST_MAP
+
+COUNTERS = (
+    Counter("merges", "pages", doc="merged with another"),
+    Counter("cow_breaks", "pages", doc="merged pages that were copied at a write"),
+    Counter("split_pages", "pages", doc="large host pages that were split"),
+    Counter("host_scanning_ns", "ns", doc="CPU time of the host that looks for equal pages"),
+    Counter("host_copying_ns", "ns", doc="CPU time of the host that copies merged pages"),
+)
 
 
 @inner_apart
@@ -42,8 +50,8 @@ def share(world: World, now: Now, frame: int, kept: int) -> None:
     join_ring(world, frame, kept)
     vm = np.int64(world.frames[frame].vm)
     log_remap(world, now, frame, np.int64(world.frames[frame].hfn), vm)
-    count(world, vm, world.vms[vm].epoch, MERGES, ONE)
-    count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].share_ns))
+    world.counts[vm, world.vms[vm].epoch].merges += 1
+    world.counts[vm, world.vms[vm].epoch].host_scanning_ns += np.int64(world.rules[0].share_ns)
 
 
 @inner_apart
@@ -77,8 +85,8 @@ def break_share(world: World, now: Now, frame: int, page: int) -> int:
     written.hfn, written.dirty = hfn, 1
     insert(world.policies.replacement, frame)
     log_backing(world, now, HOST_MAP, page, frame, hfn, ZERO, ZERO)
-    count(world, now.vm, now.epoch, COW_BREAKS, ONE)
-    count(world, now.vm, now.epoch, HOST_COPYING_NS, np.int64(world.rules[0].cow_ns))
+    world.counts[now.vm, now.epoch].cow_breaks += 1
+    world.counts[now.vm, now.epoch].host_copying_ns += np.int64(world.rules[0].cow_ns)
     wait_until(world, now.time_ns + world.rules[0].cow_ns)
     return OK
 
@@ -100,5 +108,5 @@ def split(world: World, now: Now, unit: int) -> bool:
         host.refs, host.stable, host.owner = 1, 0, unit + part
         insert(world.policies.replacement, unit + part)
         log_remap(world, now, unit + part, hfn + part, vm)
-    count(world, vm, world.vms[vm].epoch, SPLIT_PAGES, ONE)
+    world.counts[vm, world.vms[vm].epoch].split_pages += 1
     return True

@@ -86,7 +86,7 @@ class World(NamedTuple):
     clock, rules : (1,) CLOCK, RULES
     runs, events : (capacity,) RUN, EVENT
         The log, taken away when nearly full.
-    counts : (vms, epochs, counters) int64
+    counts : (vms, epochs) records of the counters in use (`memvirt.counters`)
     """
 
     pages: Any
@@ -108,5 +108,5 @@ class World(NamedTuple):
     rules: Any
     runs: Any
     events: Any
-    counts: NDArray[np.int64]
+    counts: Any
     policies: Policies

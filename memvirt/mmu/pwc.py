@@ -11,12 +11,12 @@ from memvirt.jit import inner
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.config import Mmu, PwcArray
 from memvirt.mmu.port import HOST_SPACE, NESTED_TLB_HITS, PWC_HITS, Port, count_hit
-from memvirt.types import Event
+from memvirt.types import PREEMPT, SWITCH
 
 if TYPE_CHECKING:
     from memvirt.mmu.mode import Setup
 
-FIRST_ROW, SWITCH, PREEMPT = np.int64(0), np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
+FIRST_ROW = np.int64(0)
 GUEST, HOST, LOWEST = np.int64(0), np.int64(1), np.int64(0)
 EMPTY = -1
 SPACE_BITS = 45  #: a key is the address space above, the number of the entry below

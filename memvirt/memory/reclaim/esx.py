@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import press
-from memvirt.memory.counters import ELAPSED_NS, STALL_NS
 from memvirt.memory.device import wait_until
 from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.epochs import change_state
 from memvirt.memory.evict import break_and_swap_of, swap_some
-from memvirt.memory.log import count, has_room
+from memvirt.memory.log import has_room
 from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.reclaim._options import a_scale, a_share, a_time
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
@@ -225,8 +224,8 @@ def block(state: State, world: World, now: Now, until: float) -> None:
             if until > since:
                 actor.ready = until
                 vm, epoch = np.int64(actor.vm), np.int64(world.vms[actor.vm].epoch)
-                count(world, vm, epoch, STALL_NS, np.int64(until - since))
-                count(world, vm, epoch, ELAPSED_NS, np.int64(until - since))
+                world.counts[vm, epoch].stall_ns += np.int64(until - since)
+                world.counts[vm, epoch].elapsed_ns += np.int64(until - since)
 
 
 @balance.register

@@ -17,8 +17,7 @@ from pydantic import Field
 
 from memvirt.config import Section
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import HOST_SCANNING_NS
-from memvirt.memory.log import count, has_room
+from memvirt.memory.log import has_room
 from memvirt.memory.share import share
 from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
@@ -98,7 +97,7 @@ def _scan(state: State, world: World, now: Now) -> float:
         frame = below(state.rng, world.frames.size)
         if mergeable(world, frame):
             vm = np.int64(world.frames[frame].vm)
-            count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].scan_ns))
+            world.counts[vm, world.vms[vm].epoch].host_scanning_ns += np.int64(world.rules[0].scan_ns)
             examine(state, world, now, frame)
             state.seen[0].pages_scanned += 1
             break

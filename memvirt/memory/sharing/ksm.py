@@ -23,19 +23,12 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from memvirt.config import Section, TimeNs
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import (
-    HOST_SCANNING_NS,
-    KSM_FULL_SCANS,
-    KSM_PAGES_SCANNED,
-    KSM_PAGES_SHARED,
-    KSM_PAGES_SHARING,
-    KSM_PAGES_UNSHARED,
-    KSM_PAGES_VOLATILE,
-)
-from memvirt.memory.log import count, has_room
+from memvirt.memory.log import has_room
+from memvirt.memory.measure import measure
 from memvirt.memory.share import share, split
-from memvirt.memory.sharing import is_small, measure, mergeable, scan
+from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import mix64
 from memvirt.workload.schedule import as_schedule
@@ -44,6 +37,15 @@ MOST_SKIPS = 16  #: full scans after which there is no page left that is only sk
 
 # Where an item is.
 NO_ITEM, OUTSIDE, UNSTABLE, STABLE = range(4)
+
+COUNTERS = (
+    Counter("ksm_pages_shared", "pages", doc="merged pages, as in /sys/kernel/mm/ksm", epochs="last", vms="same"),
+    Counter("ksm_pages_sharing", "pages", doc="that map merged pages, besides one each, as there", epochs="last", vms="same"),
+    Counter("ksm_pages_unshared", "pages", doc="that wait for an equal one, as there", epochs="last", vms="same"),
+    Counter("ksm_pages_volatile", "pages", doc="that changed too fast to be looked for, as there", epochs="last", vms="same"),
+    Counter("ksm_full_scans", "scans", doc="of all mergeable memory, as there", epochs="last", vms="same"),
+    Counter("ksm_pages_scanned", "pages", doc="visits of pages, as there", epochs="last", vms="same"),
+)
 
 #: What is known of a guest frame, from its first visit on.
 ITEM = np.dtype(
@@ -219,7 +221,7 @@ def visit(state: State, world: World, now: Now) -> bool:
         return False
     compare_and_merge(state, world, now, frame)
     vm = np.int64(world.frames[frame].vm)
-    count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].scan_ns))
+    world.counts[vm, world.vms[vm].epoch].host_scanning_ns += np.int64(world.rules[0].scan_ns)
     cursor.pages_scanned += 1
     cursor.left -= 1
     if cursor.left > 0:
@@ -229,14 +231,14 @@ def visit(state: State, world: World, now: Now) -> bool:
 
 
 @measure.register
-def _measure(state: State, counts: NDArray[np.int64]) -> None:
+def _measure(state: State, counts: Any) -> None:
     cursor = state.cursor[0]
-    counts[KSM_PAGES_SHARED] = cursor.pages_shared
-    counts[KSM_PAGES_SHARING] = cursor.pages_sharing
-    counts[KSM_PAGES_UNSHARED] = cursor.pages_unshared
-    counts[KSM_PAGES_VOLATILE] = cursor.items_used - cursor.pages_shared - cursor.pages_sharing - cursor.pages_unshared
-    counts[KSM_FULL_SCANS] = cursor.full_scans
-    counts[KSM_PAGES_SCANNED] = cursor.pages_scanned
+    counts.ksm_pages_shared = cursor.pages_shared
+    counts.ksm_pages_sharing = cursor.pages_sharing
+    counts.ksm_pages_unshared = cursor.pages_unshared
+    counts.ksm_pages_volatile = cursor.items_used - cursor.pages_shared - cursor.pages_sharing - cursor.pages_unshared
+    counts.ksm_full_scans = cursor.full_scans
+    counts.ksm_pages_scanned = cursor.pages_scanned
 
 
 @inner

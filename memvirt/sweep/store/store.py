@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from memvirt.digest import hash_file
 from memvirt.errors import ConfigError, MemvirtError, WriteError
-from memvirt.sweep.store.block import EPOCHS, RESULTS, Block, from_bytes
+from memvirt.sweep.store.block import Block, epochs_schema, from_bytes, results_schema
 from memvirt.sweep.store.journal import Journal, frames
 
 JOURNAL = "journal.bin"
@@ -188,8 +188,8 @@ class Store:
         results = [from_bytes(block.results) for block in self._blocks]
         epochs = [from_bytes(block.epochs) for block in self._blocks]
         return (
-            pa.concat_tables(results) if results else RESULTS.empty_table(),
-            pa.concat_tables(epochs) if epochs else EPOCHS.empty_table(),
+            pa.concat_tables(results) if results else results_schema().empty_table(),
+            pa.concat_tables(epochs) if epochs else epochs_schema().empty_table(),
         )
 
     def _write_shard(self) -> None:
@@ -225,13 +225,13 @@ class Store:
     def results(self) -> Iterator[pa.Table]:
         """Rows of every result that is here, a shard at a time; where a key stands twice, the later rows hold."""
         for path, _ in self._shards:
-            yield pq.read_table(path, schema=RESULTS)
+            yield pq.read_table(path, schema=results_schema())
         yield self._tables()[0]
 
     def epochs(self) -> Iterator[pa.Table]:
         """Their epochs, a shard at a time."""
         for _, path in self._shards:
-            yield pq.read_table(path, schema=EPOCHS)
+            yield pq.read_table(path, schema=epochs_schema())
         yield self._tables()[1]
 
     def close(self) -> None:

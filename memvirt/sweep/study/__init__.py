@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.result.table import RESULT_COLUMNS, write_whole
+from memvirt.result.table import result_columns, write_whole
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.store.store import Store
 from memvirt.sweep.work import Todo, Work
@@ -123,7 +123,7 @@ def check_columns(options: Mapping[str, Any], key: str, columns: Sequence[str]) 
     ------
     ConfigError
     """
-    numbers = [field.name for field in RESULT_COLUMNS if not pa.types.is_string(field.type)]
+    numbers = [field.name for field in result_columns() if not pa.types.is_string(field.type)]
     for column in columns:
         if column not in numbers:
             raise ConfigError(key, column, "is not a column of numbers", numbers)
