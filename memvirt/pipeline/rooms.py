@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from memvirt import mmu, workload
-from memvirt.memory.config import check_mechanisms
+from memvirt.memory.config import check_mechanisms, check_table_area
 from memvirt.pipeline.point import VM_KEYS, Point
 
 Fields = dict[str, Any]
@@ -121,8 +121,11 @@ def check(point: Point) -> None:
     ConfigError
     """
     vms = tuple(range(point.count))
+    alone = _is_alone(point)
+    if not alone:
+        check_table_area(point.guest, point.host)
     if not _has_enough(point, vms):
-        dimensions = 1 if _is_alone(point) else 2
+        dimensions = 1 if alone else 2
         vcpus = max(point.member(vm).vms.vcpus for vm in vms)
         check_mechanisms(point.reclaim, dimensions, point.guest, point.host, vcpus)
 
@@ -140,7 +143,7 @@ def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
     return {
         "dimensions": 1 if alone else 2,
         "members": [_member_config(point, vm, matter) for vm in vms],
-        "guest": point.guest.model_dump(),
+        "guest": {**point.guest.model_dump(), **({"table_area": None} if alone else {})},
         "host": {} if alone else point.host.model_dump(),  # one dimension: the host's paging isn't there to be read
         "clock": point.clock.model_dump(),
         "epoch": point.epoch.model_dump(),
@@ -161,7 +164,13 @@ def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any
     return {
         "dimensions": 1,
         "members": [{"vcpus": member.vms.vcpus, "warmup": float(member.workload.warmup)} for member in members],
-        "guest": {**point.guest.model_dump(), "prefault": point.guest.prefault or True, "swap": None, "replacement": "lru"},
+        "guest": {
+            **point.guest.model_dump(),
+            "prefault": point.guest.prefault or True,
+            "table_area": None,
+            "swap": None,
+            "replacement": "lru",
+        },
         "host": {},
         "clock": point.clock.model_dump(),
         "epoch": {},
