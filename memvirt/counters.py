@@ -126,9 +126,11 @@ def as_numbers(counts: NDArray[np.void]) -> NDArray[np.int64]:
     return np.asarray(whole).view(np.int64).reshape(*whole.shape, whole.dtype.itemsize // 8)
 
 
-def as_counters(counts: NDArray[np.void], counters: Iterable[Counter]) -> Counters:
-    """What a room hands on of its counts, (vms, epochs) records of its counters."""
-    return Counters(names_of(counters), as_numbers(counts).copy())
+def as_counters(values: NDArray[Any], counters: Iterable[Counter]) -> Counters:
+    """What a room hands on of its counts, (vms, epochs) records of its counters or numbers of one axis more."""
+    counters = tuple(counters)
+    how = tuple(each.epochs for each in counters for _ in each.names)
+    return Counters(names_of(counters), as_numbers(values).copy() if values.dtype.names else values, how)
 
 
 def _modules(package: str) -> Iterator[tuple[str, bool]]:

@@ -315,10 +315,13 @@ class Counters(NamedTuple):
     names : tuple of str
     values : (vms, epochs, names) int64
         Epoch 0 is the warm-up; float64 where they are cycles.
+    epochs : tuple of str
+        Of each, what makes a run of its epochs (`memvirt.counters.OVER_EPOCHS`).
     """
 
     names: tuple[str, ...]
     values: NDArray[Any]
+    epochs: tuple[str, ...]
 
 
 class Tables(NamedTuple):

@@ -24,7 +24,7 @@ from memvirt.memory.layout import lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.reclaim import esx
 from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
-from memvirt.pipeline.rooms import CONFIGS
+from memvirt.pipeline.rooms import ROOMS
 from memvirt.types import EVENTS, Event, GuestEvent
 
 NOTHING = -1
@@ -168,7 +168,7 @@ def note_changes() -> list[tuple[float, int]]:
 def run(point: Any) -> dict[str, Any]:
     """Simulate a point's memory, checked at every refill; returns the final counts, or why it ended."""
     vms = tuple(range(point.count))
-    config = memory.MemoryConfig.model_validate(CONFIGS["memory"](point, vms))
+    config = memory.MemoryConfig.model_validate(ROOMS["memory"].config.make(point, vms))
     traces = [workload.load(point.member(vm).workload, vm) for vm in vms]
     pages = lay_out_pages(config, traces)
     setup.WINDOW = max(48, pages.vpn.size // 10)  # type: ignore[misc]  # a check takes the longer the more pages there are

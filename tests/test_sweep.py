@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.layout import Layout, graph, key
 from memvirt.pipeline.point import Point
-from memvirt.pipeline.rooms import CONFIGS, READS
 from memvirt.sweep.engine.engine import Engine
 from memvirt.sweep.engine.node import Carried, Failure
 from memvirt.sweep.executor.local import Serial
@@ -224,20 +223,6 @@ def test_keys_hold_what_matters_only() -> None:
     assert memory_key("mmu=nested", "overcommit.ratio=2") != memory_key(
         "mmu=nested", "overcommit.ratio=2", "reclaim/replacement=clock"
     )
-
-
-def test_a_room_reads_only_its_sections() -> None:
-    """What `READS` says is all that a stage's config can be made of: another section changes no config."""
-    base = point(*SMALL, "mmu=nested", "overcommit.ratio=1.5")
-    other = point(
-        "workload=uniform", "workload.accesses=6000", "vms.count=2", "vms.vcpus=2", "guest.page_size=2M", "host.page_size=2M",
-        "clock.minor_fault=1", "epoch.accesses=7", "numa=two_socket", "overcommit.ratio=3", "reclaim=none", "tlb=zen4", "mmu=shadow",
-        "cache=none", "cpu=zen4",
-    )  # fmt: skip
-    for kind, names in READS.items():
-        mixed = Point.model_construct(**{name: getattr(base if name in names else other, name) for name in Point.model_fields})
-        vms = (0,) if "memory" not in kind else (0, 1)
-        assert CONFIGS[kind](mixed, vms) == CONFIGS[kind](base, vms), kind
 
 
 def test_a_failing_point_is_a_row() -> None:

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.counters import Counter, names_of
+from memvirt.counters import Counter, as_counters
 from memvirt.memory.merge import merged
 from memvirt.mmu.caches import make_caches
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.mmu.loop import walk_stretch
 from memvirt.mmu.mode import Setup
+from memvirt.mmu.port import COUNTERS as TALLIED
 from memvirt.mmu.port import HISTOGRAM, LEVELS, PLACES, ROWS, TALLY, Port
 from memvirt.policy import load
 from memvirt.types import CHUNK, EXITS, NONE, Counters, Frames, Nodes, Schedule, Space, Trace, Traits
@@ -147,7 +148,7 @@ def counters(counts: NDArray[np.int64], kind: int) -> Counters:
         extra += [refs[level] if kind else 0 * refs[level], missed if kind else 0 * missed]
     hidden = sum(counts[:, :, place[f"walk_refs_overlapped_in_{where}"]] for where in PLACES[:4])
     extra.append(counts[:, :, place["walk_refs_guest"]] + counts[:, :, place["walk_refs_host"]] - hidden)
-    return Counters((*TALLY, *names_of(COUNTERS)), np.concatenate([counts, np.stack(extra, axis=2)], axis=2))
+    return as_counters(np.concatenate([counts, np.stack(extra, axis=2)], axis=2), (*TALLIED, *COUNTERS))
 
 
 def start(

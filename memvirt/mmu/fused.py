@@ -150,4 +150,5 @@ def run(
     out = finish(counts, port)
     looked_up = as_counters(tlbs.counts, TLB_COUNTERS)
     values = np.concatenate([looked_up.values, out.counters.values], axis=2)
-    return out._replace(counters=Counters((*looked_up.names, *out.counters.names), values))
+    how = (*looked_up.epochs, *out.counters.epochs)
+    return out._replace(counters=Counters((*looked_up.names, *out.counters.names), values, how))

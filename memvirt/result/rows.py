@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,13 +100,15 @@ def over_epochs(how: str, values: NDArray[Any], lived: NDArray[np.bool_]) -> NDA
     return np.asarray((values * lived).sum(axis=1) / np.maximum(lived.sum(axis=1), 1))
 
 
-def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
+def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
     """Make the rows of one point, column by column.
 
     Parameters
     ----------
     counts : dict of (vms, epochs) int64
         Of all rooms; epoch 0 is the warm-up and is left out.
+    how : dict of str
+        Of each, what makes a run of its epochs (`memvirt.counters.OVER_EPOCHS`).
     cycles : dict of (vms, epochs) float64
     baselines : list of dict of (1, epochs) float64
         Of each VM, its cycles in the set-up that `slowdown` divides by.
@@ -120,7 +122,7 @@ def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Colum
     """
     values: Counts = {**counts, **cycles}
     values["migrations"] = np.zeros_like(values["accesses"])
-    how = {name: each.epochs for each in counters() for name in each.names} | dict.fromkeys(["migrations", *cycles], "sum")
+    how = {**how, **dict.fromkeys(["migrations", *cycles], "sum")}
     results: Columns = {"vm": np.arange(values["accesses"].shape[0])}
     lived = (values["accesses"][:, 1:] > 0) | (values["resident_pages"][:, 1:] > 0)
     vm, epoch = np.nonzero(lived)

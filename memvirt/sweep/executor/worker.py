@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from memvirt.sweep.executor import BY_VALUE, Compiling, Job, Outcome, Remote, packed, run_jobs, size
+from memvirt.pipeline.rooms import BY_VALUE
+from memvirt.sweep.executor import Compiling, Job, Outcome, Remote, packed, run_jobs, size
 from memvirt.sweep.store.block import Block
 
 TICK = 0.02  #: seconds between looks at a job that has a limit
@@ -21,15 +22,14 @@ def versions() -> dict[str, str]:
     import numpy as np
 
     import memvirt
-    from memvirt.pipeline.rooms import CODE
-    from memvirt.sweep.store.provenance import code_of
+    from memvirt.sweep.store.provenance import all_code
 
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "memvirt": memvirt.__version__,
-        "memvirt's sources": code_of(CODE)[:12],
+        "memvirt's sources": all_code()[:12],
     }
 
 

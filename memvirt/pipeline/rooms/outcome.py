@@ -1,0 +1,89 @@
+"""The parts of prices and results: from counts to rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from memvirt.cost import CYCLES, latencies, price, price_levels
+from memvirt.cost.config import Cpu
+from memvirt.pipeline.room import Fields, Reading, Room
+from memvirt.result.rows import add_walks, rows
+from memvirt.types import Counters
+
+
+def by_name(counters: Counters) -> dict[str, np.ndarray]:
+    """Counters of a room, each (vms, epochs)."""
+    return {name: counters.values[:, :, place] for place, name in enumerate(counters.names)}
+
+
+def counts_by_name(inputs: list[Fields]) -> dict[str, np.ndarray]:
+    """Gather the counters of several rooms, each (vms, epochs)."""
+    counts: dict[str, np.ndarray] = {}
+    for each in inputs:
+        counts |= by_name(each["counters"])
+    return counts
+
+
+def _run_cost(config: Any, inputs: list[Fields]) -> Fields:
+    cpu, walks = Cpu.model_validate(config["cpu"]), inputs[-1]
+    cycles = price(cpu, counts_by_name(inputs))
+    return {
+        "cycles": Counters(CYCLES, np.stack([cycles[name] for name in CYCLES], axis=2), ("sum",) * len(CYCLES)),
+        "level_cycles": price_levels(cpu, walks["levels"]),
+        "latency": np.stack([latencies(cpu, paths) for paths in walks["paths"]]),
+    }
+
+
+def _run_result(config: Any, inputs: list[Fields]) -> Fields:
+    counted = [each for each in inputs if "counters" in each]
+    own, *baselines = inputs[len(counted) :]
+    walks = counted[-1]
+    how = {name: each for room in counted for name, each in zip(room["counters"].names, room["counters"].epochs, strict=True)}
+    results, epochs = rows(counts_by_name(counted), how, by_name(own["cycles"]), [by_name(each["cycles"]) for each in baselines])
+    add_walks(results, walks["histogram"], walks["levels"], own["level_cycles"], own["latency"])
+    return {"results": results, "epochs": epochs}
+
+
+PRICES = Reading(("cpu",), lambda point, vms: {"cpu": point.cpu.model_dump()})
+COST = Room(
+    name="cost",
+    run=_run_cost,
+    config=PRICES,
+    baseline=PRICES,
+    reads={
+        "memory": ("counters",),
+        "tlb": ("counters",),
+        "mmu": ("counters", "levels", "paths"),
+        "fused": ("counters", "levels", "paths"),
+    },
+    gives=("cycles", "level_cycles", "latency"),
+    code=("cost",),
+    known_by_key=True,  # it costs less to make than to hash
+    light=True,
+    by_value=("cycles",),
+    seconds=0.0003,
+)
+
+NOTHING = Reading((), lambda point, vms: {})
+#: Of the prices it reads those of the point first, then those of each VM's baseline.
+RESULT = Room(
+    name="result",
+    run=_run_result,
+    config=NOTHING,
+    baseline=NOTHING,
+    reads={
+        "memory": ("counters",),
+        "tlb": ("counters",),
+        "mmu": ("counters", "histogram", "levels"),
+        "fused": ("counters", "histogram", "levels"),
+        "cost": ("cycles", "level_cycles", "latency"),
+    },
+    gives=("results", "epochs"),
+    code=("cost", "result/rows.py", "result/monitor.py"),
+    known_by_key=True,
+    light=True,
+    gives_rows=True,
+    seconds=0.0006,
+)
