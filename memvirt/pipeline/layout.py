@@ -13,10 +13,9 @@ from functools import cache
 from typing import Any
 
 from memvirt.digest import canonical, text_digest
-from memvirt.jit import code_digest
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Reading, Vms
-from memvirt.pipeline.rooms import ROOMS
+from memvirt.pipeline.rooms import ROOMS, room_code
 from memvirt.pipeline.rooms.translation import is_fused, native, own_mode
 
 EMPTY = "empty"  #: the digest of a field that holds nothing
@@ -95,7 +94,7 @@ def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
     """Identify a stage, given the digests of each of its inputs."""
     room = ROOMS[stage.room]
     moot = tuple(name for name, field in room.moot if any(have.get(field) == EMPTY for have in digests))
-    words = [room.name, code_digest(room.code), stage.config.digest_without(moot)]
+    words = [room.name, room_code(room.name), stage.config.digest_without(moot)]
     for fields, have in zip(stage.reads, digests, strict=True):
         words.append("of")
         for field in fields:

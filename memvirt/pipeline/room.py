@@ -49,7 +49,7 @@ class Room:
     gives : tuple of str
         Fields that it hands on.
     code : tuple of str
-        What its outcome depends on, besides what calls it.
+        Modules that make its stages; what they import counts too.
     fused : bool, optional
         Whether it takes part where TLBs and walks are simulated as one (True), or where they aren't (False); else always.
     moot : tuple of (str, str)

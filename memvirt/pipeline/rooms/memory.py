@@ -134,7 +134,7 @@ ROOM = Room(
     baseline=Reading(("workload", "vms", "contents", "guest", "clock", "numa"), _baseline, of_vms=True),
     reads={"workload": ("trace",)},
     gives=(*Machine._fields, "evictions", "switches"),
-    code=("workload", "memory"),
+    code=("memvirt.memory",),
     costs_memory=True,
     by_value=("counters",),
     seconds=0.002,

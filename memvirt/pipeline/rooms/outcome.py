@@ -59,7 +59,7 @@ COST = Room(
         "fused": ("counters", "levels", "paths"),
     },
     gives=("cycles", "level_cycles", "latency"),
-    code=("cost",),
+    code=("memvirt.cost",),
     known_by_key=True,  # it costs less to make than to hash
     light=True,
     by_value=("cycles",),
@@ -81,7 +81,7 @@ RESULT = Room(
         "cost": ("cycles", "level_cycles", "latency"),
     },
     gives=("results", "epochs"),
-    code=("cost", "result/rows.py", "result/monitor.py"),
+    code=("memvirt.result.rows",),
     known_by_key=True,
     light=True,
     gives_rows=True,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.pipeline.rooms import ROOMS
+from memvirt.pipeline.rooms import BY_VALUE, ROOMS
 from memvirt.sweep.executor import Compiling, Ended, Job, Remote, attempt, size
 from memvirt.sweep.executor.worker import Worker, versions
 

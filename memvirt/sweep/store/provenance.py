@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from memvirt.jit import code_digest
-from memvirt.pipeline.rooms import ROOMS
+from functools import cache
+
+from memvirt.digest import text_digest
+from memvirt.pipeline.rooms import ROOMS, room_code
 
 
+@cache
 def all_code() -> str:
     """Digest of all code that a row can depend on."""
-    return code_digest(("pipeline", *sorted({part for room in ROOMS.values() for part in room.code})))
+    return text_digest(*(f"{room}:{room_code(room)}" for room in sorted(ROOMS)))
