@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from memvirt import memory
@@ -13,6 +14,7 @@ from memvirt.errors import MemvirtError
 from memvirt.memory.sharing import ksm, none
 from memvirt.result import docs, rows
 from memvirt.result.rows import COUNTING, columns, counters, over_epochs
+from memvirt.sweep.study import one_of_vms
 from tests.support import trace
 from tests.test_naive import memory_config
 
@@ -49,6 +51,17 @@ def test_epochs_make_a_run() -> None:
     assert over_epochs("mean", values, lived).tolist() == [3.0, 3.0]
     assert over_epochs("last", values, lived).tolist() == [3.0, 4.0]
     assert over_epochs("max", values, lived).tolist() == [5.0, 4.0]
+
+
+def test_vms_make_a_host() -> None:
+    """As each counter says; of what is no counter the mean. A point that failed has no number, not a sum of none."""
+    columns = ["major_faults", "memory_state", "host_pages", "slowdown"]
+    rows = [[0, "ok", 3, 1.0, 50.0, 1.5], [0, "ok", 4, 2.0, 50.0, 2.5], [1, "error", np.nan, np.nan, np.nan, np.nan]]
+    frame = pd.DataFrame(rows, columns=["number", "status", *columns])
+    found = one_of_vms(frame, columns, "host")
+    assert found.loc[0].tolist() == [7.0, 2.0, 50.0, 2.0]
+    assert found.loc[1].isna().all()
+    assert one_of_vms(frame, ["major_faults"], "sum")["major_faults"].isna().tolist() == [False, True]
 
 
 def test_a_policy_s_counters_are_there_where_it_is_in_use() -> None:

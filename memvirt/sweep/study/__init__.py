@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from memvirt.errors import ConfigError, MemvirtError
+from memvirt.result.rows import counters
 from memvirt.result.table import result_columns, write_whole
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.store.store import Store
@@ -23,7 +24,7 @@ from memvirt.sweep.work import Todo, Work
 if TYPE_CHECKING:
     from memvirt.sweep.run import Call
 
-OVER_VMS = ("mean", "max", "min", "sum")
+OVER_VMS = ("mean", "max", "min", "sum", "host")
 
 
 class Study:
@@ -72,17 +73,14 @@ class Study:
         ----------
         ids : list of str
         columns : list of str
-        over_vms : {'mean', 'max', 'min', 'sum'}
+        over_vms : {'mean', 'max', 'min', 'sum', 'host'}
 
         Returns
         -------
         DataFrame
             NaN for points that failed.
         """
-        rows = self.rows(ids, columns)
-        rows.loc[rows["status"] != "ok", columns] = np.nan
-        found: pd.DataFrame = rows.groupby("number")[columns].agg(over_vms)
-        return found.reset_index(drop=True)
+        return one_of_vms(self.rows(ids, columns), columns, over_vms)
 
     def rows(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
         """Columns of points, one row a VM.
@@ -114,6 +112,30 @@ class Study:
         for suffix in (".png", ".pdf"):
             save(figure, self.store.folder / "figures" / f"{name}{suffix}", close=suffix == ".pdf")
             self.written.append(f"figures/{name}{suffix}")
+
+
+def one_of_vms(rows: pd.DataFrame, columns: list[str], over_vms: str) -> pd.DataFrame:
+    """Make one row a point of those of its VMs.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As `Study.rows` gives it.
+    columns : list of str
+    over_vms : {'mean', 'max', 'min', 'sum', 'host'}
+        ``host``: what a counter says of itself (`memvirt.counters.Counter.vms`); the mean of what is no counter.
+
+    Returns
+    -------
+    DataFrame
+        In order of ``number``; NaN for points that failed.
+    """
+    said = {name: "first" if each.vms == "same" else each.vms for each in counters() for name in each.names}
+    how = {column: said.get(column, "mean") if over_vms == "host" else over_vms for column in columns}
+    grouped = rows.groupby("number")
+    found: pd.DataFrame = grouped[columns].agg(how).astype(float)
+    found.loc[grouped["status"].agg(lambda status: (status != "ok").any())] = np.nan  # a sum of nothing would be 0
+    return found.reset_index(drop=True)
 
 
 def check_columns(options: Mapping[str, Any], key: str, columns: Sequence[str]) -> None:
