@@ -170,7 +170,7 @@ def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> 
     line = (np.int64(hfn) << 6) | ((index & 511) >> 3)
     where = np.int64(3)
     if port.kind:
-        where = read_line(port.caches, port.now[CPU], port.now[NODE], line)
+        where = read_line(port.caches, port.now[CPU], line)
     port.tally[REFS_GUEST + dimension] += 1
     port.tally[IN_L1D + where] += 1
     port.walk[where] += 1
