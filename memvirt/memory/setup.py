@@ -265,8 +265,10 @@ def first_epochs(config: MemoryConfig, vms: Any, traces: list[Trace]) -> int:
     return 2 + max(counted - 1, 0) // grain if grain else 2
 
 
-def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> World:
+def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout, most_window: int = WINDOW) -> World:
     """Everything at its start: nothing mapped, nothing backed.
+
+    ``most_window``: accesses of a vCPU that the loop sees at a time, at the most.
 
     Raises
     ------
@@ -285,7 +287,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     clock = records(1, CLOCK)
     clock.total = clock.free = frames.capacity.sum()
     clock.contents = WRITTEN
-    window = max(1, min(WINDOW, int(actors.total.max())))
+    window = max(1, min(most_window, int(actors.total.max())))
     policies = _policies(config, pages, frames, most)
     record = record_of(in_use("memory", measured(policies)))
     return World(
