@@ -83,7 +83,7 @@ def test_papers_counts(overrides: list[str], refs: int, steps: int) -> None:
     assert lengths(got) == {refs: got["walks"]}
     assert got["walk_steps"] == steps * got["walks"] > 0
     assert got["cycles_per_walk_p50"] == got["cycles_per_walk_p99"] == 200 * steps
-    assert got["walk_cycles"] == 200 * steps * got["walks"]
+    assert got["walk_pending_cycles"] == 200 * steps * got["walks"]
 
 
 def test_dual_direct_segments_need_no_walk() -> None:

@@ -20,6 +20,7 @@ from memvirt.types import HOST_MAP, SWAP_IN
 
 COUNTERS = (
     Counter("host_minor_faults", "faults", doc="the host's faults without I/O"),
+    Counter("host_cleared_pages", "pages", doc="that the host clears behind the guest's, and for tables of its own"),
     Counter("major_faults", "faults", doc="the host's faults with I/O"),
     Counter("swap_in_pages", "pages", doc="read from host swap, read-ahead included"),
     Counter("swap_out_pages", "pages", doc="written to host swap"),
@@ -275,6 +276,8 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
             return False
         new += added
     unit = frame >> order << order
+    fresh = not world.frames[unit].packed and not world.frames[unit].swapped
+    world.counts[now.vm, now.epoch].host_cleared_pages += new + (1 << order) if fresh else np.int64(new)
     from_swap = install(world, now, unit, order, hfn, 1 - holds_table)
     if not from_swap:
         world.counts[now.vm, now.epoch].host_minor_faults += 1

@@ -22,6 +22,10 @@ ATTEMPTS = 64  #: at getting a page in that goes out again while another is made
 COUNTERS = (
     Counter("minor_faults", "faults", doc="the guest's page faults without I/O"),
     Counter("guest_cow_faults", "faults", doc="first writes after a fork, also among `minor_faults`"),
+    Counter("guest_cleared_pages", "pages", doc="that the guest's kernel clears, for its programs and for tables"),
+    Counter("guest_copied_pages", "pages", doc="that a first write after a fork copies"),
+    Counter("unmapped_entries", "entries", doc="that system calls of the workload unmap, a larger page's being one"),
+    Counter("protected_entries", "entries", doc="that system calls of the workload protect, a larger page's being one"),
     Counter("guest_major_faults", "faults", doc="the guest's page faults with I/O, on its own swap"),
     Counter("guest_swap_in_pages", "pages", doc="read from the guest's own swap"),
 )
@@ -138,6 +142,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
     event = world.clock[0].events
     log_guest_map(world, now, page, np.int64(mapped.frame), hfn, new, ZERO)
     world.counts[vm, now.epoch].minor_faults += 1
+    world.counts[vm, now.epoch].guest_cleared_pages += new if mapped.swapped else new + size
     if world.rules[0].dimensions == 2 and not back_new(world, now, page, new):
         return HOST_FULL
     if not world.clock[0].quiet:
@@ -195,6 +200,7 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
     if mapped.swapped:
         free_slots(world, now.vm, page)
     if mapped.frame != NOTHING:
+        world.counts[now.vm, now.epoch].unmapped_entries += 1
         head = unmap_page(world, now, page)
         if world.rules[0].dimensions == 1:
             discard(world, now, head, NOT_TOLD)
@@ -224,6 +230,7 @@ def protect(world: World, now: Now, page: int) -> None:
     mapped = world.pages[page]
     if mapped.frame == NOTHING or mapped.first != page:  # one entry for a larger page
         return
+    world.counts[now.vm, now.epoch].protected_entries += 1
     for number in range(mapped.first, mapped.end):
         world.pages[number].cow = 1
     log_table_write(world, now, page, np.int64(mapped.frame), ZERO, np.int64(mapped.order))
@@ -238,4 +245,5 @@ def break_cow(world: World, now: Now, page: int) -> None:
     log_cow_fault(world, now, page, np.int64(mapped.frame), np.int64(mapped.order))
     world.counts[now.vm, now.epoch].minor_faults += 1
     world.counts[now.vm, now.epoch].guest_cow_faults += 1
+    world.counts[now.vm, now.epoch].guest_copied_pages += np.int64(1) << np.int64(mapped.order)
     table_write(world, now, page)

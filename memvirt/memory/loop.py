@@ -29,6 +29,8 @@ ACCESSED = 3  #: since the host page came, and since the frame was sampled
 COUNTERS = (
     Counter("accesses", "accesses", doc="counted ones, the warm-up left out, as everywhere"),
     Counter("instructions", "instructions", doc="of those accesses, the ones in between included"),
+    Counter("unmap_calls", "calls", doc="system calls of the workload that unmap"),
+    Counter("protect_calls", "calls", doc="system calls of the workload that protect, forks among them"),
     Counter("remote_accesses", "accesses", doc="to data on another NUMA node"),
     Counter("active_pages", "pages", doc="touched in the epoch; a run's: summed over epochs"),
     Counter("stall_ns", "ns", doc="time waited for memory: a device, a copy, a decompression, a host that holds the VM back"),
@@ -80,11 +82,15 @@ def guest_events(world: World, now: Now, number: int) -> int:
                 log_switch(world, now, event.asid)
         elif event.kind == ON_UNMAP:
             if not world.rules[0].keep_mapped:
+                world.counts[now.vm, now.epoch].unmap_calls += event.call
                 guest_unmap(world, now, page)
         elif event.kind == ON_TABLE_WRITE:
+            world.counts[now.vm, now.epoch].protect_calls += event.call
+            world.counts[now.vm, now.epoch].protected_entries += np.int64(world.pages[page].frame != NOTHING)
             table_write(world, now, page)
         elif event.kind == ON_PROTECT:
             if not world.rules[0].keep_mapped:
+                world.counts[now.vm, now.epoch].protect_calls += event.call
                 protect(world, now, page)
         elif event.kind == ON_FLUSH:
             log_flush(world, now, event.asid)

@@ -237,6 +237,7 @@ OWN_EVENT = np.dtype(
         ("kind", "<i8"),  # `GuestEvent`
         ("asid", "<i8"),
         ("page", "<i8"),  # row of the VM's `Pages`
+        ("call", "<i8"),  # whether it begins a system call
     ],
     align=True,
 )

@@ -12,7 +12,7 @@ from memvirt.jit import inner, kernel
 from memvirt.memory.merge import merged
 from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
 from memvirt.mmu.loop import access_data, happen, walk_access
-from memvirt.mmu.port import AT, TALLY, Port, enter
+from memvirt.mmu.port import AT, CPU, TALLY, VM, Port, enter
 from memvirt.tlb import COUNTERS as TLB_COUNTERS
 from memvirt.tlb import Tlb, build
 from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
@@ -29,6 +29,7 @@ def obey_mode(tlbs: Hierarchy, port: Port, counts: Any) -> None:
         flush_range(tlbs, FIRST_CPU, np.int64(tlbs.last.size), port.flush[1], port.flush[2])
         port.flush[0] = 0
         counts.tlb_flushes += 1
+        counts.tlb_ipis += tlbs.others[port.now[VM], port.now[CPU]]
 
 
 @inner

@@ -43,7 +43,7 @@ WALK_COLUMNS = (
 #: What is worked out here.
 COLUMNS = (
     Column("migrations", "pages", doc="moved between NUMA nodes; none are yet", kind="int"),
-    Column("translation_share", "share", doc="of the cycles: TLB look-ups, walks, VM exits"),
+    Column("translation_share", "share", doc="of the cycles: TLB look-ups, walks, VM exits, invalidating translations"),
     Column(
         "slowdown",
         "ratio",
@@ -139,7 +139,7 @@ def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baselines: list
     alone = np.array([each["cycles"][0, 1:].sum() for each in baselines])
     with np.errstate(divide="ignore", invalid="ignore"):
         for columns in (results, epochs):
-            spent = columns["tlb_cycles"] + columns["walk_cycles"] + columns["exit_cycles"]
+            spent = sum(columns[f"{part}_cycles"] for part in ("tlb", "walk", "exit", "shootdown"))
             columns["translation_share"] = np.where(columns["cycles"] > 0, spent / columns["cycles"], np.nan)
         results["slowdown"] = np.where(alone > 0, results["cycles"] / alone, np.nan)
     return results, epochs

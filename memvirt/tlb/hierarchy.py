@@ -26,8 +26,13 @@ COUNTERS = (
     Counter("tlb_lookup_cycles", "cycles", doc="of looking up TLBs, beyond what an access takes anyway"),
     Counter("tlb_flushes", "flushes", doc="of what a VM or a CPU has in the TLBs"),
     Counter("tlb_shootdowns", "pages", doc="whose translations were taken out of the TLBs one by one"),
+    Counter("tlb_invlpgs", "entries", doc="invalidated one by one"),
+    Counter("tlb_batch_flushes", "flushes", doc="instead of more than 33 of those at once"),
+    Counter("tlb_invepts", "flushes", doc="of a VM after the host took a page away"),
+    Counter("tlb_ipis", "interrupts", doc="of other CPUs for a shootdown"),
 )
 INVALID = np.uint32(0xFFFFFFFF)
+MOST_INVLPGS = 33  #: of more entries at once Linux flushes all instead (`tlb_single_page_flush_ceiling`, arch/x86/mm/tlb.c)
 SCANNED = 16  #: up to so many ways, a search that stops at the hit is fastest
 
 
@@ -79,6 +84,10 @@ class Hierarchy(NamedTuple):
     bit : (pages,) uint8
         The page's place in its group, as a bit.
     asid : (pages,) uint16
+    others : (vms, cpus) int64
+        CPUs that a VM's vCPUs run on besides this one: those that a shootdown from here interrupts.
+    batch : (4,) int64
+        The shootdown that goes on: the access before which it is, its VM, its entries so far, the last one's tag.
     """
 
     first: Bank
@@ -94,6 +103,8 @@ class Hierarchy(NamedTuple):
     written: NDArray[np.uint8]
     bit: NDArray[np.uint8]
     asid: NDArray[np.uint16]
+    others: NDArray[np.int64]
+    batch: NDArray[np.int64]
 
 
 (
@@ -184,6 +195,24 @@ def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> N
         tlbs.last[cpu] = -1
 
 
+@inner
+def count_shootdown(tlbs: Hierarchy, counts: Any, event: Any, tag: int) -> None:
+    """Count what a DROP takes: an INVLPG for each entry, and one interrupt of each other CPU for all that goes at once."""
+    batch = tlbs.batch
+    if batch[0] != np.int64(event.at) or batch[1] != np.int64(event.vm):
+        batch[0], batch[1], batch[2], batch[3] = event.at, event.vm, 0, -1
+        counts.tlb_ipis += tlbs.others[event.vm, event.cpu]
+    if tag == batch[3]:
+        return
+    batch[2] += 1
+    batch[3] = tag
+    if batch[2] <= MOST_INVLPGS:
+        counts.tlb_invlpgs += 1
+    elif batch[2] == MOST_INVLPGS + 1:
+        counts.tlb_invlpgs -= MOST_INVLPGS
+        counts.tlb_batch_flushes += 1
+
+
 @inner_apart
 def obey(tlbs: Hierarchy, event: Any) -> None:
     """Carry out a shootdown or flush."""
@@ -209,6 +238,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
                 take_out(first, cpu * first.level.slots, np.int64(first.level.start[page, column]), np.int64(tag))
                 take_out(second, cpu * second.level.slots, np.int64(second.level.start[page, column]), np.int64(tag))
             counts.tlb_shootdowns += 1
+            count_shootdown(tlbs, counts, event, np.int64(tag))
         if tlbs.rules[HOST_SIZE_MATTERS]:
             entries.host_order[page] = event.order
             column = min(entries.guest_order[page], entries.host_order[page]) // 9
@@ -238,6 +268,9 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         high = last
     flush_range(tlbs, begin, end, low, high)
     counts.tlb_flushes += 1
+    if kind == EVICT:
+        counts.tlb_invepts += 1
+        counts.tlb_ipis += tlbs.others[event.vm, event.cpu]
 
 
 @inner_apart

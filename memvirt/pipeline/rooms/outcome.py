@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from memvirt import mmu, workload
 from memvirt.cost import CYCLES, latencies, price, price_levels
 from memvirt.cost.config import Cpu
-from memvirt.pipeline.room import Fields, Reading, Room
+from memvirt.pipeline.point import Point
+from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.result.rows import add_walks, rows
 from memvirt.types import Counters
 
@@ -28,7 +30,7 @@ def counts_by_name(inputs: list[Fields]) -> dict[str, np.ndarray]:
 
 def _run_cost(config: Any, inputs: list[Fields]) -> Fields:
     cpu, walks = Cpu.model_validate(config["cpu"]), inputs[-1]
-    cycles = price(cpu, counts_by_name(inputs))
+    cycles = price(cpu, counts_by_name(inputs), config["dependence"], config["virtual"])
     return {
         "cycles": Counters(CYCLES, np.stack([cycles[name] for name in CYCLES], axis=2), ("sum",) * len(CYCLES)),
         "level_cycles": price_levels(cpu, walks["levels"]),
@@ -46,12 +48,22 @@ def _run_result(config: Any, inputs: list[Fields]) -> Fields:
     return {"results": results, "epochs": epochs}
 
 
-PRICES = Reading(("cpu",), lambda point, vms: {"cpu": point.cpu.model_dump()})
+def _prices(point: Point, vms: Vms, virtual: bool) -> dict[str, Any]:
+    dependence = [workload.dependence(point.member(vm).workload) for vm in vms]
+    if len({*dependence}) == 1:  # as many VMs as there may be, all with one price
+        dependence = dependence[:1]
+    return {"cpu": point.cpu.model_dump(), "dependence": dependence, "virtual": virtual}
+
+
 COST = Room(
     name="cost",
     run=_run_cost,
-    config=PRICES,
-    baseline=PRICES,
+    config=Reading(
+        ("cpu", "workload", "vms", "contents", "mmu"),
+        lambda point, vms: _prices(point, vms, mmu.traits(point.mmu).dimensions == 2),
+        of_vms=True,
+    ),
+    baseline=Reading(("cpu", "workload", "vms", "contents"), lambda point, vms: _prices(point, vms, False), of_vms=True),
     reads={
         "memory": ("counters",),
         "tlb": ("counters",),

@@ -15,6 +15,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     work = point.member(vm).workload
     config = work.model_dump()
     config.pop("warmup")  # the memory room's business
+    config.pop("dependence")  # and a matter of price
     return {"vm": vm, "workload": config, "content": workload.digest(work)}
 
 
