@@ -1,4 +1,4 @@
-"""Looking up in a hierarchy that isn't plain: inclusive or exclusive, dirty bits, coalesced entries, sides, pages that bypass it."""
+"""Looking up in a hierarchy that isn't plain: inclusive or exclusive, dirty bits, coalesced entries, sides, pages that bypass."""
 
 from __future__ import annotations
 
