@@ -62,8 +62,8 @@ class Hierarchy(NamedTuple):
 
     Attributes
     ----------
-    first, second, fetch : Bank
-        The level for data, the level for both, and the first level for instructions, which may be the one for data.
+    first, second, fetch, store : Bank
+        The level for data, the level for both, and the first levels for instructions and for stores, which may be the one for data.
     entries : Entries
     last : (cpus,) int64
         Tag of each CPU's last access, -1 after anything that may have changed its place.
@@ -71,11 +71,11 @@ class Hierarchy(NamedTuple):
         What a hit on it costs.
     base : (vms + 1,) int64
         First tag of each VM.
-    rules : (10,) int64
+    rules : (11,) int64
         Whether an EVICT takes all of the VM's entries, a switch of address space flushes them, a switch of VM
         flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass; whether dirty
         bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether
-        instructions have a first level of their own.
+        instructions, and stores, have a first level of their own.
     counts : (vms, epochs) records of the `COUNTERS`
     bypass : (pages,) uint8
         Pages that need no entry.
@@ -93,6 +93,7 @@ class Hierarchy(NamedTuple):
     first: Bank
     second: Bank
     fetch: Bank
+    store: Bank
     entries: Entries
     last: NDArray[np.int64]
     last_cycles: NDArray[np.int64]
@@ -118,7 +119,8 @@ class Hierarchy(NamedTuple):
     COALESCES,
     INCLUSION,
     SPLIT,
-) = np.arange(10)
+    STORES,
+) = np.arange(11)
 INCLUSIVE, EXCLUSIVE = 1, 2
 
 
@@ -192,6 +194,8 @@ def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> N
         flush(tlbs.second, cpu * tlbs.second.level.slots, low, high)
         if tlbs.rules[SPLIT]:
             flush(tlbs.fetch, cpu * tlbs.fetch.level.slots, low, high)
+        if tlbs.rules[STORES]:
+            flush(tlbs.store, cpu * tlbs.store.level.slots, low, high)
         tlbs.last[cpu] = -1
 
 
@@ -235,6 +239,9 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
                 if tlbs.rules[SPLIT]:
                     fetch = tlbs.fetch
                     take_out(fetch, cpu * fetch.level.slots, np.int64(fetch.level.start[page, column]), np.int64(tag))
+                if tlbs.rules[STORES]:
+                    store = tlbs.store
+                    take_out(store, cpu * store.level.slots, np.int64(store.level.start[page, column]), np.int64(tag))
                 take_out(first, cpu * first.level.slots, np.int64(first.level.start[page, column]), np.int64(tag))
                 take_out(second, cpu * second.level.slots, np.int64(second.level.start[page, column]), np.int64(tag))
             counts.tlb_shootdowns += 1
@@ -246,6 +253,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             first.level.start_now[page] = first.level.start[page, column]
             second.level.start_now[page] = second.level.start[page, column]
             tlbs.fetch.level.start_now[page] = tlbs.fetch.level.start[page, column]
+            tlbs.store.level.start_now[page] = tlbs.store.level.start[page, column]
         tlbs.last[:] = -1
         return
     low, high = np.int64(0), np.int64(INVALID)
