@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
-
-from memvirt.drawing.style import use
+from memvirt.drawing.style import subplots, use
 
 
 def beside(labels: list[str], published: list[float], simulated: list[float], what: str, log: bool = False) -> Any:
@@ -26,7 +24,7 @@ def beside(labels: list[str], published: list[float], simulated: list[float], wh
     matplotlib.figure.Figure
     """
     use()
-    figure, axes = plt.subplots(figsize=(1.6 + 0.75 * len(labels), 3.4), layout="constrained")
+    figure, axes = subplots(figsize=(1.6 + 0.75 * len(labels), 3.4))
     for shift, values, name, hatch, colour in ((-0.2, published, "published", "//", "0.75"), (0.2, simulated, "memvirt", "", "C0")):
         bars = axes.bar(
             [place + shift for place in range(len(labels))],

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from memvirt.drawing.style import use
+from memvirt.drawing.style import subplots, use
 from memvirt.experiments.shadow_or_nested.measure import RATE, crossover, table
 
 
@@ -15,7 +14,7 @@ def draw(frame: pd.DataFrame) -> Any:
     """Lines of shadow and nested, with where they cross."""
     use()
     cycles = table(frame).div(frame["accesses"].iloc[0])
-    figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    figure, axes = subplots(figsize=(5, 3.4))
     for mode, marker, dashes in (("shadow", "o", (1, 0)), ("nested", "s", (4, 1.5))):
         axes.plot(cycles.index, cycles[mode], marker=marker, dashes=dashes, label=mode)
     even = crossover(cycles)

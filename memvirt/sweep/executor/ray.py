@@ -5,11 +5,13 @@ Each worker is an actor that holds one core, so that the driver knows what runs 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from memvirt.errors import ConfigError, MemvirtError
@@ -19,6 +21,22 @@ from memvirt.sweep.executor.worker import Worker, versions
 QUEUE = 0.25  #: a worker whose batch should take less than so many seconds is given the next one already
 REACH = 5.0  #: seconds in which a cluster's head must answer
 LOOK = 2.0  #: seconds between looks at how large the cluster is
+ONE_A_PROCESS = threading.Lock()  #: held while this process uses Ray
+
+
+@contextlib.contextmanager
+def environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, and set them back."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class Slot:
@@ -48,14 +66,31 @@ class Ray:
     """
 
     def __init__(self, workers: int | None, address: str | None) -> None:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        ONE_A_PROCESS.acquire()
+        self._restore = contextlib.ExitStack()
+        self._restore.callback(ONE_A_PROCESS.release)
+        try:
+            self._begin(workers, address)
+        except BaseException:
+            self._restore.close()
+            raise
+
+    def _begin(self, workers: int | None, address: str | None) -> None:
+        settings = {"RAY_USAGE_STATS_ENABLED": "0"}
+        if "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO" not in os.environ:
+            settings["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
         if address is None:
             # Listen on 127.0.0.1 only, which Ray otherwise does on Windows and macOS alone; read at import.
-            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        self._restore.enter_context(environment(settings))
+        log = logging.getLogger("ray")
+        self._restore.callback(log.setLevel, log.level)
+        log.setLevel(logging.ERROR)
         import ray
 
         self.ray: Any = ray  # its own types say less than its documentation
+        if ray.is_initialized():
+            raise ConfigError("executor", "ray", "this process uses Ray already: ray.shutdown() first, or executor=serial")
         self.spread = address is not None
         self._wanted = workers
         self._start(address, workers or os.cpu_count() or 1)
@@ -243,7 +278,10 @@ class Ray:
     def close(self) -> None:
         """Stop the workers that this process started, and no others."""
         self._slots.clear()
-        self.ray.shutdown()
+        try:
+            self.ray.shutdown()
+        finally:
+            self._restore.close()
 
 
 def check_reachable(address: str) -> None:
