@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from memvirt.errors import ConfigError, MemvirtError
@@ -24,19 +24,16 @@ LOOK = 2.0  #: seconds between looks at how large the cluster is
 ONE_A_PROCESS = threading.Lock()  #: held while this process uses Ray
 
 
-@contextlib.contextmanager
-def environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, and set them back."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def of_ray() -> dict[str, str]:
+    """Environment variables that Ray sets for itself, or we for it."""
+    return {name: value for name, value in os.environ.items() if name.startswith("RAY_") or name == "PYTHONBREAKPOINT"}
+
+
+def restore(before: dict[str, str]) -> None:
+    """Set Ray's environment variables back."""
+    for name in of_ray().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 class Slot:
@@ -76,13 +73,12 @@ class Ray:
             raise
 
     def _begin(self, workers: int | None, address: str | None) -> None:
-        settings = {"RAY_USAGE_STATS_ENABLED": "0"}
-        if "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO" not in os.environ:
-            settings["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+        self._restore.callback(restore, of_ray())
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         if address is None:
             # Listen on 127.0.0.1 only, which Ray otherwise does on Windows and macOS alone; read at import.
-            settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        self._restore.enter_context(environment(settings))
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         log = logging.getLogger("ray")
         self._restore.callback(log.setLevel, log.level)
         log.setLevel(logging.ERROR)
