@@ -173,6 +173,13 @@ def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
     return mine
 
 
+def begins_call(events: Any) -> NDArray[np.bool_]:
+    """Whether each event of a vCPU is the first of its system call: events of one kind before one access are one."""
+    begins = np.ones(events.size, bool)
+    begins[1:] = (events["at"][1:] != events["at"][:-1]) | (events["kind"][1:] != events["kind"][:-1])
+    return begins
+
+
 def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
     numa = config.numa
     scheduler = load("memory.scheduler", numa.scheduler.name, "numa.scheduler")
@@ -189,8 +196,9 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
         events.append(own_events(trace, vcpu, vcpus))
     every = np.concatenate(events)
     own = records(every.size, OWN_EVENT)
-    for name in OWN_EVENT.names or ():
+    for name in every.dtype.names or ():
         own[name] = every[name]
+    own.call = np.concatenate([begins_call(part) for part in events])
     actors.event_end = np.cumsum([part.size for part in events])
     actors.event_next[1:] = actors.event_end[:-1]
     return actors, own

@@ -1,4 +1,4 @@
-"""Looking up in a hierarchy that isn't plain: inclusive or exclusive, dirty bits, coalesced entries, pages that bypass it."""
+"""Looking up in a hierarchy that isn't plain: inclusive or exclusive, dirty bits, coalesced entries, sides, pages that bypass."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from memvirt.tlb.hierarchy import (
     L1I_MISSES,
     L2_MISSES,
     SPLIT,
+    STORES,
     Bank,
     Hierarchy,
     find,
@@ -55,6 +56,14 @@ def slot_of(tlbs: Hierarchy, bank: Bank, cpu: int, page: int) -> int:
     slot = cpu * bank.level.slots + start
     way = way_of(tlbs, bank, slot, np.int64(bank.level.ways[start]), tlbs.entries.tag_now[page], page)
     return slot + way if way >= 0 else -1
+
+
+@inner
+def first_of(tlbs: Hierarchy, flags: int) -> Bank:
+    """First level that an access looks up; ``flags`` are as `look_up_one` has them."""
+    if flags & 1:
+        return tlbs.fetch
+    return tlbs.store if flags & 2 else tlbs.first
 
 
 @inner
@@ -123,7 +132,9 @@ def fill_both(tlbs: Hierarchy, cpu: int, page: int, flags: int, covers: int) -> 
             take_out(tlbs.first, cpu * tlbs.first.level.slots, np.int64(tlbs.first.level.start_now[out]), out)
             if tlbs.rules[SPLIT]:
                 take_out(tlbs.fetch, cpu * tlbs.fetch.level.slots, np.int64(tlbs.fetch.level.start_now[out]), out)
-    fill_first(tlbs, tlbs.fetch if flags & 1 else tlbs.first, cpu, page, covers, dirty)
+            if tlbs.rules[STORES]:
+                take_out(tlbs.store, cpu * tlbs.store.level.slots, np.int64(tlbs.store.level.start_now[out]), out)
+    fill_first(tlbs, first_of(tlbs, flags), cpu, page, covers, dirty)
 
 
 @inner
@@ -131,7 +142,7 @@ def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
     """Note a write that hits; whether it is the first to an entry that was loaded clean, which is dirty from now on."""
     found = False
     for level in range(2):
-        bank = tlbs.second if level else tlbs.first
+        bank = tlbs.second if level else tlbs.store
         slot = slot_of(tlbs, bank, cpu, page)
         if slot >= 0 and not bank.dirty[slot]:
             bank.dirty[slot] = 1
@@ -149,7 +160,7 @@ def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int,
     """
     fetched = flags & 1
     counts[FETCHES] += fetched
-    first = tlbs.fetch if fetched else tlbs.first
+    first = first_of(tlbs, flags)
     if tlbs.rules[BYPASSES] and tlbs.bypass[page]:
         return HIT
     slot = slot_of(tlbs, first, cpu, page)

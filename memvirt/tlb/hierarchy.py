@@ -25,10 +25,28 @@ COUNTERS = (
     "tlb_cycles",
     "tlb_flushes",
     "tlb_shootdowns",
+    "tlb_invlpgs",
+    "tlb_batch_flushes",
+    "tlb_invepts",
+    "tlb_ipis",
 )
-L1_MISSES, L2_MISSES, FETCHES, L1I_MISSES, DIRTY_WALKS, CYCLES, FLUSHES, SHOOTDOWNS = np.arange(len(COUNTERS))
+(
+    L1_MISSES,
+    L2_MISSES,
+    FETCHES,
+    L1I_MISSES,
+    DIRTY_WALKS,
+    CYCLES,
+    FLUSHES,
+    SHOOTDOWNS,
+    INVLPGS,
+    BATCH_FLUSHES,
+    INVEPTS,
+    IPIS,
+) = np.arange(len(COUNTERS))
 EVICT, DROP, SWITCH, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Event.SWITCH, Event.FLUSH))
 INVALID = np.uint32(0xFFFFFFFF)
+MOST_INVLPGS = 33  #: of more entries at once Linux flushes all instead (`tlb_single_page_flush_ceiling`, arch/x86/mm/tlb.c)
 SCANNED = 16  #: up to so many ways, a search that stops at the hit is fastest
 
 
@@ -58,8 +76,8 @@ class Hierarchy(NamedTuple):
 
     Attributes
     ----------
-    first, second, fetch : Bank
-        The level for data, the level for both, and the first level for instructions, which may be the one for data.
+    first, second, fetch, store : Bank
+        The level for data, the level for both, and the first levels for instructions and for stores, which may be the one for data.
     entries : Entries
     last : (cpus,) int64
         Tag of each CPU's last access, -1 after anything that may have changed its place.
@@ -67,11 +85,11 @@ class Hierarchy(NamedTuple):
         What a hit on it costs.
     base : (vms + 1,) int64
         First tag of each VM.
-    rules : (10,) int64
+    rules : (11,) int64
         Whether an EVICT takes all of the VM's entries, a switch of address space flushes them, a switch of VM
         flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass; whether dirty
         bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether
-        instructions have a first level of their own.
+        instructions, and stores, have a first level of their own.
     counts : (vms, epochs, counters) int64
     bypass : (pages,) uint8
         Pages that need no entry.
@@ -80,11 +98,16 @@ class Hierarchy(NamedTuple):
     bit : (pages,) uint8
         The page's place in its group, as a bit.
     asid : (pages,) uint16
+    others : (vms, cpus) int64
+        CPUs that a VM's vCPUs run on besides this one: those that a shootdown from here interrupts.
+    batch : (4,) int64
+        The shootdown that goes on: the access before which it is, its VM, its entries so far, the last one's tag.
     """
 
     first: Bank
     second: Bank
     fetch: Bank
+    store: Bank
     entries: Entries
     last: NDArray[np.int64]
     last_cycles: NDArray[np.int64]
@@ -95,6 +118,8 @@ class Hierarchy(NamedTuple):
     written: NDArray[np.uint8]
     bit: NDArray[np.uint8]
     asid: NDArray[np.uint16]
+    others: NDArray[np.int64]
+    batch: NDArray[np.int64]
 
 
 (
@@ -108,7 +133,8 @@ class Hierarchy(NamedTuple):
     COALESCES,
     INCLUSION,
     SPLIT,
-) = np.arange(10)
+    STORES,
+) = np.arange(11)
 INCLUSIVE, EXCLUSIVE = 1, 2
 
 
@@ -182,7 +208,27 @@ def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> N
         flush(tlbs.second, cpu * tlbs.second.level.slots, low, high)
         if tlbs.rules[SPLIT]:
             flush(tlbs.fetch, cpu * tlbs.fetch.level.slots, low, high)
+        if tlbs.rules[STORES]:
+            flush(tlbs.store, cpu * tlbs.store.level.slots, low, high)
         tlbs.last[cpu] = -1
+
+
+@inner
+def count_shootdown(tlbs: Hierarchy, counts: NDArray[np.int64], event: Any, tag: int) -> None:
+    """Count what a DROP takes: an INVLPG for each entry, and one interrupt of each other CPU for all that goes at once."""
+    batch = tlbs.batch
+    if batch[0] != np.int64(event.at) or batch[1] != np.int64(event.vm):
+        batch[0], batch[1], batch[2], batch[3] = event.at, event.vm, 0, -1
+        counts[IPIS] += tlbs.others[event.vm, event.cpu]
+    if tag == batch[3]:
+        return
+    batch[2] += 1
+    batch[3] = tag
+    if batch[2] <= MOST_INVLPGS:
+        counts[INVLPGS] += 1
+    elif batch[2] == MOST_INVLPGS + 1:
+        counts[INVLPGS] -= MOST_INVLPGS
+        counts[BATCH_FLUSHES] += 1
 
 
 @inner_apart
@@ -207,9 +253,13 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
                 if tlbs.rules[SPLIT]:
                     fetch = tlbs.fetch
                     take_out(fetch, cpu * fetch.level.slots, np.int64(fetch.level.start[page, column]), np.int64(tag))
+                if tlbs.rules[STORES]:
+                    store = tlbs.store
+                    take_out(store, cpu * store.level.slots, np.int64(store.level.start[page, column]), np.int64(tag))
                 take_out(first, cpu * first.level.slots, np.int64(first.level.start[page, column]), np.int64(tag))
                 take_out(second, cpu * second.level.slots, np.int64(second.level.start[page, column]), np.int64(tag))
             counts[SHOOTDOWNS] += 1
+            count_shootdown(tlbs, counts, event, np.int64(tag))
         if tlbs.rules[HOST_SIZE_MATTERS]:
             entries.host_order[page] = event.order
             column = min(entries.guest_order[page], entries.host_order[page]) // 9
@@ -217,6 +267,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             first.level.start_now[page] = first.level.start[page, column]
             second.level.start_now[page] = second.level.start[page, column]
             tlbs.fetch.level.start_now[page] = tlbs.fetch.level.start[page, column]
+            tlbs.store.level.start_now[page] = tlbs.store.level.start[page, column]
         tlbs.last[:] = -1
         return
     low, high = np.int64(0), np.int64(INVALID)
@@ -239,6 +290,9 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         high = last
     flush_range(tlbs, begin, end, low, high)
     counts[FLUSHES] += 1
+    if kind == EVICT:
+        counts[INVEPTS] += 1
+        counts[IPIS] += tlbs.others[event.vm, event.cpu]
 
 
 @inner_apart
