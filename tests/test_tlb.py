@@ -163,7 +163,7 @@ def test_a_look_up_costs_found_or_not(overrides: list[str], cycles: int) -> None
     none = [f"tlb.{array}.hit_cycles=0" for array in ("l1_4k", "l1_2m", "l2")]
     config = Tlb.model_validate(composed("tlb=reference", *none, *overrides)["tlb"])
     found = tlb.run(config, Traits(dimensions=1), [run], machine.space, machine.schedule, machine.shootdowns)
-    assert counts(found)["tlb_cycles"] == cycles
+    assert counts(found)["tlb_lookup_cycles"] == cycles
 
 
 def test_xor_index() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import as_counters, record_of
 from memvirt.digest import freeze
 from memvirt.errors import ConfigError
 from memvirt.memory.merge import merged
@@ -32,7 +33,7 @@ from memvirt.tlb.hierarchy import (
     translate,
 )
 from memvirt.tlb.segment import bypassed
-from memvirt.types import CHUNK, Counters, Schedule, Space, Trace, Traits, Walks
+from memvirt.types import CHUNK, Schedule, Space, Trace, Traits, Walks
 
 __all__ = ["COUNTERS", "Tlb", "build", "run"]
 
@@ -98,7 +99,7 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
         last_cycles=np.zeros(schedule.cpus, np.int64),
         base=space.page_base,
         rules=rules,
-        counts=np.zeros((schedule.vms, schedule.epochs, len(COUNTERS)), np.int64),
+        counts=np.zeros((schedule.vms, schedule.epochs), record_of(COUNTERS)).view(np.recarray),
         bypass=none if traits.bypass is None else bypassed(traits.bypass, space),
         written=np.zeros(space.vpn.size, np.uint8) if rules[DIRTY_BITS] else none,
         bit=(1 << (space.vpn.astype(np.int64) % config.coalesce)).astype(np.uint8) if rules[COALESCES] else none,
@@ -143,4 +144,4 @@ def run(
         else:
             found, next_event = translate_general(tlbs, part.page, part.line, runs, events, next_event, first, walks)
         offsets.append(walks[:found].copy())
-    return freeze(Walks(offsets, Counters(COUNTERS, tlbs.counts)))
+    return freeze(Walks(offsets, as_counters(tlbs.counts, COUNTERS)))
