@@ -13,6 +13,7 @@ class Cpu(Section):
     ``memory_overlap`` is the share of a data access's latency beyond the L1 that out-of-order execution hides;
     of walks' it hides ``walk_hidden``; ``walk_overlap`` is the share of walks that another could go on beside, where there are
     ``walkers``.
+    ``memory_stacked`` is memory on the die's own stack, where a mode uses any: 6 ns nearer than ``memory`` unless it is given.
     ``resync`` is what synchronizing a shadow table takes, ``ad_update`` a locked write of an accessed or dirty bit.
     """
 
@@ -24,6 +25,7 @@ class Cpu(Section):
     llc: float = Field(ge=0)
     memory: float = Field(ge=0)
     memory_remote: float = Field(ge=0)
+    memory_stacked: float | None = Field(None, ge=0)
     memory_overlap: float = Field(0.0, ge=0, le=1)
     exit_ept_violation: float = Field(ge=0)
     exit_shadow_fault_true: float = Field(ge=0)

@@ -150,7 +150,7 @@ def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int,
     fetched = flags & 1
     counts[FETCHES] += fetched
     first = tlbs.fetch if fetched else tlbs.first
-    if tlbs.rules[BYPASSES] and tlbs.bypass[page]:
+    if tlbs.rules[BYPASSES] and tlbs.bypass.direct[page]:
         return HIT
     slot = slot_of(tlbs, first, cpu, page)
     if slot >= 0:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.tlb.segment import Escapes, take_away
 from memvirt.types import EVERY_SPACE, Event
 
 COUNTERS = (
@@ -73,8 +74,8 @@ class Hierarchy(NamedTuple):
         bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether
         instructions have a first level of their own.
     counts : (vms, epochs, counters) int64
-    bypass : (pages,) uint8
-        Pages that need no entry.
+    bypass : Escapes
+        Pages that need no entry, until the host takes them away.
     written : (pages,) uint8
         Whether the table's entry is dirty, at its tag.
     bit : (pages,) uint8
@@ -91,7 +92,7 @@ class Hierarchy(NamedTuple):
     base: NDArray[np.int64]
     rules: NDArray[np.int64]
     counts: NDArray[np.int64]
-    bypass: NDArray[np.uint8]
+    bypass: Escapes
     written: NDArray[np.uint8]
     bit: NDArray[np.uint8]
     asid: NDArray[np.uint16]
@@ -199,7 +200,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         if tlbs.rules[TO_PASS] > 0:
             tlbs.rules[TO_PASS] -= 1
             if tlbs.rules[BYPASSES]:
-                tlbs.bypass[page] = 0  # what the host took away escapes from the segment
+                take_away(tlbs.bypass, np.int64(event.vm), page)
         else:
             column = min(entries.guest_order[page], entries.host_order[page]) // 9
             tag = entries.tag[page, column]
