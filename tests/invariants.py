@@ -24,7 +24,7 @@ from memvirt.memory.layout import lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.reclaim import esx
 from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
-from memvirt.stages import CONFIGS
+from memvirt.pipeline.rooms import CONFIGS
 from memvirt.types import GuestEvent
 
 NOTHING = -1

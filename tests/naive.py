@@ -39,17 +39,21 @@ class NaiveArray:
 
 
 class NaiveTlb:
-    """Two levels: the L2 is looked up on an L1 miss only, a walk fills both."""
+    """Two levels: the L2 is looked up on an L1 miss only, a walk fills both; what a look-up takes, whatever comes of it."""
 
-    def __init__(self, first: tuple[int, int], second: tuple[int, int], policy: str = "lru") -> None:
-        self.first, self.second = NaiveArray(*first, policy), NaiveArray(*second, policy)
-        self.l1_misses = self.l2_misses = 0
+    def __init__(
+        self, first: tuple[int, int], second: tuple[int, int], policy: str = "lru", takes: tuple[int, int] = (0, 0)
+    ) -> None:
+        self.first, self.second, self.takes = NaiveArray(*first, policy), NaiveArray(*second, policy), takes
+        self.l1_misses = self.l2_misses = self.cycles = 0
 
     def access(self, number: int) -> bool:
         """Look a page up; True if it must be walked for."""
+        self.cycles += self.takes[0]
         if self.first.of(number).look_up(number):
             return False
         self.l1_misses += 1
+        self.cycles += self.takes[1]
         missed = not self.second.of(number).look_up(number)
         if missed:
             self.l2_misses += 1
@@ -224,11 +228,18 @@ def host_counts(order: list[tuple[int, int, bool]], frames: int, policy: str) ->
 class NaiveHierarchy:
     """Two levels of true LRU, modulo, with inclusion and dirty bits, as dictionaries: page → whether the entry is dirty."""
 
-    def __init__(self, first: tuple[int, int], second: tuple[int, int], inclusion: str = "neither", dirty: bool = False) -> None:
-        self.sizes, self.inclusion, self.keeps_dirty = (first, second), inclusion, dirty
+    def __init__(
+        self,
+        first: tuple[int, int],
+        second: tuple[int, int],
+        inclusion: str = "neither",
+        dirty: bool = False,
+        takes: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.sizes, self.inclusion, self.keeps_dirty, self.takes = (first, second), inclusion, dirty, takes
         self.levels = [[OrderedDict[int, bool]() for _ in range(entries // ways)] for entries, ways in self.sizes]
         self.written = set[int]()
-        self.l1_misses = self.l2_misses = self.dirty_walks = 0
+        self.l1_misses = self.l2_misses = self.dirty_walks = self.cycles = 0
 
     def of(self, level: int, page: int) -> OrderedDict[int, bool]:
         return self.levels[level][page % len(self.levels[level])]
@@ -246,10 +257,12 @@ class NaiveHierarchy:
     def access(self, page: int, write: bool) -> bool:
         """Look a page up; True if it must be walked for."""
         first, second = self.of(0, page), self.of(1, page)
+        self.cycles += self.takes[0]
         if page in first:
             first.move_to_end(page)
         else:
             self.l1_misses += 1
+            self.cycles += self.takes[1]
             if page not in second:
                 self.l2_misses += 1
                 if write:

@@ -20,9 +20,9 @@ from hydra.core.global_hydra import GlobalHydra
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from memvirt.compute import simulate
-from memvirt.point import Point
-from memvirt.sweep.plan import NOT_OF_A_POINT
+from memvirt.pipeline.compute import simulate
+from memvirt.pipeline.point import Point
+from memvirt.sweep.plan.plan import NOT_OF_A_POINT
 from memvirt.types import CHUNK, GUEST_EVENT, Accesses, Pages, Trace
 
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ from memvirt.memory.replacement import insert, remove, touch, victim
 from memvirt.mmu import Mmu
 from memvirt.mmu.mode import FAMILY as MODES
 from memvirt.policy import load, names
-from memvirt.sweep.groups import find_groups
+from memvirt.sweep.plan.groups import find_groups
 from memvirt.types import Traits
 from memvirt.workload.config import Workload
 from tests.support import composed, row, trace
@@ -38,7 +38,7 @@ def test_each_policy_has_its_yaml(family: str, group: str) -> None:
 
 def test_every_option_composes() -> None:
     """Each option of each group makes a point that can be checked."""
-    from memvirt.point import Point
+    from memvirt.pipeline.point import Point
 
     for group, options in find_groups([]).items():
         for option in options:

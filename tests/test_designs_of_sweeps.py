@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from memvirt.errors import ConfigError
 from memvirt.policy import names
-from memvirt.sweep.axes import Axis, Interval
-from memvirt.sweep.choices import Grid, Rows, Some
-from memvirt.sweep.constraint import Constraint
-from memvirt.sweep.sections import replicate_seed
+from memvirt.sweep.plan.axes import Axis, Interval
+from memvirt.sweep.plan.choices import Grid, Rows, Some
+from memvirt.sweep.plan.constraint import Constraint
+from memvirt.sweep.plan.sections import replicate_seed
 from tests.support import sweep
 from tests.test_sweep import SMALL, engine_rows, planned, table
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from memvirt.sweep.engine.node import Failure
 from memvirt.sweep.executor import Ended, Job, Outcome
 from memvirt.sweep.executor.local import Serial
-from memvirt.sweep.kept import Kept
-from memvirt.sweep.node import Failure
+from memvirt.sweep.store.kept import Kept
 from tests.test_sweep import SMALL, engine_rows, planned
 
 GRID = ("mmu=native,nested", "tlb=skylake,zen4", "overcommit.ratio=1,1.6")
@@ -169,7 +169,7 @@ def test_kept_stages_are_not_computed_again(quiet: dict[str, Any], tmp_path: Pat
 
 def test_kept_stages_have_a_limit(tmp_path: Path) -> None:
     """The folder is brought within it, what was used longest ago first; nothing is kept that is quick to compute."""
-    from memvirt.sweep.kept import KeptStage
+    from memvirt.sweep.store.kept import KeptStage
 
     kept = Kept(tmp_path, 40_000)
     for number in range(10):

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from memvirt.cost import PARTS
+from memvirt.drawing.style import label
+from memvirt.drawing.sweep import left_over
 from memvirt.errors import MemvirtError
 from memvirt.figures import draw, draw_sweep, kinds, save
-from memvirt.figures.style import label
-from memvirt.figures.sweep import left_over
 from tests.support import command
 
 

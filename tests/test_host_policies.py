@@ -20,8 +20,8 @@ from memvirt.memory.reclaim import linux
 from memvirt.memory.reclaim._states import min_free, next_state, set_thresholds
 from memvirt.memory.sampling import make_sampler
 from memvirt.memory.state import FRAME, TABLE_FRAME, VM
+from memvirt.pipeline.rooms import CONFIGS
 from memvirt.policy import load
-from memvirt.stages import CONFIGS
 from tests.support import composed, point, trace
 from tests.test_naive import memory_config
 

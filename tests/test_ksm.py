@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from memvirt.compute import simulate
 from memvirt.errors import CapacityError
 from memvirt.memory.counters import MERGES, SPLIT_PAGES
 from memvirt.memory.sharing import ksm
 from memvirt.memory.state import World
+from memvirt.pipeline.compute import simulate
 from tests.ksm_replay import at, back_pages, burst, contents_of, counters, distinct, machine, read, replay, scan_until, unmap, used
 from tests.support import command, point, row, rows
 

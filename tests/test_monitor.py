@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memvirt import monitor
 from memvirt.memory.counters import COUNTERS
-from memvirt.sweep.groups import find_groups
+from memvirt.result import monitor
+from memvirt.sweep.plan.groups import find_groups
 from memvirt.workload.synthetic import bursty
 from tests.support import command, point, rows, sweep
 

@@ -18,6 +18,7 @@ from tests.naive import NaiveTlb, host_counts, nested_counts
 from tests.support import composed, row, trace, write_pages
 
 few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+LOOK_UPS = ("tlb.l1_4k.hit_cycles=1", "tlb.l1_2m.hit_cycles=0", "tlb.l2.hit_cycles=5")
 page_lists = st.lists(st.integers(0, 60), min_size=1, max_size=300)
 
 
@@ -39,17 +40,18 @@ def memory_config(vms: int = 1, **changes: object) -> MemoryConfig:
 @few
 @given(page_lists, st.sampled_from(["lru", "fifo"]))
 def test_tlb(pages: list[int], policy: str) -> None:
-    """Hits and misses of two small levels."""
+    """Hits and misses of two small levels, and what looking up takes."""
     name = f"tlb/replacement={policy}"
-    sizes = ["tlb.l1_4k.entries=8", "tlb.l1_4k.ways=2", "tlb.l2.entries=24", "tlb.l2.ways=3"]
+    sizes = ["tlb.l1_4k.entries=8", "tlb.l1_4k.ways=2", "tlb.l2.entries=24", "tlb.l2.ways=3", *LOOK_UPS]
     config = Tlb.model_validate(composed("tlb=reference", name, *sizes)["tlb"])
     machine = memory.run(memory_config(), [trace(pages)])
     walks = tlb.run(config, Traits(dimensions=1), [trace(pages)], machine.space, machine.schedule, machine.shootdowns)
-    naive = NaiveTlb((8, 2), (24, 3), policy)
+    naive = NaiveTlb((8, 2), (24, 3), policy, (1, 5))
     wanted = [place for place, page in enumerate(pages) if naive.access(page)]
     assert [int(place) for place in walks.offsets[0]] == wanted
     counts = dict(zip(walks.counters.names, walks.counters.values.sum(axis=(0, 1)).tolist(), strict=True))
-    assert (counts["l1_tlb_misses"], counts["l2_tlb_misses"]) == (naive.l1_misses, naive.l2_misses)
+    wanted_counts = (naive.l1_misses, naive.l2_misses, naive.cycles)
+    assert (counts["l1_tlb_misses"], counts["l2_tlb_misses"], counts["tlb_cycles"]) == wanted_counts
 
 
 @few

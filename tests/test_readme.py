@@ -47,8 +47,8 @@ def test_policies_are_listed() -> None:
 
 def test_keys_and_columns_are_explained() -> None:
     """Each config group and each column, by its first word, stands in docs/config.md."""
-    from memvirt.rows import COLUMNS
-    from memvirt.sweep.groups import find_groups
+    from memvirt.result.rows import COLUMNS
+    from memvirt.sweep.plan.groups import find_groups
 
     text = (ROOT / "docs/config.md").read_text()
     for group in find_groups([]):

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from memvirt.drawing.cliff import throughput
 from memvirt.errors import ConfigError
-from memvirt.figures.cliff import throughput
-from memvirt.sweep.cliff import Hunt, Verdict
-from memvirt.sweep.plan import Plan
+from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, safe_overcommit
+from memvirt.sweep.study._cliff import Hunt, Verdict
 from tests.support import command, sweep
 from tests.test_sweep import called, table
 

@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 
 from memvirt.errors import WriteError
-from memvirt.sweep import store as store_module
-from memvirt.sweep.block import failure
-from memvirt.sweep.journal import Journal, encode, frames
-from memvirt.sweep.store import Store
+from memvirt.sweep.store import store as store_module
+from memvirt.sweep.store.block import failure
+from memvirt.sweep.store.journal import Journal, encode, frames
+from memvirt.sweep.store.store import Store
 from tests.support import command, sweep
 from tests.test_sweep import SMALL, points_in, table
 
@@ -122,7 +122,7 @@ def test_a_sweep_in_shards_is_the_same(tmp_path: Path, monkeypatch: pytest.Monke
     """Cut into small shards, windows and stretches, the tables don't change; a damaged shard is named and computed again."""
     sweep(*WORDS, "name=whole", cwd=tmp_path)
     script = (
-        "import sys, memvirt.sweep.store as s, memvirt.sweep.work as w, memvirt.sweep.tables as t\n"
+        "import sys, memvirt.sweep.store.store as s, memvirt.sweep.work as w, memvirt.sweep.store.tables as t\n"
         "s.SHARD_POINTS = 5; w.WINDOW = 40; t.STRETCH = 3\n"
         "from memvirt.sweep.cli import main\n"
         "raise SystemExit(main(sys.argv[1:]))"

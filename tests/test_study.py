@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memvirt.figures.sensitivity import bars, history, screen
-from memvirt.sweep.plan import Plan
+from memvirt.drawing.sensitivity import bars, history, screen
+from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, search, sensitivity
 from tests.support import command, sweep
 from tests.test_sweep import called, table

@@ -20,18 +20,19 @@ from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memvirt.compute import simulate
-from memvirt.point import Point
-from memvirt.stages import CONFIGS, READS, Layout, graph, key
-from memvirt.sweep.block import from_bytes
-from memvirt.sweep.engine import Engine
+from memvirt.pipeline.compute import simulate
+from memvirt.pipeline.layout import Layout, graph, key
+from memvirt.pipeline.point import Point
+from memvirt.pipeline.rooms import CONFIGS, READS
+from memvirt.sweep.engine.engine import Engine
+from memvirt.sweep.engine.node import Carried, Failure
 from memvirt.sweep.executor.local import Serial
-from memvirt.sweep.journal import frames
-from memvirt.sweep.node import Carried, Failure
-from memvirt.sweep.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT, Plan
+from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT, Plan
+from memvirt.sweep.plan.stitch import Composer
 from memvirt.sweep.run import Call
 from memvirt.sweep.settings import Settings
-from memvirt.sweep.stitch import Composer
+from memvirt.sweep.store.block import from_bytes
+from memvirt.sweep.store.journal import frames
 from tests.support import command, composed, point, sweep
 
 SMALL = ("workload=zipf", "workload.accesses=6000", "workload.footprint=2MiB", "vms.count=2")
@@ -362,8 +363,8 @@ def test_provenance_runs_again(tmp_path: Path) -> None:
 
 def test_tables(tmp_path: Path) -> None:
     """The contract's columns, the varied keys, an explicit schema, epochs that add up; failed rows counted."""
-    from memvirt.monitor import RUN_COLUMNS
-    from memvirt.rows import COLUMNS, WALK_COLUMNS
+    from memvirt.result.monitor import RUN_COLUMNS
+    from memvirt.result.rows import COLUMNS, WALK_COLUMNS
 
     words = [*SMALL, "reclaim=none,swap", "overcommit.ratio=1,1.5", "executor=serial", "name=t", "epoch.accesses=1000"]
     done = sweep(*words, cwd=tmp_path)
@@ -393,7 +394,7 @@ def test_tables(tmp_path: Path) -> None:
 def test_two_writers(tmp_path: Path) -> None:
     """One folder, one sweep at a time."""
     from memvirt.errors import MemvirtError
-    from memvirt.sweep.store import Store
+    from memvirt.sweep.store.store import Store
 
     store = Store(tmp_path / "x", "code")
     with pytest.raises(MemvirtError, match="another sweep"):

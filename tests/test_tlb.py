@@ -143,13 +143,24 @@ def test_entry_is_the_smaller_page() -> None:
     assert row(*common, "host.page_size=2M")["l2_tlb_misses"] == 8
 
 
-def test_hit_cycles_are_counted() -> None:
-    """Hits in an L1 array that costs, repeated ones too."""
+@pytest.mark.parametrize(
+    ("overrides", "cycles"),
+    [
+        (["tlb.l1_4k.hit_cycles=3"], 5 * 3),
+        (["tlb.l1_4k.hit_cycles=3", "tlb.l2.hit_cycles=7"], 5 * 3 + 2 * 7),
+        (["tlb.l1_4k.hit_cycles=3", "tlb.l2.hit_cycles=7", "tlb.inclusion=exclusive"], 5 * 3 + 2 * 7),
+        (["tlb.l1_4k.hit_cycles=3", "tlb.l1_2m.hit_cycles=4"], 3 * 3 + 2 * 4),  # a miss is known when the slowest array answers
+        (["tlb.l2.page_sizes=[2M]", "tlb.l2.hit_cycles=7"], 2 * 7),  # nor is it known before that a level has no such pages
+    ],
+)
+def test_a_look_up_costs_found_or_not(overrides: list[str], cycles: int) -> None:
+    """Three hits, repeated ones among them, and two misses; each level that is passed is paid for."""
     run = trace([1, 1, 2, 1, 1])
     machine = memory.run(memory_config(overrides=["guest.prefault=true"]), [run])
-    config = Tlb.model_validate(composed("tlb=reference", "tlb.l1_4k.hit_cycles=3")["tlb"])
+    none = [f"tlb.{array}.hit_cycles=0" for array in ("l1_4k", "l1_2m", "l2")]
+    config = Tlb.model_validate(composed("tlb=reference", *none, *overrides)["tlb"])
     found = tlb.run(config, Traits(dimensions=1), [run], machine.space, machine.schedule, machine.shootdowns)
-    assert counts(found)["tlb_cycles"] == 9
+    assert counts(found)["tlb_cycles"] == cycles
 
 
 def test_xor_index() -> None:

@@ -18,7 +18,7 @@ from memvirt.tlb.replacement import fill, touch, victim
 from memvirt.types import EVERY_SPACE, GuestEvent, Segment, Traits
 from tests.naive import NaiveHierarchy
 from tests.support import composed, row, rows, trace, write_pages
-from tests.test_naive import memory_config
+from tests.test_naive import LOOK_UPS, memory_config
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -39,12 +39,13 @@ def look_up(run: Any, traits: Traits, *overrides: str, machine: Any = None) -> t
 def test_against_plain_restatement(inclusion: str, dirty: str, work: list[tuple[int, bool]]) -> None:
     """Every walk, hit and first write of two small levels."""
     sizes = ["tlb.l1_4k.entries=8", "tlb.l1_4k.ways=2", "tlb.l2.entries=12", "tlb.l2.ways=3", f"tlb.inclusion={inclusion}"]
+    sizes += LOOK_UPS
     run = trace([page for page, _ in work], [write for _, write in work])
     found, counts = look_up(run, Traits(dimensions=1, dirty=dirty), *sizes)
-    naive = NaiveHierarchy((8, 2), (12, 3), inclusion, dirty == "walk")
+    naive = NaiveHierarchy((8, 2), (12, 3), inclusion, dirty == "walk", (1, 5))
     assert found == [place for place, (page, write) in enumerate(work) if naive.access(page, write)]
-    wanted = (naive.l1_misses, naive.l2_misses, naive.dirty_walks)
-    assert (counts["l1_tlb_misses"], counts["l2_tlb_misses"], counts["dirty_walks"]) == wanted
+    wanted = (naive.l1_misses, naive.l2_misses, naive.dirty_walks, naive.cycles)
+    assert tuple(counts[name] for name in ("l1_tlb_misses", "l2_tlb_misses", "dirty_walks", "tlb_cycles")) == wanted
 
 
 def test_general_is_plain_where_nothing_is_asked_of_it() -> None:
@@ -272,8 +273,8 @@ def test_trait_fused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fused_is_unfused() -> None:
     """Where a mode asks for no flush and nothing is coalesced, one kernel counts what two do."""
-    from memvirt import compute
     from memvirt.mmu import Cache, fused
+    from memvirt.pipeline import compute
     from tests.support import point
 
     for overrides in (
@@ -281,7 +282,7 @@ def test_fused_is_unfused() -> None:
         ["mmu=shadow", "mmu.unsync=true", "workload=zipf", "workload.processes=2", "workload.table_writes_every=50", "workload.accesses=30000",
          "workload.remap_every=500", "workload.fork_every=9000", "mmu.ad_bits=true", "tlb.inclusion=exclusive"],
     ):  # fmt: skip
-        from memvirt.stages import graph
+        from memvirt.pipeline.layout import graph
 
         done: list[dict[str, Any]] = []
         for stage in graph(point(*overrides)):

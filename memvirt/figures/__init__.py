@@ -11,17 +11,16 @@ import pandas as pd
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.policy import load, names
-from memvirt.result import write_whole
+from memvirt.result.table import write_whole
 
 __all__ = ["draw", "draw_sweep", "kinds", "save"]
 
-NOT_KINDS = ("cli", "cliff", "compare", "monitor", "sensitivity", "style", "sweep")  #: files of the folder that are no kind
 FORMATS = (".png", ".pdf", ".svg")
 
 
 def kinds() -> list[str]:
     """Names of the kinds of plot."""
-    return [name for name in names("figures") if name not in NOT_KINDS]
+    return names("figures")
 
 
 def draw(frame: pd.DataFrame, kind: str | None, x: str, y: str, hue: str | None = None, col: str | None = None):  # type: ignore[no-untyped-def]
@@ -30,7 +29,7 @@ def draw(frame: pd.DataFrame, kind: str | None, x: str, y: str, hue: str | None 
     Parameters
     ----------
     frame : DataFrame
-        As `memvirt.result.read_results` gives; rows that failed are left out.
+        As `memvirt.result.table.read_results` gives; rows that failed are left out.
     kind : {'line', 'bar', 'heat'}, optional
         By default a line over numbers and bars over names.
     x, y, hue, col : str
@@ -81,7 +80,7 @@ def draw_sweep(frame: pd.DataFrame, axes: list[str], directory: Path, averages: 
 
     ``averages``: over keys that have no place in a picture, which means something unless keys vary together.
     """
-    from memvirt.figures.sweep import overview
+    from memvirt.drawing.sweep import overview
 
     paths = []
     for name, figure in overview(frame, axes, averages):

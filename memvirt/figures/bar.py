@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 
-from memvirt.figures.style import HATCHES, label, numeric, one_legend, ordered, panels, replicated, spans_decades, spread_note
+from memvirt.drawing.style import HATCHES, label, numeric, one_legend, ordered, panels, replicated, spans_decades, spread_note
 
 CROWDED = 22  #: letters that fit below a panel
 

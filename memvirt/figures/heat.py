@@ -8,8 +8,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.colors import LogNorm, Normalize
 
+from memvirt.drawing.style import label, numeric, ordered, panels, spans_decades
 from memvirt.errors import MemvirtError
-from memvirt.figures.style import label, numeric, ordered, panels, spans_decades
 
 
 def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) -> Any:

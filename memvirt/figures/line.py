@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 
-from memvirt.figures.style import (
+from memvirt.drawing.style import (
     DASHES,
     MARKERS,
     binned,

@@ -49,6 +49,12 @@ class Guest(Section):
     ``swap`` is the size of the guest's own swap file: if null, as large as its memory where a balloon can press it, else none.
     ``replacement`` is how its kernel chooses what goes there.
 
+    ``table_area`` says where in guest-physical memory its page tables stand: ``data``, each in the next free frame, among the data
+    that it maps; ``blocks``, in aligned blocks of 2 MiB (or of the larger host page) that are taken one at a time and so lie among
+    the data, as Linux's buddy allocator keeps pages that can't move in page blocks of their own (mm/page_alloc.c); ``range``, all
+    in one contiguous range. If null, ``data`` where the host's pages are all 4K, ``blocks`` where they aren't, or where
+    `Host.table_page_size` is set. One dimension has no guest-physical memory, and ignores it.
+
     ``page_struct``: bytes that its kernel keeps, as long as it runs, for each 4 KiB of the memory that it booted with: 64 is
     Linux's ``struct page``. What a balloon takes later doesn't shrink them (Waldspurger, OSDI'02, section 3.2).
 
@@ -60,6 +66,7 @@ class Guest(Section):
     page_size: AnyPageSize = "4K"
     levels: Literal[4, 5] = 4
     prefault: bool | Literal["all"] = False
+    table_area: Literal["data", "blocks", "range"] | None = None
     swap: Size | None = Field(None, ge=0)
     replacement: str = "lru"
     page_struct: int = Field(0, ge=0, lt=4096)
@@ -77,6 +84,11 @@ class Host(Section):
     table_page_size: Literal["4K", "2M", "1G"] | None = None
     levels: Literal[0, 4, 5] = 4
     fragmentation: float = Field(0.0, ge=0, le=1)
+
+    @property
+    def parts_tables(self) -> bool:
+        """Whether the host pages behind tables are others than those behind data, so that no host page may hold both."""
+        return self.page_size != "4K" or self.table_page_size is not None
 
 
 class Clock(Section):
@@ -274,6 +286,18 @@ class Reclaim(BaseModel):
         return self.name not in ("none", "swap") or self.sharing.name != "none" or self.balloon.name != "none"
 
 
+def check_table_area(guest: Guest, host: Host) -> None:
+    """Refuse tables among the data where one host page would hold both.
+
+    Raises
+    ------
+    Conflict
+    """
+    if guest.table_area == "data" and host.parts_tables:
+        why = "would put tables and data in one host page: set blocks or range, or host.page_size=4K without host.table_page_size"
+        raise Conflict("guest.table_area", "data", why)
+
+
 def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host, vcpus: int) -> None:
     """Refuse what can't work together; ``vcpus``: the most of a VM.
 
@@ -329,6 +353,13 @@ class MemoryConfig(Section):
     keep_mapped: bool = False
     """Ignore the workload's unmaps: for the baseline that a slowdown is measured against."""
     seed: int = 0
+
+    @property
+    def table_area(self) -> Literal["data", "blocks", "range"]:
+        """As `Guest.table_area`, with its default filled in."""
+        if self.dimensions == 1:
+            return "data"
+        return self.guest.table_area or ("blocks" if self.host.parts_tables else "data")
 
     @property
     def page_struct(self) -> int:

@@ -39,6 +39,8 @@ class FrameLayout(NamedTuple):
         First global guest frame of each VM.
     limit, promised : (vms,) int64
         Each VM's memory in pages, and the same in whole host pages.
+    tables : (vms,) int64
+        Page tables that each guest can come to need.
     capacity : (nodes,) int64
         Host frames for data.
     unit : int
@@ -48,6 +50,7 @@ class FrameLayout(NamedTuple):
     base: NDArray[np.int64]
     limit: NDArray[np.int64]
     promised: NDArray[np.int64]
+    tables: NDArray[np.int64]
     capacity: NDArray[np.int64]
     unit: int
 
@@ -200,4 +203,4 @@ def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
     whole = 1 if mixed else data_unit
     parts = np.full(config.numa.nodes, frames // whole // config.numa.nodes, np.int64)
     parts[: frames // whole % config.numa.nodes] += 1
-    return FrameLayout(base, limit, promised, parts * whole, unit)
+    return FrameLayout(base, limit, promised, tables, parts * whole, unit)

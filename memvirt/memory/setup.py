@@ -46,11 +46,15 @@ def records(size: int, dtype: np.dtype[Any]) -> Any:
     return np.zeros(size, dtype).view(np.recarray)
 
 
-def _bumps(vms: int, block: int) -> Any:
-    bumps: Any = records(2 * vms + 1, BUMP)
+def _bumps(tables: NDArray[np.int64], block: int, in_range: bool) -> Any:
+    """Where frame numbers come from; ``in_range``: whole blocks for all of each VM's ``tables`` are taken before any data."""
+    bumps: Any = records(2 * tables.size + 1, BUMP)
     bumps.next[::2] = FIRST_FRAME
     bumps.end[::2] = bumps.block[::2] = block
     bumps.end[-1] = bumps.block[-1] = 512
+    if in_range:
+        bumps.next[1::2] = block
+        bumps.end[1::2] = bumps.block[:-1:2] = block + -(-tables // block) * block
     return bumps
 
 
@@ -251,7 +255,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     largest = min(max(frames.unit, 1 << int(pages.order.max(initial=0))), int(pages.vpn.size)) + 2
     rule.margin = 64 + 2 * largest + (8 * largest + 2 * STEP if rule.tracked else 0)
     rule.block = max(512, frames.unit) if virtual else 512
-    rule.table_area = virtual and (config.host.page_size != "4K" or config.host.table_page_size is not None)
+    rule.table_area = config.table_area != "data"
     rule.table_order = ORDERS[config.host.table_page_size] if virtual and config.host.table_page_size is not None else -1
     breaks = config.host.page_size == "2M" and (config.reclaim.sharing.name != "none" or config.reclaim.balloon.name != "none")
     rule.split = virtual and (config.host.page_size == "thp" or breaks)
@@ -301,7 +305,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         actors=actors,
         cpus=_cpus(config),
         nodes=_nodes(frames),
-        bumps=_bumps(len(traces), int(rules[0].block)),
+        bumps=_bumps(frames.tables, int(rules[0].block), config.table_area == "range"),
         guest_rows=pages.table,
         host_rows=host_rows,
         guest_tables=_tables(pages.tables),

@@ -81,7 +81,7 @@ def reproduce(name: str, overrides: list[str]) -> int:
     """
     from memvirt.experiments import draw, measure, points, remarks, table
     from memvirt.figures import save
-    from memvirt.result import read_results
+    from memvirt.result.table import read_results
 
     folder = Path("outputs") / f"reproduce-{name}"
     words = [

@@ -9,14 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from memvirt.errors import ConfigError, MemvirtError, suggest
-from memvirt.sweep.groups import find_groups
+from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS, find_groups
 
-#: Top-level keys that say how a sweep runs and not what it computes, so that giving them leaves the default grid as it is.
-RUN_KEYS = (
-    "name", "output", "resume", "reuse", "reuse_limit", "dry_run", "fail_on_error", "max_failures", "timeout", "executor", "hydra",
-)  # fmt: skip
-#: Top-level keys that an experiment has of its own, and makes others from.
-EXPERIMENT_KEYS = ("ksm",)
 #: Flags of Hydra's that take a value.
 WITH_VALUE = (
     "--config-dir",
@@ -127,7 +121,7 @@ def one_line(wrong: BaseException, argv: list[str]) -> str:
         key = unknown[1]
         value = next((word.partition("=")[2] for word in argv if word.partition("=")[0] == key), "")
         said = f"{key}={value}" if value else key
-        from memvirt.sweep.groups import all_keys
+        from memvirt.sweep.plan.groups import all_keys
 
         if key in all_keys():
             return f"{said}: there is no such key in the option that is chosen for {key.partition('.')[0]}"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memvirt import workload
-from memvirt.result import write_whole
-from memvirt.stages import Stage
+from memvirt.pipeline.layout import Stage
+from memvirt.result.table import write_whole
 from memvirt.workload.config import Workload
 
 if TYPE_CHECKING:
-    from memvirt.sweep.plan import Plan
+    from memvirt.sweep.plan.plan import Plan
     from memvirt.sweep.settings import Settings
     from memvirt.sweep.work import Todo, Work
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from memvirt.sweep.engine import Engine
-    from memvirt.sweep.node import Tally
+    from memvirt.sweep.engine.engine import Engine
+    from memvirt.sweep.engine.node import Tally
 
 EVERY = 10.0  #: seconds between lines where there is no terminal
 LOOK = 0.2  #: seconds between looks at what is running

@@ -20,18 +20,18 @@ from omegaconf import DictConfig
 from memvirt.digest import text_digest
 from memvirt.errors import MemvirtError, WriteError
 from memvirt.policy import load, plugin_packages
-from memvirt.result import write_table, write_whole
-from memvirt.sweep.choices import Design
+from memvirt.result.table import write_table, write_whole
 from memvirt.sweep.estimate import describe, remember_rates
-from memvirt.sweep.groups import find_groups
-from memvirt.sweep.plan import Plan, make_design, own_settings, parse, plan_design
+from memvirt.sweep.plan.choices import Design
+from memvirt.sweep.plan.groups import find_groups
+from memvirt.sweep.plan.plan import Plan, make_design, own_settings, parse, plan_design
+from memvirt.sweep.plan.stitch import Composer
 from memvirt.sweep.report import stage_report
 from memvirt.sweep.settings import Settings, read_settings
-from memvirt.sweep.stitch import Composer
-from memvirt.sweep.store import Store
+from memvirt.sweep.store.provenance import all_code
+from memvirt.sweep.store.store import Store
+from memvirt.sweep.store.tables import plan_table, write_tables
 from memvirt.sweep.study import Study
-from memvirt.sweep.tables import plan_table, write_tables
-from memvirt.sweep.version import all_code
 from memvirt.sweep.work import Todo, TooManyFailures, Work
 
 #: Receives the exit code; set by the command line, since Hydra lets a sweeper return nothing.
@@ -242,7 +242,7 @@ def _go(call: Call, kind: Any, study: Study, begin: str, started: float) -> int:
 
 
 def _first_failure(folder: Path, axes: list[str]) -> str:
-    from memvirt.result import read_results
+    from memvirt.result.table import read_results
 
     frame = read_results(folder)
     first = frame[frame["status"] != "ok"].iloc[0]
@@ -253,7 +253,7 @@ def _first_failure(folder: Path, axes: list[str]) -> str:
 def _draw(folder: Path, study: Study) -> list[str]:
     """Draw the sweep's own figures; their names below the folder."""
     from memvirt.figures import draw_sweep
-    from memvirt.result import read_results
+    from memvirt.result.table import read_results
 
     if study.draws_itself:
         return []

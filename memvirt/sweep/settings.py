@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from memvirt.config import Section, Size, TimeNs
 from memvirt.errors import ConfigError
-from memvirt.point import checked
+from memvirt.pipeline.point import checked
 
 
 def _switch(value: object) -> bool:

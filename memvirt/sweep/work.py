@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.point import Point
-from memvirt.stages import Layout
-from memvirt.sweep.block import Block, failure
-from memvirt.sweep.engine import Engine
+from memvirt.pipeline.layout import Layout
+from memvirt.pipeline.point import Point
+from memvirt.sweep.engine.engine import Engine
+from memvirt.sweep.engine.node import Carried, Failure, Tally
 from memvirt.sweep.estimate import accesses
 from memvirt.sweep.executor import Executor, make_executor
-from memvirt.sweep.kept import Kept
-from memvirt.sweep.node import Carried, Failure, Tally
-from memvirt.sweep.plan import Plan
+from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.report import Watch
 from memvirt.sweep.settings import Settings
-from memvirt.sweep.store import Store
-from memvirt.sweep.tables import Wanted
+from memvirt.sweep.store.block import Block, failure
+from memvirt.sweep.store.kept import Kept
+from memvirt.sweep.store.store import Store
+from memvirt.sweep.store.tables import Wanted
 
 WINDOW = 100_000  #: stages laid out at a time: about 200 MB of memory
 
@@ -178,7 +178,7 @@ class Work:
 
             self._starting = starting
             threading.Thread(target=start, name="starts-ray", daemon=True).start()
-            threading.Thread(target=importlib.import_module, args=("memvirt.figures.style",), daemon=True).start()
+            threading.Thread(target=importlib.import_module, args=("memvirt.drawing.style",), daemon=True).start()
 
     def executor(self) -> Executor:
         """The executor, when it has started.

@@ -14,6 +14,7 @@ OTHER_KEYS = ("replacement", "index", "inclusion", "coalesce", "pcid", "vpid", "
 class Array(Section):
     """One array: the level it is looked up at, the page sizes that it holds, and its geometry.
 
+    ``hit_cycles`` is what looking it up takes, beyond the levels before; a level that finds nothing takes its slowest array's.
     ``ways`` may be ``full``. Where several arrays of a level hold a size, a hash bit of the page's number
     chooses; where several sizes share an array, each is indexed by its own page number. ``index`` overrules the section's.
     ``side``: what a level 1 array is for, where a trace has fetches; either all are for both, or each for one.

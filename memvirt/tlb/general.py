@@ -159,10 +159,12 @@ def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int,
     else:
         counts[L1_MISSES] += 1
         counts[L1I_MISSES] += fetched
+        counts[CYCLES] += first.level.miss_cycles
         second = tlbs.second
         slot = slot_of(tlbs, second, cpu, page)
         if slot < 0:
             counts[L2_MISSES] += 1
+            counts[CYCLES] += second.level.miss_cycles
             return MISS
         counts[CYCLES] += second.level.cycles[slot - cpu * second.level.slots]
         covers = np.int64(second.covers[slot]) if tlbs.rules[COALESCES] else ONE_PAGE

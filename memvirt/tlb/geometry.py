@@ -24,6 +24,9 @@ class Level(NamedTuple):
         As ``start``, for the order that the page's entry has now.
     ways, cycles : (slots,) int32
         Of the array that a slot belongs to.
+    miss_cycles : int
+        What a look-up costs that finds nothing: all of the level's arrays must have answered, since which size a page has is
+        known only once it is found, so the slowest of them counts.
     slots : int
         Of one CPU.
     """
@@ -32,6 +35,7 @@ class Level(NamedTuple):
     start_now: NDArray[np.int32]
     ways: NDArray[np.int32]
     cycles: NDArray[np.int32]
+    miss_cycles: int
     slots: int
 
 
@@ -92,7 +96,7 @@ def lay_out_level(config: Tlb, level: int, space: Space, entries: Entries, side:
     ways = np.concatenate([np.full(array.entries, array.associativity, np.int32) for array in arrays] or [np.zeros(1, np.int32)])
     cycles = np.concatenate([np.full(array.entries, array.hit_cycles, np.int32) for array in arrays] or [np.zeros(1, np.int32)])
     now = start[np.arange(start.shape[0]), columns(entries.guest_order, entries.host_order)]
-    return Level(start, now, ways, cycles, int(offsets[-1]))
+    return Level(start, now, ways, cycles, max((array.hit_cycles for array in arrays), default=0), int(offsets[-1]))
 
 
 def group_bits(config: Tlb) -> int:

@@ -1,7 +1,7 @@
 """The one loop over a CPU's TLBs: L1, then L2, then a walk; shootdowns and flushes between accesses.
 
 The L2 is looked up on an L1 miss only; a walk fills L2 and L1; an L1 hit doesn't touch the L2 (as TLB;DR,
-USENIX Security'22, finds of Intel's); invalid ways are filled first.
+USENIX Security'22, finds of Intel's); invalid ways are filled first. A level costs its look-up, found or not.
 """
 
 from __future__ import annotations
@@ -291,7 +291,7 @@ def look_up(
     tlbs.last[cpu] = last
     counts[L1_MISSES] += misses
     counts[L2_MISSES] += found - walked
-    counts[CYCLES] += cycles
+    counts[CYCLES] += cycles + misses * first.level.miss_cycles + (found - walked) * second.level.miss_cycles
     return found
 
 

@@ -39,9 +39,9 @@ executor.close()
 LAUNCHER = """
 import time, hydra
 from omegaconf import OmegaConf
-from memvirt.compute import simulate
-from memvirt.point import Point
-from memvirt.sweep.plan import NOT_OF_A_POINT
+from memvirt.pipeline.compute import simulate
+from memvirt.pipeline.point import Point
+from memvirt.sweep.plan.plan import NOT_OF_A_POINT
 
 ends = []
 

@@ -11,10 +11,10 @@ import time
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from memvirt.compute import compute
-from memvirt.point import Point
-from memvirt.stages import graph
-from memvirt.sweep.plan import NOT_OF_A_POINT
+from memvirt.pipeline.compute import compute
+from memvirt.pipeline.layout import graph
+from memvirt.pipeline.point import Point
+from memvirt.sweep.plan.plan import NOT_OF_A_POINT
 
 
 def build(overrides: list[str]) -> Point:

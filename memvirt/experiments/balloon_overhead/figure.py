@@ -7,8 +7,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from memvirt.drawing.style import use
 from memvirt.experiments.balloon_overhead.measure import table
-from memvirt.figures.style import use
 
 
 def draw(frame: pd.DataFrame) -> Any:

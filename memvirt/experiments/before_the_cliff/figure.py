@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from memvirt.figures.monitor import monitor
-from memvirt.result import read_results
+from memvirt.drawing.monitor import monitor
+from memvirt.result.table import read_results
 
 NAMES = {0: "web server", 1: "batch job 1", 2: "batch job 2", 3: "batch job 3"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from memvirt.monitor import SIGNALS
+from memvirt.result.monitor import SIGNALS
 
 
 def leads(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from memvirt.drawing.style import use
 from memvirt.experiments.idle_memory_tax.measure import ACTIVE, IDLE, over_time
-from memvirt.figures.style import use
 
 EPOCH_S, SWITCHED_S, MIB = 0.25, 12.0, 1 / 256
 

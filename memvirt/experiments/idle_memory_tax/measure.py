@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from memvirt.result import read_results
+from memvirt.result.table import read_results
 
 IDLE, ACTIVE = 0, 1
 SETTLED = 8  #: epochs at the end of each part that are averaged

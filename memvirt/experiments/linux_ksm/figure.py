@@ -7,8 +7,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from memvirt.drawing.style import use
 from memvirt.experiments.linux_ksm.measure import arguments, kernel, simulated
-from memvirt.figures.style import use
 
 SHOWN = {"pages_sharing": "sharing", "pages_unshared": "unshared", "pages_volatile": "volatile", "pages_shared": "shared"}
 

@@ -7,8 +7,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from memvirt.drawing.style import MARKERS, use
 from memvirt.experiments.linux_swap.measure import POLICIES, errors
-from memvirt.figures.style import MARKERS, use
 
 
 def draw(frame: pd.DataFrame) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from memvirt.drawing.style import use
 from memvirt.experiments.shadow_or_nested.measure import RATE, crossover, table
-from memvirt.figures.style import use
 
 
 def draw(frame: pd.DataFrame) -> Any:

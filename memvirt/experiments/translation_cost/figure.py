@@ -9,8 +9,8 @@ import pandas as pd
 import seaborn as sns
 
 from memvirt.config import parse_size
+from memvirt.drawing.style import DASHES, MARKERS, ordered, use
 from memvirt.experiments.translation_cost.measure import COST, costs
-from memvirt.figures.style import DASHES, MARKERS, ordered, use
 
 SYNTHETIC = ("uniform", "zipf")
 

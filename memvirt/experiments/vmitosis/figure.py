@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from memvirt.drawing.compare import beside
 from memvirt.experiments import claims
 from memvirt.experiments.vmitosis.measure import measure
-from memvirt.figures.compare import beside
 
 
 def draw(frame: pd.DataFrame) -> Any:

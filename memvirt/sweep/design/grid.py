@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from memvirt.sweep.axes import Axis
-from memvirt.sweep.choices import Design, Grid, no_intervals
+from memvirt.sweep.plan.axes import Axis
+from memvirt.sweep.plan.choices import Design, Grid, no_intervals
 
 
 def design(axes: list[Axis], plan: dict[str, Any]) -> Design:

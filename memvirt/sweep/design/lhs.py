@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from memvirt.sweep.axes import Axis
-from memvirt.sweep.choices import Design, draw, number
+from memvirt.sweep.plan.axes import Axis
+from memvirt.sweep.plan.choices import Design, draw, number
 
 
 def design(axes: list[Axis], plan: dict[str, Any]) -> Design:

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from memvirt.errors import ConfigError
-from memvirt.sweep.axes import Axis, parse_value
-from memvirt.sweep.choices import Design, Rows
-from memvirt.sweep.groups import find_groups
+from memvirt.sweep.plan.axes import Axis, parse_value
+from memvirt.sweep.plan.choices import Design, Rows
+from memvirt.sweep.plan.groups import find_groups
 
 
 def _read(path: str | None) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from memvirt.errors import ConfigError
-from memvirt.sweep.axes import Axis
-from memvirt.sweep.choices import Design, crossed, intervals, number
+from memvirt.sweep.plan.axes import Axis
+from memvirt.sweep.plan.choices import Design, crossed, intervals, number
 
 
 def problem(count: int) -> dict[str, Any]:

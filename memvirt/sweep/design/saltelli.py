@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from memvirt.errors import ConfigError
-from memvirt.sweep.axes import Axis
-from memvirt.sweep.choices import Design, crossed, intervals, number
 from memvirt.sweep.design.morris import problem, salib_seed
+from memvirt.sweep.plan.axes import Axis
+from memvirt.sweep.plan.choices import Design, crossed, intervals, number
 
 
 def design(axes: list[Axis], plan: dict[str, Any]) -> Design:

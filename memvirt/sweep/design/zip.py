@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from memvirt.errors import ConfigError
-from memvirt.sweep.axes import Axis
-from memvirt.sweep.choices import Design, Rows, no_intervals
+from memvirt.sweep.plan.axes import Axis
+from memvirt.sweep.plan.choices import Design, Rows, no_intervals
 
 
 def design(axes: list[Axis], plan: dict[str, Any]) -> Design:

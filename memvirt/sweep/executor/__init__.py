@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, Protocol
 
 from numba.core import event
 
-from memvirt.compute import compute
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.sweep.block import Block, pack
+from memvirt.pipeline.compute import compute
+from memvirt.sweep.store.block import Block, pack
 
 Handle = Any
 #: Fields that travel by value, since the driver hands them to rooms that take a moment; the others stay where they are made.

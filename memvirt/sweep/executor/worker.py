@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from memvirt.sweep.block import Block
 from memvirt.sweep.executor import BY_VALUE, Compiling, Job, Outcome, Remote, packed, run_jobs, size
+from memvirt.sweep.store.block import Block
 
 TICK = 0.02  #: seconds between looks at a job that has a limit
 
@@ -21,8 +21,8 @@ def versions() -> dict[str, str]:
     import numpy as np
 
     import memvirt
-    from memvirt.stages import CODE
-    from memvirt.sweep.version import code_of
+    from memvirt.pipeline.rooms import CODE
+    from memvirt.sweep.store.provenance import code_of
 
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),

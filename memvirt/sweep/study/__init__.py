@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.result import RESULT_COLUMNS, write_whole
-from memvirt.sweep.plan import Plan
-from memvirt.sweep.store import Store
+from memvirt.result.table import RESULT_COLUMNS, write_whole
+from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.store.store import Store
 from memvirt.sweep.work import Todo, Work
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from memvirt.sweep.plan import Plan
+from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Study
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from memvirt.errors import ConfigError
-from memvirt.sweep.axes import Axis
-from memvirt.sweep.choices import Design, Grid, Rows, no_intervals, number
-from memvirt.sweep.cliff import DIGITS, Hunt, Verdict
-from memvirt.sweep.plan import Plan, plan_design
+from memvirt.sweep.plan.axes import Axis
+from memvirt.sweep.plan.choices import Design, Grid, Rows, no_intervals, number
+from memvirt.sweep.plan.plan import Plan, plan_design
 from memvirt.sweep.study import Incomplete, Study, check_plan
+from memvirt.sweep.study._cliff import DIGITS, Hunt, Verdict
 
 if TYPE_CHECKING:
     from memvirt.sweep.run import Call
@@ -177,7 +177,7 @@ class SafeOvercommit:
             study.said.append(self._line(values, hunt))
         study.write(pd.DataFrame(found).convert_dtypes(), "safe_overcommit.csv")
         study.write(pd.DataFrame(tried), "ratios_tried.csv")
-        from memvirt.figures.cliff import throughput
+        from memvirt.drawing.cliff import throughput
 
         keys = list(self._values(self.combinations[0]))
         study.save(throughput(pd.DataFrame(tried), pd.DataFrame(found), keys, float(self.options["slowdown"])), "safe_overcommit")

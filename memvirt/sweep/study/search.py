@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from memvirt.errors import ConfigError
-from memvirt.sweep.choices import Design, Rows, number
-from memvirt.sweep.constraint import Constraint, read_constraints
-from memvirt.sweep.plan import Plan
+from memvirt.sweep.plan.choices import Design, Rows, number
+from memvirt.sweep.plan.constraint import Constraint, read_constraints
+from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Search:
         study.write(frame, "search.csv")
         if good.empty:
             raise Incomplete(f"study=search: none of {len(frame)} designs went well and met {[c.text for c in self.conditions]}")
-        from memvirt.figures.sensitivity import history
+        from memvirt.drawing.sensitivity import history
 
         study.save(history(frame, column, self.options["over_vms"]), "search")
         best = good.loc[good[column].idxmin()]

@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
-from memvirt.sweep.axes import Axis
 from memvirt.sweep.design import morris, saltelli
-from memvirt.sweep.plan import Plan
+from memvirt.sweep.plan.axes import Axis
+from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Sensitivity:
         return f"ln {self.options['column']}" if self.options["log"] else str(self.options["column"])
 
     def _draw(self, study: Study, screening: pd.DataFrame, indices: pd.DataFrame) -> None:
-        from memvirt.figures.sensitivity import bars, screen
+        from memvirt.drawing.sensitivity import bars, screen
 
         outer = [axis.key for axis in self._outer()]
         study.save(screen(screening, outer, self._studied()), "morris")

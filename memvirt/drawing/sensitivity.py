@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memvirt.figures.style import HATCHES, MARKERS, label, panels, spans_decades
+from memvirt.drawing.style import HATCHES, MARKERS, label, panels, spans_decades
 
 
 def _joined(frame: pd.DataFrame, outer: list[str]) -> tuple[pd.DataFrame, str | None]:

@@ -13,10 +13,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from memvirt.result import EPOCH_COLUMNS, IDENTITY, RESULT_COLUMNS, as_column, column_type, write_whole
-from memvirt.sweep.block import EPOCHS, RESULTS
-from memvirt.sweep.plan import Plan
-from memvirt.sweep.store import Store
+from memvirt.result.table import EPOCH_COLUMNS, IDENTITY, RESULT_COLUMNS, as_column, column_type, write_whole
+from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.store.block import EPOCHS, RESULTS
+from memvirt.sweep.store.store import Store
 
 STRETCH = 100_000  #: rows made at a time
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from memvirt.figures.style import DASHES, MARKERS, label, use
+from memvirt.drawing.style import DASHES, MARKERS, label, use
 
 CLIFF = "0.25"
 

@@ -1,22 +1,14 @@
-"""Points as a graph of stages: what each room computes, from which fields of which earlier one.
-
-A `Layout` writes each stage down once, however many points ask for it, so a grid is laid out as its distinct stages. A
-stage's key is the hash of its room, of the config that it reads, of the digests of the fields that it reads and of the code
-that it uses. Since fields are told apart by content, stages are shared even where what came before them differs.
-"""
+"""What each room reads: the sections of a point and its own config made of them, the fields of earlier rooms, and its code."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from memvirt import mmu, workload
-from memvirt.digest import canonical, text_digest
-from memvirt.jit import code_digest
-from memvirt.memory.config import check_mechanisms
-from memvirt.point import VM_KEYS, Point
+from memvirt.memory.config import check_mechanisms, check_table_area
+from memvirt.pipeline.point import VM_KEYS, Point
 
 Fields = dict[str, Any]
 
@@ -43,71 +35,10 @@ CODE = {
     "mmu": ("workload", "memory", "tlb", "mmu"),
     "fused": ("workload", "memory", "tlb", "mmu"),
     "cost": ("cost",),
-    "result": ("cost", "rows.py", "monitor.py"),
+    "result": ("cost", "result/rows.py", "result/monitor.py"),
 }
 
 EMPTY = "empty"  #: the digest of a field that holds nothing
-
-
-class Config:
-    """All that a stage reads of the config, and no more; it is made when it is asked for, since there may be many.
-
-    Attributes
-    ----------
-    digest : str
-        Hash of it.
-    """
-
-    __slots__ = ("_kind", "_sections", "_vms", "_without", "digest")
-
-    def __init__(self, kind: str, sections: tuple[Any, ...], vms: tuple[int, ...]) -> None:
-        self._kind, self._sections, self._vms = kind, sections, vms
-        self._without: dict[tuple[str, ...], str] | None = None
-        self.digest = text_digest(canonical(self.value))
-
-    @property
-    def value(self) -> Any:
-        """The config, as plain values that JSON can write."""
-        names = READS[self._kind]
-        view = Point.model_construct(**dict(zip(names, self._sections, strict=True)))
-        return CONFIGS[self._kind](view, self._vms)
-
-    def digest_without(self, names: tuple[str, ...]) -> str:
-        """Hash of it with some keys nulled."""
-        if not names:
-            return self.digest
-        if self._without is None:
-            self._without = {}
-        if names not in self._without:
-            self._without[names] = text_digest(canonical({**self.value, **dict.fromkeys(names)}))
-        return self._without[names]
-
-
-class Stage:
-    """One computation.
-
-    Attributes
-    ----------
-    number : int
-        Its place in the layout; those that it needs stand before it.
-    room : str
-    config : Config
-    inputs : tuple of Stage
-        The stages that it needs.
-    recipe : int
-        Hash of all that it is made from; the same in every layout of this process.
-    """
-
-    __slots__ = ("config", "inputs", "number", "recipe", "room")
-
-    def __init__(self, number: int, room: str, config: Config, inputs: tuple[Stage, ...]) -> None:
-        self.number, self.room, self.config, self.inputs = number, room, config, inputs
-        self.recipe: int = hash((room, config.digest, *[each.recipe for each in inputs]))
-
-    @property
-    def reads(self) -> tuple[tuple[str, ...], ...]:
-        """Fields that it reads of each of its inputs."""
-        return reads(self.room, tuple([each.room for each in self.inputs]))
 
 
 #: Fields that a room's stages read of each of the rooms that they need.
@@ -138,17 +69,6 @@ MOOT: dict[str, tuple[tuple[str, str], ...]] = {"tlb": (("host_unmap", "eviction
 def reads(room: str, needs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Fields that a stage of a room reads of each of the stages that it needs, given their rooms."""
     return tuple([FIELDS_READ[room][each] for each in needs])
-
-
-def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
-    """Identify a stage, given the digests of each of its inputs."""
-    moot = tuple(name for name, field in MOOT.get(stage.room, ()) if any(have.get(field) == EMPTY for have in digests))
-    words = [stage.room, code_digest(CODE[stage.room]), stage.config.digest_without(moot)]
-    for fields, have in zip(stage.reads, digests, strict=True):
-        words.append("of")
-        for field in fields:
-            words += (field, have[field])
-    return hashlib.blake2b(" ".join(words).encode(), digest_size=16).hexdigest()
 
 
 def _workload_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
@@ -201,8 +121,11 @@ def check(point: Point) -> None:
     ConfigError
     """
     vms = tuple(range(point.count))
+    alone = _is_alone(point)
+    if not alone:
+        check_table_area(point.guest, point.host)
     if not _has_enough(point, vms):
-        dimensions = 1 if _is_alone(point) else 2
+        dimensions = 1 if alone else 2
         vcpus = max(point.member(vm).vms.vcpus for vm in vms)
         check_mechanisms(point.reclaim, dimensions, point.guest, point.host, vcpus)
 
@@ -220,7 +143,7 @@ def _memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any]:
     return {
         "dimensions": 1 if alone else 2,
         "members": [_member_config(point, vm, matter) for vm in vms],
-        "guest": point.guest.model_dump(),
+        "guest": {**point.guest.model_dump(), **({"table_area": None} if alone else {})},
         "host": {} if alone else point.host.model_dump(),  # one dimension: the host's paging isn't there to be read
         "clock": point.clock.model_dump(),
         "epoch": point.epoch.model_dump(),
@@ -241,7 +164,13 @@ def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any
     return {
         "dimensions": 1,
         "members": [{"vcpus": member.vms.vcpus, "warmup": float(member.workload.warmup)} for member in members],
-        "guest": {**point.guest.model_dump(), "prefault": point.guest.prefault or True, "swap": None, "replacement": "lru"},
+        "guest": {
+            **point.guest.model_dump(),
+            "prefault": point.guest.prefault or True,
+            "table_area": None,
+            "swap": None,
+            "replacement": "lru",
+        },
         "host": {},
         "clock": point.clock.model_dump(),
         "epoch": {},
@@ -253,7 +182,7 @@ def _baseline_memory_config(point: Point, vms: tuple[int, ...]) -> dict[str, Any
     }
 
 
-def _native(point: Point) -> mmu.Mmu:
+def native(point: Point) -> mmu.Mmu:
     """The translation that `slowdown` compares with: native, with the same walk caches and bits."""
     return mmu.Mmu(name="native", **{name: getattr(point.mmu, name) for name in ("pwc", "nested_tlb", "ad_bits")})
 
@@ -290,99 +219,9 @@ CONFIGS: dict[str, Callable[[Point, tuple[int, ...]], Any]] = {
     "cost": lambda point, vms: {"cpu": point.cpu.model_dump()},
     "result": lambda point, vms: {},
     "baseline memory": _baseline_memory_config,
-    "baseline tlb": lambda point, vms: _tlb_of(point, _native(point)),
-    "baseline mmu": lambda point, vms: _mmu_of(point, _native(point)),
-    "baseline fused": lambda point, vms: _fused_of(point, _native(point)),
+    "baseline tlb": lambda point, vms: _tlb_of(point, native(point)),
+    "baseline mmu": lambda point, vms: _mmu_of(point, native(point)),
+    "baseline fused": lambda point, vms: _fused_of(point, native(point)),
 }
 #: Rooms whose config is the same for any VMs.
-_OF_THE_MACHINE = ("tlb", "mmu", "fused", "cost", "baseline tlb", "baseline mmu", "baseline fused")
-
-
-class Layout:
-    """Lays points out as stages.
-
-    Points that share section objects are laid out fastest: what a room reads is worked out once for each combination of the
-    sections that it reads.
-
-    Attributes
-    ----------
-    stages : list of Stage
-        Each after those that it needs, equal ones once.
-    asked : list of int
-        How often points asked for each.
-    """
-
-    def __init__(self) -> None:
-        self.stages: list[Stage] = []
-        self.asked: list[int] = []
-        self._configs: dict[str, Config] = {}
-        self._known: dict[tuple[Any, ...], Config] = {}
-        self._places: dict[tuple[Any, ...], Stage] = {}
-        self._keep: dict[int, Any] = {}  # sections are known by identity, so they must not go away
-        self._fused: dict[tuple[str, int, int], bool] = {}
-        self._nothing = Config("result", (), ())
-
-    def _config(self, kind: str, point: Point, vms: tuple[int, ...]) -> Config:
-        names = READS[kind]
-        sections = tuple([getattr(point, name) for name in names])
-        known = (kind, () if kind in _OF_THE_MACHINE else vms, *map(id, sections))
-        config = self._known.get(known)
-        if config is None:
-            for section in sections:
-                self._keep[id(section)] = section
-            made = Config(kind, sections, vms)
-            config = self._known[known] = self._configs.setdefault(made.digest, made)
-        return config
-
-    def _stage(self, room: str, config: Config, inputs: tuple[Stage, ...] = ()) -> Stage:
-        place = (room, id(config), *[stage.number for stage in inputs])
-        stage = self._places.get(place)
-        if stage is None:
-            stage = self._places[place] = Stage(len(self.stages), room, config, inputs)
-            self.stages.append(stage)
-            self.asked.append(0)
-        self.asked[stage.number] += 1
-        return stage
-
-    def _is_fused(self, point: Point, baseline: str) -> bool:
-        known = (baseline, id(point.mmu), id(point.tlb))
-        if known not in self._fused:
-            self._keep[id(point.mmu)], self._keep[id(point.tlb)] = point.mmu, point.tlb
-            self._fused[known] = is_fused(point, _native(point) if baseline else point.mmu)
-        return self._fused[known]
-
-    def _chain(self, point: Point, vms: tuple[int, ...], traces: tuple[Stage, ...], baseline: str) -> tuple[Stage, ...]:
-        """Memory, TLB and MMU (or both in one), and cost over some VMs."""
-        memory = self._stage("memory", self._config(f"{baseline}memory", point, vms), traces)
-        if self._is_fused(point, baseline):
-            counted: tuple[Stage, ...] = (
-                memory,
-                self._stage("fused", self._config(f"{baseline}fused", point, vms), (*traces, memory)),
-            )
-        else:
-            tlb = self._stage("tlb", self._config(f"{baseline}tlb", point, vms), (*traces, memory))
-            counted = (memory, tlb, self._stage("mmu", self._config(f"{baseline}mmu", point, vms), (*traces, memory, tlb)))
-        return (*counted, self._stage("cost", self._config("cost", point, vms), counted))
-
-    def add(self, point: Point) -> Stage:
-        """Lay a point out; returns the stage of its result.
-
-        The traces come first, one a VM; then the point's own chain; then a baseline for each VM, which is what
-        `slowdown` divides by.
-        """
-        vms = tuple(range(point.count))
-        traces = tuple(self._stage("workload", self._config("workload", point, (vm,))) for vm in vms)
-        own = self._chain(point, vms, traces, "")
-        alone = [self._chain(point, (vm,), (traces[vm],), "baseline ")[-1] for vm in vms]
-        return self._stage("result", self._nothing, (*own, *alone))
-
-    def finish(self) -> None:
-        """Forget what only adding points needs."""
-        self._configs, self._known, self._places = {}, {}, {}
-
-
-def graph(point: Point) -> list[Stage]:
-    """Stages of one point, each after those that it needs; the last is its result."""
-    layout = Layout()
-    layout.add(point)
-    return layout.stages
+OF_THE_MACHINE = ("tlb", "mmu", "fused", "cost", "baseline tlb", "baseline mmu", "baseline fused")

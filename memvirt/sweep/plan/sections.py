@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from memvirt import __version__, stages, workload
+from memvirt import __version__, workload
 from memvirt.config import Section
 from memvirt.digest import canonical, text_digest
-from memvirt.point import Point, checked
-from memvirt.sweep.stitch import Stitcher, Tree
+from memvirt.pipeline import rooms
+from memvirt.pipeline.point import Point, checked
+from memvirt.sweep.plan.stitch import Stitcher, Tree
 
 PARTS = 30_000  #: section values remembered
 NAMES = tuple(Point.model_fields)  #: sections of a point
@@ -65,9 +66,9 @@ class Sections:
 
     def _check(self, point: Point) -> None:
         """See whether a point's sections go together; each combination once."""
-        known = tuple([id(getattr(point, name)) for name in stages.CHECKED])
+        known = tuple([id(getattr(point, name)) for name in rooms.CHECKED])
         if known not in self._checked:
-            stages.check(point)
+            rooms.check(point)
             self._checked.add(known)
 
     def _stitched(self, choice: Sequence[int], replicate: int) -> dict[str, Part]:

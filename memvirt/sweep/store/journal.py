@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from memvirt.sweep.block import Block
+from memvirt.sweep.store.block import Block
 
 MAGIC = b"MVJ1"
 _HEAD = struct.Struct(

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from memvirt.stages import Stage
+from memvirt.pipeline.layout import Stage
 from memvirt.sweep.executor import BY_VALUE
 
 CARRIED_STAGES = 20_000  #: stages remembered from one layout of a sweep to the next

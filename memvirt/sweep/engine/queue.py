@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from memvirt.compute import ROOMS
+from memvirt.pipeline.compute import ROOMS
 from memvirt.sweep.executor import Outcome, Remote
 
 if TYPE_CHECKING:
-    from memvirt.sweep.node import Node
+    from memvirt.sweep.engine.node import Node
 
 BATCH_SECONDS = 0.1  #: stages that take less are sent together
 LARGEST_BATCH = 256

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from memvirt.digest import hash_file
 from memvirt.errors import ConfigError, MemvirtError, WriteError
-from memvirt.sweep.block import EPOCHS, RESULTS, Block, from_bytes
-from memvirt.sweep.journal import Journal, frames
+from memvirt.sweep.store.block import EPOCHS, RESULTS, Block, from_bytes
+from memvirt.sweep.store.journal import Journal, frames
 
 JOURNAL = "journal.bin"
 SHARDS = "shards"

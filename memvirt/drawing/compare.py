@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from memvirt.figures.style import use
+from memvirt.drawing.style import use
 
 
 def beside(labels: list[str], published: list[float], simulated: list[float], what: str, log: bool = False) -> Any:

@@ -13,13 +13,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from memvirt.compute import FIELDS, KNOWN_BY_KEY, ROOMS, known_digests
-from memvirt.stages import Layout, Stage, key
-from memvirt.sweep.block import Block
+from memvirt.pipeline.compute import FIELDS, KNOWN_BY_KEY, ROOMS, known_digests
+from memvirt.pipeline.layout import Layout, Stage, key
+from memvirt.sweep.engine.node import NOTHING, Carried, Failure, Node, Tally
+from memvirt.sweep.engine.queue import Queue, home
 from memvirt.sweep.executor import BY_VALUE, Ended, Executor, Job, Outcome, Remote
-from memvirt.sweep.kept import Kept, KeptStage
-from memvirt.sweep.node import NOTHING, Carried, Failure, Node, Tally
-from memvirt.sweep.queue import Queue, home
+from memvirt.sweep.store.block import Block
+from memvirt.sweep.store.kept import Kept, KeptStage
 
 MOST_LOSSES = 8  #: times that a stage's inputs may be lost
 IDLE_STAGES = 2000  #: stages of a room remembered with their small fields though nobody may ask for them again

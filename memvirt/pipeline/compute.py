@@ -13,9 +13,10 @@ from memvirt.cost.config import Cpu
 from memvirt.digest import content_digest, freeze
 from memvirt.mmu import fused
 from memvirt.mmu.config import Cache, Mmu
-from memvirt.point import Point
-from memvirt.rows import add_walks, as_rows, rows
-from memvirt.stages import EMPTY, Fields, graph
+from memvirt.pipeline.layout import graph
+from memvirt.pipeline.point import Point
+from memvirt.pipeline.rooms import EMPTY, Fields
+from memvirt.result.rows import add_walks, as_rows, rows
 from memvirt.tlb.config import Tlb
 from memvirt.types import Counters, Event, Machine, Segment, Traits, Walks
 from memvirt.workload.config import Workload

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
-from memvirt.sweep.axes import Axis
+from memvirt.sweep.plan.axes import Axis
 
 Places = NDArray[np.int64]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 
-from memvirt.figures.style import use
-from memvirt.monitor import SIGNALS, THRASH
+from memvirt.drawing.style import use
+from memvirt.result.monitor import SIGNALS, THRASH
 
 #: What is drawn of memory, in MiB: (column, name, line style).
 MEMORY = (

@@ -9,15 +9,15 @@ import pandas as pd
 import seaborn as sns
 
 from memvirt.cost import PARTS
+from memvirt.drawing.style import DASHES, HATCHES, MARKERS, binned, label, ordered, replicated, spans_decades, use
 from memvirt.errors import MemvirtError
-from memvirt.figures.style import DASHES, HATCHES, MARKERS, binned, label, ordered, replicated, spans_decades, use
 
 #: Axes that are worth a colour of their own, the first first.
 COLOURED = ("mmu", "reclaim", "reclaim.replacement", "tlb.replacement", "tlb", "workload", "numa")
 MOST_MARKS, MOST_PANELS = 8, 4  #: values that colours, dashes or bars can tell apart; panels beside each other
 PART_NAMES = {
     "base_cycles": "instructions",
-    "tlb_cycles": "L2 TLB hits",
+    "tlb_cycles": "TLB look-ups",
     "walk_cycles": "page walks",
     "data_cycles": "data beyond L1D",
     "exit_cycles": "VM exits",

@@ -16,7 +16,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, OmegaConf
 
 from memvirt.errors import ConfigError, suggest
-from memvirt.sweep.axes import Axis
+from memvirt.sweep.plan.axes import Axis
 
 Tree = dict[str, Any]
 

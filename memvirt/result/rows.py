@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt import monitor
 from memvirt.cost import HOST_CYCLES
 from memvirt.memory.counters import FLOWS, GAUGES
+from memvirt.result import monitor
 from memvirt.types import EXITS
 
 Counts = dict[str, NDArray[Any]]

@@ -9,14 +9,14 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from memvirt.errors import ConfigError, Conflict
-from memvirt.point import Point
+from memvirt.pipeline.point import Point
 from memvirt.policy import load
-from memvirt.sweep.axes import Axis, make_axis
-from memvirt.sweep.choices import Design, Some
-from memvirt.sweep.cli import EXPERIMENT_KEYS, RUN_KEYS
-from memvirt.sweep.constraint import Constraint, read_constraints
-from memvirt.sweep.sections import Sections
-from memvirt.sweep.stitch import Composer, Stitcher, Tree, plain
+from memvirt.sweep.plan.axes import Axis, make_axis
+from memvirt.sweep.plan.choices import Design, Some
+from memvirt.sweep.plan.constraint import Constraint, read_constraints
+from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS
+from memvirt.sweep.plan.sections import Sections
+from memvirt.sweep.plan.stitch import Composer, Stitcher, Tree, plain
 
 #: Keys of the composed config that are not part of a point.
 NOT_OF_A_POINT = (*RUN_KEYS, *EXPERIMENT_KEYS, "plan", "study", "replicates", "experiment")

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from memvirt.result import EPOCH_COLUMNS, RESULT_COLUMNS
-from memvirt.rows import Columns
+from memvirt.result.rows import Columns
+from memvirt.result.table import EPOCH_COLUMNS, RESULT_COLUMNS
 
 
 class Block(NamedTuple):

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from memvirt import monitor
 from memvirt.errors import MemvirtError, WriteError
-from memvirt.rows import COLUMNS, WALK_COLUMNS
+from memvirt.result import monitor
+from memvirt.result.rows import COLUMNS, WALK_COLUMNS
 
 KINDS = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
 #: What is known of a point besides its varied keys.

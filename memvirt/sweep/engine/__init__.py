@@ -1,0 +1,1 @@
+"""Computes a layout of stages, each distinct one once, whatever is lost on the way."""
