@@ -1,8 +1,8 @@
 """Cuckoo walk caches: what says, before a hashed table is probed, which size a page has and in which way its entry is.
 
-Skarlatos et al., ASPLOS'20; Stojkovic et al., ASPLOS'22. A section header tells of one line of eight translations, and an entry of a
-cuckoo walk table is a line of 64 headers: of 4K pages it spans 2 MiB (PTE), of 2M pages 1 GiB (PMD), of 1G pages 512 GiB (PUD). A
-header names the way of a page of its own size, and that there are smaller ones. In the guest's dimension PUD and PMD entries are
+Skarlatos et al., ASPLOS'20; Stojkovic et al., ASPLOS'22. A section header tells of one line of eight translations, and an entry of
+a cuckoo walk table is a line of 64 headers: of 4K pages it spans 2 MiB (PTE), of 2M pages 1 GiB (PMD), of 1G pages 512 GiB (PUD).
+A header names the way of a page of its own size, and that there are smaller ones. In the guest's dimension PUD and PMD entries are
 cached, in the host's PTE ones as well: apart for the guest's tables (step 1), and for the data (step 3) as long as that pays: below
 half hits those aren't cached, until more than 0.85 of the PMD lookups hit. A lookup looks into all at once. What it misses is
 read from the table through the data caches, two ways at a time, beside the walk, and takes no time; the guest's tables are

@@ -3,12 +3,12 @@
 Basu et al., ISCA'13; Gandhi et al., MICRO'14. `segments`: ``dual`` (no reference, no TLB), ``vmm`` (the host's dimension: the
 guest's 4 references stay), ``guest`` (the guest's dimension: the 4 of the host's stay). The guest's segment covers `share` of
 each address space's pages, the host's all of the VM's memory; a share `bad` of either must escape, and so does what an escape
-filter of `filter_bits` with `hashes` takes for one. A page that the host takes away (swap, a merge, a balloon, a copy or a large page
-split) escapes from the host's segment from then on, for the filter forgets nothing: it fills up until it takes every page of the VM
-for one. `segment_escapes` and `segment_false_positives` count both. With both segments the TLB room must know what bypasses, and it
-sees pages but no frames: the host's filter is then one of pages, which are frames at an offset, and memory that no page of the
-program lies in isn't entered. Left out: growing and moving of segments, pages that the guest maps anew elsewhere, and that a segment
-must be contiguous in memory: what it covers lies where the memory room put it.
+filter of `filter_bits` with `hashes` takes for one. A page that the host takes away (swap, a merge, a balloon, a copy or a large
+page split) escapes from the host's segment from then on, for the filter forgets nothing: it fills up until it takes every page of
+the VM for one. `segment_escapes` and `segment_false_positives` count both. With both segments the TLB room must know what
+bypasses, and it sees pages but no frames: the host's filter is then one of pages, which are frames at an offset, and memory that
+no page of the program lies in isn't entered. Left out: growing and moving of segments, pages that the guest maps anew elsewhere,
+and that a segment must be contiguous in memory: what it covers lies where the memory room put it.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def make(setup: Setup) -> State:
 def in_host(state: State, frame: int, page: int) -> bool:
     """Whether the host's segment translates a guest frame: a page's, or (`NONE`) one of the guest's tables."""
     if state.by_page and page != NONE:
-        return state.pages.direct[page] > 0
-    return state.frames.direct.size > 1 and state.frames.direct[frame] > 0
+        return bool(state.pages.direct[page] > 0)
+    return bool(state.frames.direct.size > 1 and state.frames.direct[frame] > 0)
 
 
 @inner_apart

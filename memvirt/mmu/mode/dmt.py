@@ -5,9 +5,9 @@ two with `paravirtual` (the hypervisor hands the guest contiguous host memory fo
 each address space are served so, others take a nested walk. Traces carry no VMAs: pages that the program touches are of one
 where no more than `hole` pages between them aren't, by default less than 2 MiB. Neighbouring VMAs share a mapping if no more than a
 share `merge` of it lies in none (the paper's option; recalled: 2 %). An array begins with one frame, for 512 pages of the mapping,
-and doubles as the mapping's pages demand. A share `fragmentation` of growths finds no contiguous memory: the pages beyond are walked for.
-The host maps all of a VM's memory as one range from the start, so its arrays don't grow. An entry stands where the radix table's
-lowest entry would. Left out: arrays in several pieces, what moving one to larger memory takes, and that one can grow later.
+and doubles as the mapping's pages demand; a share `fragmentation` of growths finds no contiguous memory, and the pages beyond are
+walked for. The host maps all of a VM's memory as one range from the start, so its arrays don't grow. An entry stands where the
+radix table's lowest entry would. Left out: arrays in several pieces, what moving one to larger memory takes, and growing one later.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def reach(first: NDArray[np.int64], last: NDArray[np.int64], space: NDArray[np.i
 
 
 def covered_pages(setup: Setup) -> NDArray[np.uint8]:
-    """Which pages a register's array has the entry of: those of the largest mappings of each address space, as far as it reaches."""
+    """Which pages a register's array has an entry of: those of the largest mappings of each space, as far as it reaches."""
     vpn, space = setup.port.vpn, setup.port.space_of_page
     new = np.ones(vpn.size, bool)
     new[1:] = (space[1:] != space[:-1]) | (vpn[1:] - vpn[:-1] > 1 + setup.option("hole"))

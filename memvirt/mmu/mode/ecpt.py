@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
-from memvirt.mmu.cuckoo import ALL_SIZES, SIZE_KNOWN, WAY_KNOWN, Known, make_known, of_data, of_guest, of_table
+from memvirt.mmu.cuckoo import ALL_SIZES, SIZE_KNOWN, Known, make_known, of_data, of_guest, of_table
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     DATA_ROW,

@@ -129,7 +129,10 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         state.generation[event.vm] += 1
     elif kind == DROP:
         order = size_of(port, page)
-        row, tag = set_of(state, port.space_of_page[page], port.vpn[page], order), tag_of(state, port, page, np.int64(event.vm), order)
+        row, tag = (
+            set_of(state, port.space_of_page[page], port.vpn[page], order),
+            tag_of(state, port, page, np.int64(event.vm), order),
+        )
         for way in range(WAYS):
             if state.tags[row, way] == tag:
                 state.tags[row, way] = -1
