@@ -96,5 +96,9 @@ class WriteError(MemvirtError):
         super().__init__(f"{path}: can't be written: {what}")
 
 
+class FolderError(MemvirtError):
+    """A folder that must be the user's alone and isn't."""
+
+
 class CapacityError(MemvirtError):
     """The simulated machine ran out of something that it may not take back."""

@@ -173,7 +173,7 @@ def test_kept_stages_have_a_limit(tmp_path: Path) -> None:
 
     kept = Kept(tmp_path, 40_000)
     for number in range(10):
-        kept.write(str(number), KeptStage({}, {"x": b"." * 10_000}, 1.0), {})
+        kept.write(str(number), KeptStage({}, {"x": "." * 10_000}, 1.0), {})
     for path in kept.folder.iterdir():
         import os
 

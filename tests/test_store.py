@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import re
 import resource
 import shlex
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from memvirt.errors import WriteError
 from memvirt.sweep.store import store as store_module
-from memvirt.sweep.store.block import failure
-from memvirt.sweep.store.journal import Journal, encode, frames
+from memvirt.sweep.store.block import failure, to_bytes
+from memvirt.sweep.store.journal import MAGIC, Journal, encode, frames
 from memvirt.sweep.store.store import Store
 from tests.support import command, sweep
 from tests.test_sweep import SMALL, points_in, table
@@ -62,6 +66,105 @@ def test_a_torn_journal(tmp_path: Path) -> None:
     data[-3] ^= 1
     path.write_bytes(data)
     assert [entry.about["n"] for _, entry in frames(path)] == [1]
+
+
+def frame(
+    text: str | bytes, results: bytes = b"", epochs: bytes = b"", texts: int | None = None, block: int | None = None
+) -> bytes:
+    """A frame whose checksum is right, whatever is in it."""
+    text = text.encode() if isinstance(text, str) else text
+    body = struct.pack("<II", len(text) if texts is None else texts, len(results) if block is None else block)
+    return sealed(body + text + results + epochs)
+
+
+def sealed(body: bytes) -> bytes:
+    return struct.pack("<4sIII", MAGIC, len(body), 0, zlib.crc32(body)) + body
+
+
+RIGHT = '{"code":"code","points":[["p","k"]]}'
+BLOCK = failure("k", "error", "why", 1)
+OTHER = to_bytes(pa.table({"key": ["k"], "status": ["ok"]}))
+CUT = BLOCK.results[: len(BLOCK.results) // 2]
+FRAMES = {
+    "nothing": sealed(b""),
+    "too short": sealed(b"123"),
+    "longer than it is": frame(RIGHT, texts=1 << 30),
+    "a block beyond its end": frame(RIGHT, block=1 << 20),
+    "no JSON": frame("{"),
+    "no text": frame(b"\xff\xfe"),
+    "deep": frame("[" * 100_000),
+    "a list": frame("[1]"),
+    "nothing said": frame("{}"),
+    "no code": frame('{"points":[]}'),
+    "code a number": frame('{"code":1,"points":[]}'),
+    "no points": frame('{"code":"code"}'),
+    "points a number": frame('{"code":"code","points":3}'),
+    "a point alone": frame('{"code":"code","points":[["p"]]}'),
+    "a point of numbers": frame('{"code":"code","points":[[1,2]]}'),
+    "no rows": frame(RIGHT, b"rubbish", BLOCK.epochs),
+    "rows cut": frame(RIGHT, CUT, BLOCK.epochs),
+    "no epochs": frame(RIGHT, BLOCK.results),
+    "epochs of rubbish": frame(RIGHT, BLOCK.results, b"rubbish" * 9),
+    "other columns": frame(RIGHT, OTHER, BLOCK.epochs),
+    "rows for epochs": frame(RIGHT, BLOCK.results, BLOCK.results),
+}
+
+
+@pytest.mark.parametrize("bad", FRAMES.values(), ids=FRAMES)
+def test_a_frame_with_wrong_content(bad: bytes, tmp_path: Path) -> None:
+    """Its checksum is right, so it was written so: it is named as damage, its points are computed again, others are read."""
+    store = Store(tmp_path, "code")
+    store.open(resume=False)
+    fill(store, 0, 1)
+    store.close()
+    path = tmp_path / "journal.bin"
+    begin = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(bad)
+        file.write(encode({"code": "code", "points": [("last", "key last")]}, failure("key last", "error", "why last", 2)))
+    for _ in range(2):
+        store = Store(tmp_path, "code")
+        store.open(resume=True)
+        assert len(store.damaged) == 1
+        assert store.damaged[0].startswith(f"journal.bin: its frame at byte {begin:,}: ")
+        assert rows(store) == {"point 0": ["why 0"] * 2, "last": ["why last"] * 2}
+        store.close()
+
+
+def test_frames_of_rubbish(tmp_path: Path) -> None:
+    """Whatever a frame's checksum vouches for, its points are there or its damage is named; nothing else happens."""
+    body = encode({"code": "code", "points": [("p", "k")]}, BLOCK)[16:]
+    draw = random.Random(11)
+    named = 0
+    for number in range(150):
+        changed = bytearray(body)
+        for _ in range(draw.choice((1, 1, 3, 20))):
+            changed[draw.randrange(len(changed))] = draw.randrange(256)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "journal.bin").write_bytes(sealed(bytes(changed[: draw.choice((len(changed), draw.randrange(len(changed))))])))
+        store = Store(folder, "code")
+        store.open(resume=True)
+        rows(store)
+        list(store.epochs())
+        named += bool(store.damaged)
+        store.close()
+    assert named > 75
+
+
+def test_shards_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards that are named as ours and hold something else are damage; a table that isn't named so is in nobody's way."""
+    monkeypatch.setattr(store_module, "SHARD_POINTS", 2)
+    (tmp_path / "shards").mkdir()
+    for other in (pa.table({"x": [1]}), pa.table({"point_id": ["p"], "key": ["k"]})):
+        Store._write_part(tmp_path / "shards", "000001-points", other)
+    (tmp_path / "shards" / "mine.parquet").write_bytes(b"")
+    store = Store(tmp_path, "code")
+    store.open(resume=True)
+    assert len(store.damaged) == 2
+    fill(store, 0, 3)
+    store.close()
+    assert list((tmp_path / "shards").glob("000002-points-*.parquet"))
 
 
 def test_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

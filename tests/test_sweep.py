@@ -31,7 +31,7 @@ from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT, Plan
 from memvirt.sweep.plan.stitch import Composer
 from memvirt.sweep.run import Call
 from memvirt.sweep.settings import Settings
-from memvirt.sweep.store.block import from_bytes
+from memvirt.sweep.store.block import RESULTS, from_bytes
 from memvirt.sweep.store.journal import frames
 from tests.support import command, composed, point, sweep
 
@@ -143,7 +143,7 @@ def engine_rows(plan: Plan, numbers: range | None = None, **options: Any) -> tup
 
     def finished(block: Any, pairs: list[tuple[list[int], str]]) -> None:
         if block is not None:
-            for row in from_bytes(block.results).to_pylist():
+            for row in from_bytes(block.results, RESULTS).to_pylist():
                 blocks.setdefault(row.pop("key"), []).append(row)
         keys.update({number: key for numbers, key in pairs for number in numbers})
 

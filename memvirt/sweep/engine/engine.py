@@ -162,7 +162,7 @@ class Engine:
             return
         if self.kept is not None:
             found = self.kept.read(node.name)
-            if found is not None:
+            if found is not None and set(found.digests) == set(FIELDS[room]):
                 node.digests, node.fields, node.seconds = found.digests, found.fields, found.seconds
                 node.chain = node.seconds + max((each.chain for each in node.inputs), default=0.0)
                 node.kept = True

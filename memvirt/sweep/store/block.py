@@ -57,9 +57,22 @@ def to_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
-def from_bytes(data: bytes) -> pa.Table:
-    """Read it again, without a copy."""
-    return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+def from_bytes(data: bytes, schema: pa.Schema) -> pa.Table:
+    """Read it again, without a copy.
+
+    Raises
+    ------
+    ValueError
+        If the bytes hold no such table.
+    """
+    try:
+        table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as wrong:
+        raise ValueError(f"no table: {wrong}") from wrong
+    if not table.schema.equals(schema):
+        raise ValueError("a table of other columns")
+    return table
 
 
 def pack(results: Sequence[tuple[str, Columns, Columns]]) -> Block:

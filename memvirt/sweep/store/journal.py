@@ -34,6 +34,17 @@ class Entry(NamedTuple):
     block: Block | None
 
 
+class Damage(NamedTuple):
+    """A frame that is as it was written, but isn't one of ours.
+
+    Attributes
+    ----------
+    why : str
+    """
+
+    why: str
+
+
 class Journal:
     """Appends entries to a file.
 
@@ -85,7 +96,7 @@ def encode(about: dict[str, Any], block: Block | None) -> bytes:
     return _HEAD.pack(MAGIC, len(body), 0, zlib.crc32(body)) + body
 
 
-def frames(path: Path) -> Iterator[tuple[int, Entry]]:
+def frames(path: Path) -> Iterator[tuple[int, Entry | Damage]]:
     """Whole frames of a file, each with where it ends; what follows the first that isn't whole is left out."""
     with path.open("rb") as file:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
@@ -93,8 +104,25 @@ def frames(path: Path) -> Iterator[tuple[int, Entry]]:
             body = file.read(length) if magic == MAGIC else b""
             if magic != MAGIC or len(body) != length or zlib.crc32(body) != checksum:
                 return
-            texts, results = struct.unpack("<II", body[:8])
-            about = json.loads(body[8 : 8 + texts])
-            at = 8 + texts
-            block = Block(body[at : at + results], body[at + results :]) if results else None
-            yield file.tell(), Entry(about, block)
+            try:
+                entry: Entry | Damage = _decode(body)
+            except (ValueError, RecursionError, struct.error) as wrong:
+                entry = Damage(" ".join(str(wrong).split()))
+            yield file.tell(), entry
+
+
+def _decode(body: bytes) -> Entry:
+    texts, results = struct.unpack_from("<II", body)
+    at = 8 + texts
+    if at + results > len(body):
+        raise ValueError("its parts are longer than it is")
+    about = json.loads(body[8:at])
+    if not isinstance(about, dict) or not isinstance(about.get("code"), str) or not _are_pairs(about.get("points")):
+        raise ValueError("it doesn't say which points it is of")
+    return Entry(about, Block(body[at : at + results], body[at + results :]) if results else None)
+
+
+def _are_pairs(points: Any) -> bool:
+    return isinstance(points, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in points
+    )

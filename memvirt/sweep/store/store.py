@@ -21,10 +21,11 @@ import pyarrow.parquet as pq
 from memvirt.digest import hash_file
 from memvirt.errors import ConfigError, MemvirtError, WriteError
 from memvirt.sweep.store.block import EPOCHS, RESULTS, Block, from_bytes
-from memvirt.sweep.store.journal import Journal, frames
+from memvirt.sweep.store.journal import Damage, Entry, Journal, frames
 
 JOURNAL = "journal.bin"
 SHARDS = "shards"
+POINTS = pa.schema([("point_id", pa.string()), ("key", pa.string())])
 SHARD_POINTS = 5_000
 SHARD_BYTES = 64 << 20
 #: Points of these are kept on a resume; the rest is tried again.
@@ -96,12 +97,15 @@ class Store:
         for path in sorted(folder.glob("*-points-*.parquet")):
             try:
                 about, results, epochs = self._check_shard(path)
+                if about.schema.metadata[b"code"].decode() != self.code:
+                    continue
+                for part, schema in ((results, RESULTS), (epochs, EPOCHS)):
+                    if not pq.read_schema(part).equals(schema):
+                        raise ValueError(f"{part.name} has other columns")
+                keys = pq.read_table(results, columns=["key", "status"])
             except (OSError, ValueError, KeyError, pa.ArrowException) as wrong:
                 self.damaged.append(f"{path.relative_to(self.folder)}: {' '.join(str(wrong).split()):.120}")
                 continue
-            if about.schema.metadata[b"code"].decode() != self.code:
-                continue
-            keys = pq.read_table(results, columns=["key", "status"])
             self._learn(about.column("point_id").to_pylist(), about.column("key").to_pylist(), keys)
             self._shards.append((results, epochs))
 
@@ -115,25 +119,40 @@ class Store:
             return part
 
         about = pq.read_table(check(path))
-        meta = about.schema.metadata
+        meta = about.schema.metadata or {}
+        if not about.schema.equals(POINTS):
+            raise ValueError(f"{path.name} has other columns")
         return about, *(check(path.with_name(meta[name].decode())) for name in (b"results", b"epochs"))
 
     def _read_journal(self, path: Path) -> None:
         if not path.exists():
             return
-        end = 0
-        for end, entry in frames(path):  # noqa: B007
-            if entry.about["code"] != self.code:
-                continue
-            ids, keys = zip(*entry.about["points"], strict=True) if entry.about["points"] else ((), ())
-            rows = from_bytes(entry.block.results).select(["key", "status"]) if entry.block else None
-            self._learn(ids, keys, rows)
-            self._fresh += zip(ids, keys, strict=True)
-            if entry.block is not None:
-                self._blocks.append(entry.block)
-        lost = path.stat().st_size - end
+        begin = 0
+        for end, entry in frames(path):
+            why = entry.why if isinstance(entry, Damage) else self._take(entry)
+            if why:
+                self.damaged.append(f"{path.name}: its frame at byte {begin:,}: {why:.120}")
+            begin = end
+        lost = path.stat().st_size - begin
         if lost:
             self.damaged.append(f"{path.name}: its last {lost:,} bytes are not whole")
+
+    def _take(self, entry: Entry) -> str:
+        """Take over what a frame holds; why it can't be, if so."""
+        if entry.about["code"] != self.code:
+            return ""
+        rows = None
+        if entry.block is not None:
+            try:
+                from_bytes(entry.block.epochs, EPOCHS)
+                rows = from_bytes(entry.block.results, RESULTS)
+            except ValueError as wrong:
+                return " ".join(str(wrong).split())
+            self._blocks.append(entry.block)
+        ids, keys = zip(*entry.about["points"], strict=True) if entry.about["points"] else ((), ())
+        self._learn(ids, keys, rows)
+        self._fresh += zip(ids, keys, strict=True)
+        return ""
 
     def _learn(self, ids: Iterable[str], keys: Iterable[str], rows: pa.Table | None) -> None:
         """Take points over, but for those to be tried again and those whose rows aren't here."""
@@ -185,8 +204,8 @@ class Store:
 
     def _tables(self) -> tuple[pa.Table, pa.Table]:
         """Rows that are in no shard yet."""
-        results = [from_bytes(block.results) for block in self._blocks]
-        epochs = [from_bytes(block.epochs) for block in self._blocks]
+        results = [from_bytes(block.results, RESULTS) for block in self._blocks]
+        epochs = [from_bytes(block.epochs, EPOCHS) for block in self._blocks]
         return (
             pa.concat_tables(results) if results else RESULTS.empty_table(),
             pa.concat_tables(epochs) if epochs else EPOCHS.empty_table(),
@@ -197,13 +216,14 @@ class Store:
         assert self._journal is not None
         folder = self.folder / SHARDS
         folder.mkdir(exist_ok=True)
-        number = 1 + max((int(path.name.partition("-")[0]) for path in folder.glob("*.parquet")), default=0)
+        numbers = [path.name.partition("-")[0] for path in folder.glob("*.parquet")]
+        number = 1 + max((int(each) for each in numbers if each.isdecimal()), default=0)
         results, epochs = (
             self._write_part(folder, f"{number:06}-{name}", table)
             for name, table in zip(("results", "epochs"), self._tables(), strict=True)
         )
         ids, keys = zip(*self._fresh, strict=True) if self._fresh else ((), ())
-        about = pa.table({"point_id": pa.array(ids, pa.string()), "key": pa.array(keys, pa.string())})
+        about = pa.table([ids, keys], schema=POINTS)
         meta = {"code": self.code, "results": results.name, "epochs": epochs.name}
         self._write_part(folder, f"{number:06}-points", about.replace_schema_metadata(meta))
         self._shards.append((results, epochs))
