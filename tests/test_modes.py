@@ -17,7 +17,7 @@ from memvirt.mmu.mode.dmt import covered_pages
 from memvirt.tlb import Tlb
 from memvirt.tlb.segment import _hash
 from memvirt.types import NONE, Event, Segment
-from tests.support import composed, row, trace, write_pages
+from tests.support import composed, row, rows, trace, write_pages
 from tests.test_naive import memory_config
 
 few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
@@ -168,6 +168,14 @@ def test_ecpt_needs_one_probe_where_size_and_way_are_known() -> None:
     assert got["cycles_per_walk_p50"] == 3 * (200 + 4)
     apart = row(*small, "mmu.cwc_pte_tables=0", "mmu.cwc_pte=0")
     assert max(lengths(apart).items(), key=lambda each: each[1])[0] == 9 + 3 + 3
+
+
+def test_ecpt_hides_what_is_faster_on_another_node_too() -> None:
+    """The second VM runs on node 1, its tables stand on node 0: each of its five turns takes one remote reference, not one a probe."""
+    here, there = rows(*PLAIN, "mmu=ecpt", "vms.count=2", "numa=two_socket", "numa.cpus_per_node=1")
+    assert here["cycles_per_walk_p50"] == 5 * 200 + 6
+    assert there["cycles_per_walk_p50"] == 5 * 400 + 6
+    assert there["walk_cycles"] == (5 * 400 + 6) * there["walks"]
 
 
 def test_ecpt_caches_headers_only_while_that_pays() -> None:
@@ -321,8 +329,6 @@ def test_modes_share_the_data_layout(mode: str) -> None:
 
 def row_of_first(*overrides: str) -> dict[str, Any]:
     """Row of the first VM."""
-    from tests.support import rows
-
     return rows(*overrides)[0]
 
 
