@@ -1,88 +1,143 @@
-"""The one decorator for compiled kernels, with a cache that can't be stale.
+"""The one decorator for compiled kernels, with a cache that can't be stale and needn't be made twice on a machine.
 
-numba looks only at a kernel's own file to decide whether its cached code is fresh, so an edited policy
-would go on returning its old answers. Here the cache directory is named by a hash of every source that
-can enter the room's kernels: memvirt's own and each plug-in's.
+numba looks only at a kernel's own file to decide whether its cached code is fresh, so an edited policy would go on returning its
+old answers, and it keeps apart what is installed in two folders, so each clone would compile again. Here a kernel's machine code
+is one file, named by the code of its module and of all that it imports, and by the types that it is compiled for, policies'
+code included. The same sources thus share it wherever they lie, and an edit of one policy compiles no other anew.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
-import importlib.util
 import os
-import tempfile
-from collections.abc import Callable, Iterable
-from functools import cache
+import pickle
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba import njit
+from numba.core import types
+from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.serialize import dumps
 
-from memvirt.policy import plugin_packages
+from memvirt.code import code_digest
+from memvirt.folders import cache_home, fallback_home, private_folder
+from memvirt.policy import modules_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def sources_digest(places: Iterable[Path], left_out: Iterable[str] = ()) -> str:
-    """Hash Python sources that aren't empty, by path and content.
-
-    Parameters
-    ----------
-    places : iterable of Path
-        Files, and folders for all that lies below them,
-    left_out : iterable of str
-        but for their own folders of these names.
-    """
-    digest, without = hashlib.blake2b(digest_size=16), set(left_out)
-    for place in places:
-        for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
-            if path.stat().st_size and without.isdisjoint(path.relative_to(place).parts[:1]):
-                digest.update(str(path.relative_to(place.parent)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-#: What every kernel can contain, besides the rooms' own folders.
-CORE = ("types.py", "policy.py", "jit.py", "random.py")
-ROOMS = ("workload", "memory", "tlb", "mmu")
+@cache
+def kernel_folder() -> Path:
+    """Where machine code is kept. It is read back with pickle, so the folder must be this user's alone."""
+    return private_folder(cache_home() / "kernels", fallback_home() / "kernels")
 
 
 @cache
-def code_digest(rooms: tuple[str, ...] = ROOMS) -> str:
-    """Hash of the code that some rooms' results can depend on: memvirt's sources and its plug-ins', but for other rooms' folders.
+def _code_of_state(cls: type) -> str:
+    """Digest of the code that comes into a kernel with a type of policy's state: that of all its verbs."""
+    return code_digest(*modules_of(cls), with_policies=False)
+
+
+def _parts(kind: Any) -> Iterator[Any]:
+    """Classes of the named tuples that a type is made of."""
+    if isinstance(kind, types.BaseNamedTuple):
+        yield kind.instance_class  # type: ignore[attr-defined]
+    if isinstance(kind, types.BaseTuple):
+        for part in kind:  # type: ignore[attr-defined]
+            yield from _parts(part)
+
+
+class KernelCache:
+    """Machine code of one kernel on disk, as numba's dispatcher asks for it (`numba.core.caching._Cache`).
 
     Parameters
     ----------
-    rooms : tuple of str
-        Folders below the package.
+    function : callable
+        What was decorated.
     """
-    here = Path(__file__).parent
-    places = [here / name for name in (*CORE, *rooms)]
-    for package in plugin_packages():
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.submodule_search_locations:
-            places += [Path(place) for place in spec.submodule_search_locations]
-    return sources_digest(places, set(ROOMS) - set(rooms))
 
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
 
-#: Whose code can enter a room's kernels, itself included; any room's those of others.
-USES = {"memory": ("memory",), "tlb": ("tlb",), "mmu": ("memory", "mmu", "tlb")}
+    @cached_property
+    def _code(self) -> str:
+        return code_digest(self._function.__module__, with_policies=False)
 
+    @property
+    def cache_path(self) -> str:
+        """Folder."""
+        return str(kernel_folder())
 
-@cache
-def _cache_directory(rooms: tuple[str, ...]) -> str:
-    chosen = os.environ.get("MEMVIRT_CACHE_DIR")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    base = Path(chosen) if chosen else home / "memvirt"
-    place = base / "numba" / f"{numba.__version__}-{code_digest(rooms)}"
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        if not os.access(place, os.W_OK):
-            raise PermissionError
-    except OSError:
-        place = Path(tempfile.gettempdir()) / f"memvirt-{os.getuid()}" / place.name
-        place.mkdir(parents=True, exist_ok=True)
-    return str(place)
+    def path(self, signature: Any, target: Any) -> Path:
+        """File of the machine code for some types of arguments."""
+        arguments = signature if isinstance(signature, tuple) else signature.args
+        states = {
+            f"{cls.__module__}.{cls.__qualname__}{cls._fields}": _code_of_state(cls) for kind in arguments for cls in _parts(kind)
+        }
+        words = (numba.__version__, self._code, str(arguments), sorted(states.items()), target.codegen().magic_tuple())
+        name = f"{self._function.__module__}.{self._function.__qualname__}"
+        return kernel_folder() / f"{name}-{hashlib.blake2b(repr(words).encode(), digest_size=16).hexdigest()}.nbc"
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Compiled code for some types of arguments; None if there is none, or none that can be read."""
+        target.refresh()
+        try:
+            kept = pickle.loads(self.path(signature, target).read_bytes())
+            return CompileResult._rebuild(target, *kept)  # type: ignore[no-untyped-call]
+        except FileNotFoundError:
+            return None
+        except Exception:  # damaged: compiled again
+            return None
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep compiled code; where the disk is full it is not kept."""
+        if compiled.lifted or compiled.library.has_dynamic_globals:  # holds addresses of this process
+            return
+        path = self.path(signature, compiled.target_context)
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        try:
+            part.write_bytes(dumps(compiled._reduce()))  # type: ignore[no-untyped-call]
+            os.replace(part, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+    @contextlib.contextmanager
+    def alone(self, signature: Any, target: Any) -> Iterator[None]:
+        """Have only one process on the machine compile this kernel for these types; others wait for it, and load it."""
+        target.refresh()
+        path = self.path(signature, target)
+        if path.exists():
+            yield
+            return
+        path = path.with_suffix(".lock")
+        try:
+            lock = path.open("w")
+        except OSError:  # no place to keep it either
+            yield
+            return
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def enable(self) -> None:
+        """Do nothing: it always is."""
+
+    def disable(self) -> None:
+        """Do nothing."""
+
+    def flush(self) -> None:
+        """Do nothing: files are named by what is in them."""
 
 
 def kernel(function: F) -> F:
@@ -110,9 +165,19 @@ def inner_apart(function: F) -> F:
 
 
 def _compile(function: F, inline: bool, from_python: bool) -> F:
-    package, _, rest = function.__module__.partition(".")
-    rooms = USES.get(rest.partition(".")[0], ROOMS) if package == "memvirt" else ROOMS
-    numba.config.CACHE_DIR = _cache_directory(rooms)  # type: ignore[attr-defined]  # read while decorating
-    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": inline}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": inline}
     options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": not from_python}
-    return njit(**options)(function)  # type: ignore[no-any-return]
+    dispatcher: Any = njit(**options)(function)
+    if dispatcher is not function:  # the same function where NUMBA_DISABLE_JIT is set
+        _keep_on_disk(dispatcher, KernelCache(function))
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def _keep_on_disk(dispatcher: Any, kept: KernelCache) -> None:
+    compile_here = dispatcher.compile
+
+    def compile_once(signature: Any) -> Any:
+        with global_compiler_lock, kept.alone(signature, dispatcher.targetctx):
+            return compile_here(signature)
+
+    dispatcher._cache, dispatcher.compile = kept, compile_once

@@ -25,6 +25,15 @@ from memvirt.errors import ConfigError
 PLUGINS = "memvirt.plugins"  #: entry-point group; each entry names a package laid out like memvirt itself
 
 
+_verbs: list[Any] = []  #: every generic function
+
+
+def modules_of(state: type) -> tuple[str, ...]:
+    """Names of the modules that a type of state and its verbs are written in."""
+    own = [verb.dispatch(state) for verb in _verbs if verb.dispatch(state) is not verb.registry[object]]
+    return tuple(sorted({state.__module__, *(implementation.__module__ for implementation in own)}))
+
+
 def verb(stub: Callable[..., Any]) -> Any:
     """Make a generic function that dispatches on the type of its first argument, in Python and in kernels.
 
@@ -47,6 +56,7 @@ def verb(stub: Callable[..., Any]) -> Any:
         chosen = generic.dispatch(cls) if cls is not None else stub
         return None if chosen is stub and "NotImplementedError" in stub.__code__.co_names else chosen
 
+    _verbs.append(generic)
     overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True})(choose)  # type: ignore[typeddict-unknown-key]
     return generic
 

@@ -353,11 +353,14 @@ class Nodes(NamedTuple):
     node_of_hfn : (host_frames,) uint8
         Of each host frame, tables included.
     node_of_cpu : (cpus,) uint8
+    place_of_cpu : (cpus,) uint16
+        Its number among its node's CPUs: neighbours share an LLC.
     nodes : int
     """
 
     node_of_hfn: NDArray[np.uint8]
     node_of_cpu: NDArray[np.uint8]
+    place_of_cpu: NDArray[np.uint16]
     nodes: int
 
 

@@ -80,7 +80,7 @@ def test_forks_copy_on_write(mode: str) -> None:
 
 def test_exit_prices_add_up() -> None:
     """Every reason has its price in every preset."""
-    for preset, trip in (("skylake", 1800), ("zen4", 1360), ("nehalem", 1009)):
+    for preset, trip in (("generic", 1800), ("zen4", 1360), ("nehalem", 1009)):
         got = row(*SMALL, "mmu=shadow", "mmu.unsync=true", f"cpu={preset}", "workload.table_writes_every=50", "workload.flush_every=900",
                   "workload.remap_every=3000", "workload.processes=2", "mmu.ad_bits=true")  # fmt: skip
         prices = composed(f"cpu={preset}")["cpu"]
@@ -210,7 +210,7 @@ def test_quantiles_by_hand() -> None:
     """Nine walks of one L1D reference, one of two from memory behind a walk cache's hit."""
     import numpy as np
 
-    cpu = Cpu.model_validate(composed("cpu=skylake")["cpu"])
+    cpu = Cpu.model_validate(composed("cpu=generic")["cpu"])
 
     def key(*numbers: int) -> int:
         packed = 0

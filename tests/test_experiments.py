@@ -27,6 +27,7 @@ SMALL = {
         "overcommit.host_memory=2MiB",
         "epoch.time=50ms",
     ],
+    "latency_table": ["machine=haswell,zen3", "workload.accesses=3000", "workload.footprint=256KiB,4MiB,6MiB"],
     "linux_swap": [f"plan.path={Path(__file__).parent / 'data/linux_swap_points.csv'}"],
     "linux_ksm": [],
     "mode_ratios": ["workload.accesses=20000", "workload.footprint=16MiB", "mmu=nested,flattened,dmt"],

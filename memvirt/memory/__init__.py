@@ -211,7 +211,9 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     epochs = int(world.vms.epoch.max()) + 1
     node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)
     first_used = world.cpus.label >= 0
+    place_of_cpu = np.zeros(node_of_cpu.size, np.uint16)
     node_of_cpu[world.cpus.label[first_used]] = world.cpus.node[first_used]
+    place_of_cpu[world.cpus.label[first_used]] = np.flatnonzero(first_used) % config.numa.cpus_per_node
     machine = Machine(
         space=_space(pages, config, world),
         schedule=Schedule(runs, int(world.clock[0].merged), epochs, node_of_cpu.size, len(traces)),
@@ -232,7 +234,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
             host_frames=used,
             changes=events,
         ),
-        nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, config.numa.nodes),
+        nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, place_of_cpu, config.numa.nodes),
         counters=Counters(COUNTERS, world.counts[:, :epochs].copy()),
     )
     return freeze(machine)

@@ -103,7 +103,7 @@ def make_port(mmu: Mmu, cache: Cache, space: Space, schedule: Schedule, frames: 
     two = frames.dimensions == 2
     return Port(
         kind=KINDS[cache.name],
-        caches=make_caches(cache, schedule.cpus, nodes.nodes, frames.host_frames),
+        caches=make_caches(cache, nodes, frames.host_frames),
         now=np.zeros(9, np.int64),
         walk=np.zeros(9, np.int64),
         tally=np.zeros(len(TALLY), np.int64),
@@ -161,7 +161,7 @@ def start(
     extra = int(module.frames(setup)) if hasattr(module, "frames") else 0
     if extra:
         port = port._replace(
-            caches=make_caches(cache, schedule.cpus, nodes.nodes, frames.host_frames + extra),
+            caches=make_caches(cache, nodes, frames.host_frames + extra),
             node_of_hfn=np.concatenate([nodes.node_of_hfn, np.zeros(extra, np.uint8)]),
         )
     return module.make(setup._replace(port=port)), port

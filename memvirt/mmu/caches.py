@@ -12,34 +12,52 @@ from numpy.typing import NDArray
 
 from memvirt.jit import inner
 from memvirt.mmu.config import Cache
+from memvirt.types import Nodes
 
 NO_TAG = 0xFFFFFFFF
 
 
 class Caches(NamedTuple):
-    """The hierarchy: a row a set, most recent line first; the sets of each CPU (L1D, L2) or node (LLC) together.
+    """The hierarchy: a row a set, most recent line first; the sets of each CPU (L1D, L2) or each LLC together.
 
     Attributes
     ----------
     l1d, l2, llc : (instances * sets, ways) uint32 or uint64
         Host-physical line numbers.
     sets : (3,) int64
+    llc_of_cpu : (cpus,) int64
+        First row of the LLC that each CPU shares.
     """
 
     l1d: NDArray[Any]
     l2: NDArray[Any]
     llc: NDArray[Any]
     sets: NDArray[np.int64]
+    llc_of_cpu: NDArray[np.int64]
 
 
-def make_caches(config: Cache, cpus: int, nodes: int, host_frames: int) -> Caches:
+def share_llc(nodes: Nodes, cpus: int | None) -> NDArray[np.int64]:
+    """Number of the LLC of each CPU, where so many neighbours of a node share one (None: all of a node).
+
+    Returns
+    -------
+    (cpus,) int64
+    """
+    place = nodes.place_of_cpu.astype(np.int64) // cpus if cpus else np.zeros(nodes.place_of_cpu.size, np.int64)
+    complexes = np.stack([nodes.node_of_cpu.astype(np.int64), place], axis=1)
+    return np.unique(complexes, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def make_caches(config: Cache, nodes: Nodes, host_frames: int) -> Caches:
     """Empty caches, of line numbers just wide enough."""
     wide = np.uint32 if host_frames < 1 << 26 else np.uint64
+    shared = share_llc(nodes, config.llc.cpus)
+    cpus, shares = shared.size, int(shared.max(initial=-1)) + 1
     if config.name == "none":
-        cpus = nodes = 0
-    arrays = [(config.l1d, cpus), (config.l2, cpus), (config.llc, nodes)]
+        cpus = shares = 0
+    arrays = [(config.l1d, cpus), (config.l2, cpus), (config.llc, shares)]
     l1d, l2, llc = (np.full((count * array.sets, array.ways), np.iinfo(wide).max, wide) for array, count in arrays)
-    return Caches(l1d, l2, llc, np.array([array.sets for array, _ in arrays], np.int64))
+    return Caches(l1d, l2, llc, np.array([array.sets for array, _ in arrays], np.int64), shared * config.llc.sets)
 
 
 @inner
@@ -65,25 +83,25 @@ def insert_first(tags: Any, row: int, ways: int, tag: Any) -> None:
 
 
 @inner
-def read_line(caches: Caches, cpu: int, node: int, line: int) -> int:
+def read_line(caches: Caches, cpu: int, line: int) -> int:
     """Read a line, filling every level on the way; returns where it was: 0 L1D, 1 L2, 2 LLC, 3 memory."""
     tag = caches.l1d.dtype.type(line)
     row = cpu * caches.sets[0] + line % caches.sets[0]
     if reuse(caches.l1d, row, caches.l1d.shape[1], tag):
         return 0
     insert_first(caches.l1d, row, caches.l1d.shape[1], tag)
-    return read_beyond_l1d(caches, cpu, node, line)
+    return read_beyond_l1d(caches, cpu, line)
 
 
 @inner
-def read_beyond_l1d(caches: Caches, cpu: int, node: int, line: int) -> int:
+def read_beyond_l1d(caches: Caches, cpu: int, line: int) -> int:
     """Read a line from the L2 on, filling every level on the way; returns where it was, as `read_line` does."""
     tag = caches.l1d.dtype.type(line)
     row = cpu * caches.sets[1] + line % caches.sets[1]
     if reuse(caches.l2, row, caches.l2.shape[1], tag):
         return 1
     insert_first(caches.l2, row, caches.l2.shape[1], tag)
-    row = node * caches.sets[2] + line % caches.sets[2]
+    row = caches.llc_of_cpu[cpu] + line % caches.sets[2]
     if reuse(caches.llc, row, caches.llc.shape[1], tag):
         return 2
     insert_first(caches.llc, row, caches.llc.shape[1], tag)

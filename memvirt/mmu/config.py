@@ -36,13 +36,15 @@ class Pwc(Section):
 
     ``rule``: ``combined`` holds, in the guest's dimension, where in host memory the next guest table is (Intel's
     combined mappings, SDM vol. 3 section 30.4); ``entries`` is one cache of single entries above the lowest level, tagged by
-    host-physical address, each of which saves its own reference (AMD's, Bhargava et al., ASPLOS'08); ``dmt`` is the published
-    simulator's that PUBLISHED counts come from: all levels probed and filled at every walk, a guest hit saves no host walk, and
-    the last host walk uses none. ``dimensions``: 1 caches the guest's tables only, 2 the host's as well.
+    host-physical address, each of which saves its own reference (AMD's, Bhargava et al., ASPLOS'08); ``unified`` is one array of
+    ``entries`` that holds what ``combined`` does, in both dimensions, and translations of guest frames to host pages besides
+    (Arm's L2 TLB: Neoverse N1 TRM, section on the TLB organization), so that ``nested_tlb`` has no say; ``dmt`` is the
+    published simulator's that PUBLISHED counts come from: all levels probed and filled at every walk, a guest hit saves no host
+    walk, and the last host walk uses none. ``dimensions``: 1 caches the guest's tables only, 2 the host's as well.
     """
 
     enabled: bool = True
-    rule: Literal["combined", "entries", "dmt"] = "combined"
+    rule: Literal["combined", "entries", "unified", "dmt"] = "combined"
     dimensions: Literal[1, 2] = 2
     entries: PwcArray = PwcArray(entries=24)
     guest: PwcSizes = PwcSizes()
@@ -130,10 +132,16 @@ class CacheArray(Section):
         return self.size // (64 * self.ways)
 
 
+class LastLevel(CacheArray):
+    """The last level: one for every ``cpus`` CPUs of a node, as AMD's core complexes have it; null: one for all of a node's."""
+
+    cpus: int | None = Field(default=None, ge=1)
+
+
 class Cache(Section):
-    """Data caches: ``none``; ``pte`` holds table entries only; ``full`` data as well. L1D and L2 of each CPU, LLC of each node."""
+    """Data caches: ``none``; ``pte`` holds table entries only; ``full`` data as well. L1D and L2 are each CPU's own."""
 
     name: Literal["none", "pte", "full"]
     l1d: CacheArray = CacheArray(size=32 << 10, ways=8)
     l2: CacheArray = CacheArray(size=256 << 10, ways=8)
-    llc: CacheArray = CacheArray(size=16 << 20, ways=16)
+    llc: LastLevel = LastLevel(size=16 << 20, ways=16)

@@ -168,7 +168,7 @@ def access_data(
         if tags[base + place, 0] == line:
             hits += 1
             continue
-        where = read_line(caches, cpu, node, line)
+        where = read_line(caches, cpu, line)
         tally[DATA_IN_L1D + where] += 1
         if where == 3 and node_of_hfn[line >> 6] != node:
             tally[DATA_REMOTE] += 1

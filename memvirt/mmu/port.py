@@ -168,7 +168,7 @@ def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> 
     line = (np.int64(hfn) << 6) | ((index & 511) >> 3)
     where = np.int64(3)
     if port.kind:
-        where = read_line(port.caches, port.now[CPU], port.now[NODE], line)
+        where = read_line(port.caches, port.now[CPU], line)
     port.tally[REFS_GUEST + dimension] += 1
     port.tally[IN_L1D + where] += 1
     port.walk[where] += 1
@@ -189,7 +189,7 @@ def read_stacked(port: Port, hfn: int, index: int) -> int:
     """Read a line of memory stacked on the die, which is cached from the L2 on and has a price of its own; returns where it was."""
     where = np.int64(3)
     if port.kind:
-        where = read_beyond_l1d(port.caches, port.now[CPU], port.now[NODE], (np.int64(hfn) << 6) | index)
+        where = read_beyond_l1d(port.caches, port.now[CPU], (np.int64(hfn) << 6) | index)
     port.tally[POM_TLB_LOOKUPS] += 1
     port.tally[REFS_GUEST] += 1
     port.tally[IN_L1D + where] += 1

@@ -1,4 +1,7 @@
-"""Walk caches of each CPU: page-walk caches, one small LRU cache a dimension and level above the lowest, and the nested TLB."""
+"""Walk caches of each CPU: page-walk caches, one small LRU cache a dimension and level above the lowest, and the nested TLB.
+
+Under the rule ``unified`` all of them are one array.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ FIRST_ROW, SWITCH, PREEMPT = np.int64(0), np.int64(Event.SWITCH), np.int64(Event
 GUEST, HOST, LOWEST = np.int64(0), np.int64(1), np.int64(0)
 EMPTY = -1
 SPACE_BITS = 45  #: a key is the address space above, the number of the entry below
+LEVEL_BITS = 40  #: between the two, the level: an entry's number above the lowest level has 36 bits (57 - 12 - 9)
 EVERY_LEVEL = 0x3F
 LOWEST_ONLY = 0
 
@@ -33,7 +37,7 @@ class Pwc(NamedTuple):
         Keys, most recent first.
     row, sets, ways : (2, 6) int64
         By dimension and level: first row of CPU 0, geometry; 0 sets for none. Level 0 of the host's is the nested TLB, of
-        the guest's the cache of single entries (rule ``entries``).
+        the guest's the cache of single entries (rule ``entries``). Places may share their rows (rule ``unified``).
     cpu_rows : int
         Rows of one CPU.
     dmt : int
@@ -57,14 +61,20 @@ class Pwc(NamedTuple):
     cached: int
 
 
+LEVELS = ("pde", "pdpte", "pml4e", "pml5e")  #: names of the caches, from level 1 on
+
+
 def _arrays(config: Mmu) -> dict[tuple[int, int], PwcArray]:
     """Each cache that there is, by dimension and level."""
     pwc, arrays = config.pwc, {}
     if pwc.enabled and pwc.rule == "entries":
         arrays[0, 0] = pwc.entries
+    elif pwc.enabled and pwc.rule == "unified":
+        places = [(dimension, level) for dimension in range(pwc.dimensions) for level in range(1, len(LEVELS) + 1)]
+        return dict.fromkeys([(1, 0), *places] if pwc.dimensions == 2 else places, pwc.entries) if pwc.entries.entries else {}
     elif pwc.enabled:
         for dimension, sizes in list(enumerate((pwc.guest, pwc.host)))[: pwc.dimensions]:
-            arrays |= {(dimension, level): getattr(sizes, name) for level, name in enumerate(("pde", "pdpte", "pml4e", "pml5e"), 1)}
+            arrays |= {(dimension, level): getattr(sizes, name) for level, name in enumerate(LEVELS, 1)}
     arrays[1, 0] = config.nested_tlb
     return {place: array for place, array in arrays.items() if array.entries}
 
@@ -84,12 +94,14 @@ def make_pwc(setup: Setup, tagged: bool = True, guest: int = EVERY_LEVEL, host: 
     flushes = np.array([not (tagged and setup.pcid), not setup.vpid], np.int64)
     row, sets, ways = (np.zeros((2, 6), np.int64) for _ in range(3))
     rows, widest = 0, 1
+    unified = config.pwc.enabled and config.pwc.rule == "unified"
     for place, array in _arrays(config).items():
         wide = array.entries if array.ways == "full" else array.ways
-        row[place], ways[place] = rows, wide
+        row[place], ways[place] = 0 if unified else rows, wide
         sets[place] = array.entries // wide
-        rows += array.entries // wide
+        rows = sets[place] if unified else rows + sets[place]
         widest = max(widest, wide)
+    rows = int(rows)
     tags = np.full((cpus * max(rows, 1), widest), EMPTY, np.int64)
     rule = int(config.pwc.rule == "dmt")
     return Pwc(tags, row, sets, ways, max(rows, 1), rule, flushes, np.array([guest, host], np.int64), config.pwc.dimensions)
@@ -117,6 +129,12 @@ def keep_tag(pwc: Pwc, row: int, ways: int, tag: int) -> None:
 
 
 @inner
+def entry_tag(space: int, level: int, entry: int) -> int:
+    """Tag of an entry above the lowest level."""
+    return (space << SPACE_BITS) | (level << LEVEL_BITS) | entry
+
+
+@inner
 def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, top: int, lowest: int) -> int:
     """Level at which a walk can begin: below the deepest cached entry, at ``top`` if none is cached."""
     cpu = port.now[0]
@@ -126,7 +144,7 @@ def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, t
             continue
         entry = number >> (9 * level)
         row = pwc_row(pwc, cpu, dimension, level, entry)
-        tag = (space << SPACE_BITS) | entry
+        tag = entry_tag(space, level, entry)
         if reuse(pwc.tags, row, pwc.ways[dimension, level], tag):
             if begin == top:
                 begin = level - 1
@@ -145,7 +163,7 @@ def keep_entry(pwc: Pwc, cpu: int, dimension: int, space: int, number: int, leve
         return
     entry = number >> (9 * level)
     row = pwc_row(pwc, cpu, dimension, level, entry)
-    keep_tag(pwc, row, pwc.ways[dimension, level], (space << SPACE_BITS) | entry)
+    keep_tag(pwc, row, pwc.ways[dimension, level], entry_tag(space, level, entry))
 
 
 @inner

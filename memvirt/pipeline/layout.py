@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memvirt.digest import canonical, text_digest
-from memvirt.jit import code_digest
 from memvirt.pipeline.point import Point
-from memvirt.pipeline.rooms import CODE, CONFIGS, EMPTY, MOOT, OF_THE_MACHINE, READS, is_fused, native, reads
+from memvirt.pipeline.rooms import CONFIGS, EMPTY, MOOT, OF_THE_MACHINE, READS, is_fused, native, reads, room_code
 
 
 class Config:
@@ -81,7 +80,7 @@ class Stage:
 def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
     """Identify a stage, given the digests of each of its inputs."""
     moot = tuple(name for name, field in MOOT.get(stage.room, ()) if any(have.get(field) == EMPTY for have in digests))
-    words = [stage.room, code_digest(CODE[stage.room]), stage.config.digest_without(moot)]
+    words = [stage.room, room_code(stage.room), stage.config.digest_without(moot)]
     for fields, have in zip(stage.reads, digests, strict=True):
         words.append("of")
         for field in fields:

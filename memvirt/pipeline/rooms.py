@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any
 
 from memvirt import mmu, workload
+from memvirt.code import code_digest, own_digest
+from memvirt.digest import text_digest
 from memvirt.memory.config import check_mechanisms, check_table_area
 from memvirt.pipeline.point import VM_KEYS, Point
 
@@ -27,16 +29,25 @@ READS: dict[str, tuple[str, ...]] = {
     "baseline fused": ("tlb", "mmu", "cache"),
 }
 
-#: Which rooms' code a stage's outcome depends on.
+#: Modules that make a room's stages; what they import counts too.
 CODE = {
-    "workload": ("workload",),
-    "memory": ("workload", "memory"),
-    "tlb": ("workload", "memory", "tlb"),
-    "mmu": ("workload", "memory", "tlb", "mmu"),
-    "fused": ("workload", "memory", "tlb", "mmu"),
-    "cost": ("cost",),
-    "result": ("cost", "result/rows.py", "result/monitor.py"),
+    "workload": ("memvirt.workload",),
+    "memory": ("memvirt.memory",),
+    "tlb": ("memvirt.tlb",),
+    "mmu": ("memvirt.mmu",),
+    "fused": ("memvirt.mmu.fused",),
+    "cost": ("memvirt.cost",),
+    "result": ("memvirt.result.rows",),
 }
+#: What calls the rooms: these import every room, so only their own code counts.
+CALLERS = ("memvirt.pipeline.compute", "memvirt.pipeline.layout", "memvirt.pipeline.rooms")
+
+
+@cache
+def room_code(room: str) -> str:
+    """Digest of all code that a room's stages can depend on."""
+    return text_digest(code_digest(*CODE[room]), own_digest(*CALLERS))
+
 
 EMPTY = "empty"  #: the digest of a field that holds nothing
 

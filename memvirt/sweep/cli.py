@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memvirt.errors import ConfigError, MemvirtError, suggest
-from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS, find_groups
+from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS, find_groups, reached_sections
 
 #: Flags of Hydra's that take a value.
 WITH_VALUE = (
@@ -91,9 +91,9 @@ def below_swept(overrides: list[str], groups: dict[str, list[str]]) -> list[str]
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_overrides(overrides)
-    swept = [
-        each.key_or_group.replace("/", ".") + "." for each in parsed if each.is_sweep_override() and each.key_or_group in groups
-    ]
+    chosen = [each.key_or_group for each in parsed if each.is_sweep_override() and each.key_or_group in groups]
+    reached = {section for group in chosen for option in groups[group] for section in reached_sections(group, option)}
+    swept = [each.replace("/", ".") + "." for each in [*chosen, *reached]]
     return [
         f"{each.key_or_group}=choice({word.partition('=')[2]})"
         if not each.is_sweep_override() and each.key_or_group not in groups and each.key_or_group.startswith(tuple(swept))

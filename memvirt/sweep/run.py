@@ -21,9 +21,11 @@ from memvirt.digest import text_digest
 from memvirt.errors import MemvirtError, WriteError
 from memvirt.policy import load, plugin_packages
 from memvirt.result.table import write_table, write_whole
+from memvirt.sweep.cli import config_dirs
 from memvirt.sweep.estimate import describe, remember_rates
 from memvirt.sweep.plan.choices import Design
 from memvirt.sweep.plan.groups import find_groups
+from memvirt.sweep.plan.mix import odd_mix
 from memvirt.sweep.plan.plan import Plan, make_design, own_settings, parse, plan_design
 from memvirt.sweep.plan.stitch import Composer
 from memvirt.sweep.report import stage_report
@@ -107,7 +109,7 @@ def provenance(call: Call, work: Work, command: str, begin: str) -> dict[str, An
     parts = plan.stitch.parts
     axes: dict[str, Any] = {}
     for place, axis in enumerate(plan.axes):
-        if axis.is_group and plan.stitch.valid:
+        if axis.is_group and plan.stitch.valid and (place, 0) in parts:
             axes[axis.key] = {text: parts[place, at] for at, text in enumerate(axis.texts)}
         elif axis.interval is not None:
             axes[axis.key] = str(axis.interval)
@@ -131,6 +133,8 @@ def provenance(call: Call, work: Work, command: str, begin: str) -> dict[str, An
     if work.tallies:
         told["stages"] = {room: dataclasses.asdict(tally) for room, tally in work.tallies.items()}
         told["longest_chain_seconds"], told["most_bytes_held"] = work.chain, work.most_bytes
+    if plan.stitch.ties:  # groups that reach beyond their part: what each combination of options makes
+        told["tied"] = plan.stitch.tied_sections()
     if not plan.stitch.valid:  # options that reach beyond their group: each config for itself
         told["configs"] = [plan.config(number * plan.replicates) for number in range(len(plan.choices))]
     return told
@@ -161,6 +165,8 @@ def run_sweep(loader: Any, master: DictConfig, arguments: list[str], params: dic
         work.start()
     try:
         kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
+        if mix := odd_mix(kind.plan.stitch, config_dirs(flags)):
+            say(mix)
         finished(_dry_run(call, kind.plan) if call.settings.dry_run else _run(call, work, kind, started))
     finally:
         work.close()

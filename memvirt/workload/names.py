@@ -52,3 +52,5 @@ def check(name: str, path: str | None, options: dict[str, Any]) -> None:
             raise ConfigError(f"workload.{key}", value, f"must be like {known[key]}")
         if isinstance(value, (int, float)) and value < 0:
             raise ConfigError(f"workload.{key}", value, "must not be negative")
+    if name in names(SYNTHETIC) and hasattr(load(SYNTHETIC, name, "workload"), "check"):
+        load(SYNTHETIC, name, "workload").check(**{**known, **options})

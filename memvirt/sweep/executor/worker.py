@@ -21,15 +21,14 @@ def versions() -> dict[str, str]:
     import numpy as np
 
     import memvirt
-    from memvirt.pipeline.rooms import CODE
-    from memvirt.sweep.store.provenance import code_of
+    from memvirt.sweep.store.provenance import all_code
 
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "memvirt": memvirt.__version__,
-        "memvirt's sources": code_of(CODE)[:12],
+        "memvirt's sources": all_code()[:12],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,49 @@ def find_groups(more: list[Path]) -> dict[str, list[str]]:
             if group != ".":
                 groups.setdefault(group, set()).add(path.stem)
     return {group: sorted(options) for group, options in groups.items()}
+
+
+def _content(group: str, option: str, more: Sequence[Path] = ()) -> tuple[dict[str, Any], bool]:
+    """What an option's file says, and whether its keys are the whole config's (the package ``_global_``)."""
+    from omegaconf import OmegaConf
+
+    for folder in [*conf_folders(), *more]:
+        path = folder / group / f"{option}.yaml"
+        if path.is_file():
+            text = path.read_text()
+            found = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+            return (found if isinstance(found, dict) else {}), "@package _global_" in text.partition("\n")[0]  # type: ignore[return-value]
+    return {}, False
+
+
+def overridden(group: str, option: str, more: Sequence[Path] = ()) -> dict[str, str]:
+    """Which options of other groups an option chooses.
+
+    Parameters
+    ----------
+    group, option : str
+    more : list of Path
+        Folders besides the packages' own.
+    """
+    defaults = _content(group, option, more)[0].get("defaults") or []
+    chosen = [next(iter(each.items())) for each in defaults if isinstance(each, dict)]
+    return {key.removeprefix("override /"): str(value) for key, value in chosen if key.startswith("override /")}
+
+
+def belongs(machine: str, more: Sequence[Path] = ()) -> dict[str, set[str]]:
+    """Options of other groups that are a machine's: those that it chooses, and those that it says go with it."""
+    found = {group: {option} for group, option in overridden("machine", machine, more).items()}
+    told = _content("machine", machine, more)[0].get("machine")
+    for group, options in (told.get("goes_with") or {}).items() if isinstance(told, dict) else ():
+        found[group] = found.get(group, set()) | set(options)
+    return found
+
+
+def reached_sections(group: str, option: str) -> set[str]:
+    """Sections beyond its own group that an option sets values or chooses options of."""
+    content, is_global = _content(group, option)
+    sections = {each.partition("/")[0] for each in overridden(group, option)}
+    return sections | ({str(name) for name in content if name != "defaults"} - {group} if is_global else set())
 
 
 @cache

@@ -18,8 +18,10 @@ from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS
 from memvirt.sweep.plan.sections import Sections
 from memvirt.sweep.plan.stitch import Composer, Stitcher, Tree, plain
 
-#: Keys of the composed config that are not part of a point.
-NOT_OF_A_POINT = (*RUN_KEYS, *EXPERIMENT_KEYS, "plan", "study", "replicates", "experiment")
+#: Keys of the composed config that are not part of a point. A machine is what its parts say.
+NOT_OF_A_POINT = (*RUN_KEYS, *EXPERIMENT_KEYS, "plan", "study", "replicates", "experiment", "machine")
+#: Those of them that can't be swept.
+NOT_SWEPT = set(NOT_OF_A_POINT) - {*EXPERIMENT_KEYS, "machine"}
 
 
 class Plan:
@@ -114,8 +116,8 @@ class Plan:
         """Row by row, whether a constraint holds; each combination of the axes that it can depend on is looked at once."""
         involved = [
             place
-            for place, axis in enumerate(self.axes)
-            if not self.stitch.valid or any(_nested(axis.key, key) for key in constraint.keys)
+            for place in range(len(self.axes))
+            if not self.stitch.valid or any(self.stitch.matters(place, key) for key in constraint.keys)
         ]
         if not involved:
             return np.full(len(self.choices), constraint.holds(lambda key: self._value(key, [0] * len(self.axes))))
@@ -135,9 +137,9 @@ class Plan:
             if axis.key == key:
                 return axis.values[at]
         if key.replace(".", "/") in self.stitch.options:
-            return self.stitch.options[key.replace(".", "/")]
+            return self.stitch.option(key.replace(".", "/"), choice)
         name, *rest = key.split(".")
-        if name not in self.stitch.base or name in set(NOT_OF_A_POINT) - set(EXPERIMENT_KEYS):
+        if name not in self.stitch.base or name in NOT_SWEPT:
             raise ConfigError("plan.constraints", key, "there is no such key")
         value: Any = self.stitch.section(name, choice) if self.stitch.valid else self.stitch(choice)[name]
         for part in rest:
@@ -145,11 +147,6 @@ class Plan:
                 raise ConfigError("plan.constraints", key, "there is no such key")
             value = value[part]
         return value
-
-
-def _nested(one: str, other: str) -> bool:
-    """Whether one key is the other or a part of it."""
-    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 def parse(
@@ -181,7 +178,7 @@ def parse(
         key = override.get_key_element()
         if not override.is_sweep_override():
             fixed.append(str(override.input_line))
-        elif key.split("/")[0].split(".")[0] in set(NOT_OF_A_POINT) - set(EXPERIMENT_KEYS):
+        elif key.split("/")[0].split(".")[0] in NOT_SWEPT:
             raise ConfigError(key, override.get_value_string(), "can't be swept: give one value")
         else:
             axes.append(make_axis(override, key in groups))

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from functools import cache
 
-from memvirt.jit import code_digest
-from memvirt.pipeline.rooms import CODE
-
-LAYING_OUT = ("pipeline/compute.py", "pipeline/layout.py", "pipeline/rooms.py")  #: what every row's way through the rooms hangs on
+from memvirt.digest import text_digest
+from memvirt.pipeline.rooms import CODE, room_code
 
 
-def code_of(rooms: Mapping[str, Iterable[str]]) -> str:
-    """Digest of all code that some rooms' outcomes can depend on."""
-    return code_digest((*LAYING_OUT, *sorted({part for parts in rooms.values() for part in parts})))
-
-
+@cache
 def all_code() -> str:
     """Digest of all code that a row can depend on."""
-    return code_of(CODE)
+    return text_digest(*(f"{room}:{room_code(room)}" for room in sorted(CODE)))

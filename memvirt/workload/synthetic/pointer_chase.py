@@ -1,4 +1,7 @@
-"""A linked list through all lines of the footprint in random order, followed round and round: a random single cycle."""
+"""A linked list of nodes ``stride`` bytes apart in random order, followed round and round: a random single cycle, a line a node.
+
+With a stride of a page each node has a page of its own, as in the latency tables of InstLatX64.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,35 @@ from typing import Any
 
 import numpy as np
 
+from memvirt.config import parse_size
+from memvirt.errors import ConfigError
 from memvirt.workload.synthetic import draws
 
-OPTIONS: dict[str, Any] = {}
+OPTIONS: dict[str, Any] = {"stride": "64"}
 
 
-def make(pages: int, seed: int) -> Any:
+def check(stride: int | str) -> None:
+    """Refuse nodes that would share a line.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        size = parse_size(stride)
+    except ValueError as wrong:
+        raise ConfigError("workload.stride", stride, str(wrong)) from None
+    if size < 64 or size % 64:
+        raise ConfigError("workload.stride", stride, "must be a multiple of 64 bytes, a line")
+
+
+def make(pages: int, seed: int, stride: int | str) -> Any:
     """Accesses of the workload."""
-    order = np.argsort(draws(seed, 0, 0, pages * 64), kind="stable")
+    lines = parse_size(stride) >> 6
+    order = np.argsort(draws(seed, 0, 0, -(-pages * 64 // lines)), kind="stable") * lines
 
     def generate(first: int, last: int) -> Any:
-        node = order[np.arange(first, last) % order.size]
-        return (node >> 6).astype(np.uint32), (node & 63).astype(np.uint8)
+        line = order[np.arange(first, last) % order.size]
+        return (line >> 6).astype(np.uint32), (line & 63).astype(np.uint8)
 
     return generate
