@@ -88,7 +88,7 @@ def trace(
 
 def here(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run what `command` runs in this process, which needn't start then; for commands that start nothing themselves."""
-    main = importlib.import_module(f"{module}.cli").main
+    main = importlib.import_module(f"{module}.__main__").main
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(arguments))

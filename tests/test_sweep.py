@@ -13,10 +13,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,12 +20,11 @@ from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.layout import Layout, graph, key
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.rooms import CONFIGS, READS
+from memvirt.sweep.call import Call, read_call
 from memvirt.sweep.engine.engine import Engine
 from memvirt.sweep.engine.node import Carried, Failure
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT, Plan
-from memvirt.sweep.plan.stitch import Composer
-from memvirt.sweep.run import Call
 from memvirt.sweep.settings import Settings
 from memvirt.sweep.store.block import RESULTS, from_bytes
 from memvirt.sweep.store.journal import frames
@@ -41,10 +36,7 @@ GRID = ("mmu=native,nested", "tlb=skylake,zen4", "numa=uma,two_socket", "overcom
 
 def called(*words: str) -> Call:
     """A call, without the command line around it."""
-    search: ConfigSearchPath = create_config_search_path("pkg://memvirt.conf")
-    loader = ConfigLoaderImpl(config_search_path=search)
-    slashed = [word.replace("reclaim.replacement=", "reclaim/replacement=") for word in words]
-    return Call(Composer(loader, loader.load_configuration("config", [], RunMode.RUN)), slashed, {})
+    return read_call(words)
 
 
 def planned(*words: str) -> Plan:

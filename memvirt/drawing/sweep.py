@@ -21,7 +21,10 @@ PART_NAMES = {
     "walk_cycles": "page walks",
     "data_cycles": "data beyond L1D",
     "exit_cycles": "VM exits",
+    "shootdown_cycles": "invalidating translations",
     "fault_cycles": "page faults",
+    "clearing_cycles": "clearing pages",
+    "syscall_cycles": "unmapping and protecting",
     "stall_cycles": "waiting for swap",
 }
 

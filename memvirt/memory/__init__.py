@@ -6,6 +6,9 @@ that promised more than it has takes pages back, and all of it comes out as a sc
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +21,9 @@ from memvirt.memory.counters import COUNTERS, FLOWS, GAUGES
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.setup import SHARE, build, image_number
+from memvirt.memory.setup import SHARE, WINDOW, build, image_number
 from memvirt.memory.state import DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
+from memvirt.memory.step import Step, look
 from memvirt.types import (
     EVENT,
     ORDERS,
@@ -35,7 +39,7 @@ from memvirt.types import (
     Trace,
 )
 
-__all__ = ["COUNTERS", "FLOWS", "GAUGES", "MemoryConfig", "run"]
+__all__ = ["COUNTERS", "FLOWS", "GAUGES", "MemoryConfig", "Step", "run", "steps"]
 
 SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH)
 MOST_EPOCHS = 1 << 16
@@ -131,22 +135,35 @@ def _more_epochs(world: World, vm: int) -> World:
     return world._replace(counts=np.concatenate([world.counts, np.zeros((vms, epochs, names), np.int64)], axis=1))
 
 
-def _drive(world: World, traces: list[Trace], future: Future) -> tuple[World, NDArray[np.void], NDArray[np.void]]:
-    runs, events = [np.zeros(0, RUN)], [np.zeros(0, EVENT)]
-    clock = world.clock[0]
+class Log:
+    """What was taken out of the loop's log so far."""
+
+    def __init__(self) -> None:
+        self.runs, self.events = [np.zeros(0, RUN)], [np.zeros(0, EVENT)]
+
+    def take(self, world: World) -> None:
+        """Empty the loop's log."""
+        clock = world.clock[0]
+        self.runs.append(np.asarray(world.runs[: clock.runs]).copy())
+        self.events.append(np.asarray(world.events[: clock.events]).copy())
+        clock.runs = clock.events = 0
+
+
+def _drive(world: World, traces: list[Trace], future: Future, log: Log) -> Iterator[World]:
+    """Run to the end of all traces; hands the state out before each window that is filled again, and at the end."""
     while True:
         status, who = host_loop(world)
         if status in (LOG_FULL, DONE):
-            runs.append(np.asarray(world.runs[: clock.runs]).copy())
-            events.append(np.asarray(world.events[: clock.events]).copy())
-            clock.runs = clock.events = 0
+            log.take(world)
             if status == DONE:
-                return world, join_runs(np.concatenate(runs)), np.concatenate(events)
+                yield world
+                return
         elif status == MORE_EPOCHS:
             world = _more_epochs(world, who)
         elif status in (GUEST_FULL, HOST_FULL):
             _check(status, who, world)
         else:
+            yield world
             _refill(world, traces, future, who)
 
 
@@ -175,6 +192,39 @@ def _space(pages: PageLayout, config: MemoryConfig, world: World) -> Space:
     return Space(pages.base, pages.vpn.astype(np.uint64), pages.asid.astype(np.uint16), pages.order, host_order)
 
 
+def _begin(config: MemoryConfig, traces: list[Trace], window: int = WINDOW) -> tuple[World, PageLayout, FrameLayout, Future]:
+    """Build and boot the machine."""
+    pages: PageLayout = lay_out_pages(config, traces)
+    frames: FrameLayout = lay_out_frames(config, pages)
+    world = build(config, traces, pages, frames, window)
+    _boot(world, config, traces)
+    return world, pages, frames, _foresee(world, traces) if world.rules[0].foresees else []
+
+
+def steps(config: MemoryConfig, traces: list[Trace], accesses: int) -> Iterator[Step]:
+    """Simulate as `run` does, and look at the machine whenever a vCPU has made so many accesses, and at the end.
+
+    Parameters
+    ----------
+    config : MemoryConfig
+    traces : list of Trace
+        One a VM.
+    accesses : int
+
+    Yields
+    ------
+    Step
+
+    Raises
+    ------
+    CapacityError, ConfigError
+        As `run`.
+    """
+    world, _, _, future = _begin(config, traces, accesses)
+    for state in _drive(world, traces, future, Log()):
+        yield look(state)
+
+
 def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     """Simulate guests' and host's memory over the whole of all traces.
 
@@ -195,15 +245,13 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     ConfigError
         For what only the traces show to be impossible.
     """
-    pages: PageLayout = lay_out_pages(config, traces)
-    frames: FrameLayout = lay_out_frames(config, pages)
-    world = build(config, traces, pages, frames)
-    _boot(world, config, traces)
-    future = _foresee(world, traces) if world.rules[0].foresees else []
+    world, pages, frames, future = _begin(config, traces)
     frame_of_page = world.pages.frame.astype(np.uint32)
     hfn_of_frame = world.frames.hfn.astype(np.uint32)
     order_of_frame = world.frames.order.astype(np.uint8)
-    world, runs, events = _drive(world, traces, future)
+    log = Log()
+    (world,) = deque(_drive(world, traces, future, log), maxlen=1)
+    runs, events = join_runs(np.concatenate(log.runs)), np.concatenate(log.events)
     used = int(world.bumps.block[-1])
     guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)
     shootdowns = events[np.isin(events["kind"], SEEN_BY_TLB)]

@@ -8,6 +8,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.memory.compression import drop, load, store
 from memvirt.memory.counters import (
     DECOMPRESSIONS,
+    HOST_CLEARED_PAGES,
     HOST_COMPRESSING_NS,
     HOST_MINOR_FAULTS,
     MAJOR_FAULTS,
@@ -277,6 +278,8 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
             return False
         new += added
     unit = frame >> order << order
+    fresh = not world.frames[unit].packed and not world.frames[unit].swapped
+    count(world, now.vm, now.epoch, HOST_CLEARED_PAGES, new + (1 << order) if fresh else np.int64(new))
     from_swap = install(world, now, unit, order, hfn, 1 - holds_table)
     if not from_swap:
         count(world, now.vm, now.epoch, HOST_MINOR_FAULTS, ONE)

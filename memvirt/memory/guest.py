@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import GUEST_COW_FAULTS, GUEST_MAJOR_FAULTS, GUEST_SWAP_IN_PAGES, MINOR_FAULTS
+from memvirt.memory.counters import (
+    GUEST_CLEARED_PAGES,
+    GUEST_COPIED_PAGES,
+    GUEST_COW_FAULTS,
+    GUEST_MAJOR_FAULTS,
+    GUEST_SWAP_IN_PAGES,
+    MINOR_FAULTS,
+    PROTECTED_ENTRIES,
+    UNMAPPED_ENTRIES,
+)
 from memvirt.memory.device import read_pages, wait_until
 from memvirt.memory.frames import back, discard, install, take_page, take_table
 from memvirt.memory.give import NOT_TOLD, TOLD, free_slots, make_guest_room, unmap_page
@@ -133,6 +142,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
     event = world.clock[0].events
     log_event(world, now, GUEST_MAP, page, np.int64(mapped.frame), hfn, new, ZERO, vm)
     count(world, vm, now.epoch, MINOR_FAULTS, ONE)
+    count(world, vm, now.epoch, GUEST_CLEARED_PAGES, new if mapped.swapped else new + size)
     if world.rules[0].dimensions == 2 and not back_new(world, now, page, new):
         return HOST_FULL
     if not world.clock[0].quiet:
@@ -190,6 +200,7 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
     if mapped.swapped:
         free_slots(world, now.vm, page)
     if mapped.frame != NOTHING:
+        count(world, now.vm, now.epoch, UNMAPPED_ENTRIES, ONE)
         head = unmap_page(world, now, page)
         if world.rules[0].dimensions == 1:
             discard(world, now, head, NOT_TOLD)
@@ -219,6 +230,7 @@ def protect(world: World, now: Now, page: int) -> None:
     mapped = world.pages[page]
     if mapped.frame == NOTHING or mapped.first != page:  # one entry for a larger page
         return
+    count(world, now.vm, now.epoch, PROTECTED_ENTRIES, ONE)
     for number in range(mapped.first, mapped.end):
         world.pages[number].cow = 1
     log_event(world, now, TABLE_WRITE, page, np.int64(mapped.frame), ZERO, ZERO, np.int64(mapped.order), now.vm)
@@ -233,6 +245,7 @@ def break_cow(world: World, now: Now, page: int) -> None:
     log_event(world, now, COW_FAULT, page, np.int64(mapped.frame), ZERO, ZERO, np.int64(mapped.order), now.vm)
     count(world, now.vm, now.epoch, MINOR_FAULTS, ONE)
     count(world, now.vm, now.epoch, GUEST_COW_FAULTS, ONE)
+    count(world, now.vm, now.epoch, GUEST_COPIED_PAGES, np.int64(1) << np.int64(mapped.order))
     table_write(world, now, page)
 
 

@@ -17,9 +17,12 @@ from memvirt.memory.counters import (
     ELAPSED_NS,
     IDLE_NS,
     INSTRUCTIONS,
+    PROTECT_CALLS,
+    PROTECTED_ENTRIES,
     REMOTE_ACCESSES,
     RESIDENT_PAGES,
     STALL_NS,
+    UNMAP_CALLS,
 )
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
@@ -80,11 +83,15 @@ def guest_events(world: World, now: Now, number: int) -> int:
                 log_event(world, switched, SWITCH, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)
         elif event.kind == ON_UNMAP:
             if not world.rules[0].keep_mapped:
+                count(world, now.vm, now.epoch, UNMAP_CALLS, event.call)
                 guest_unmap(world, now, page)
         elif event.kind == ON_TABLE_WRITE:
+            count(world, now.vm, now.epoch, PROTECT_CALLS, event.call)
+            count(world, now.vm, now.epoch, PROTECTED_ENTRIES, np.int64(world.pages[page].frame != NOTHING))
             table_write(world, now, page)
         elif event.kind == ON_PROTECT:
             if not world.rules[0].keep_mapped:
+                count(world, now.vm, now.epoch, PROTECT_CALLS, event.call)
                 protect(world, now, page)
         elif event.kind == ON_FLUSH:
             flush(world, now, event.asid)

@@ -173,6 +173,13 @@ def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
     return mine
 
 
+def begins_call(events: Any) -> NDArray[np.bool_]:
+    """Whether each event of a vCPU is the first of its system call: events of one kind before one access are one."""
+    begins = np.ones(events.size, bool)
+    begins[1:] = (events["at"][1:] != events["at"][:-1]) | (events["kind"][1:] != events["kind"][:-1])
+    return begins
+
+
 def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
     numa = config.numa
     scheduler = load("memory.scheduler", numa.scheduler.name, "numa.scheduler")
@@ -189,8 +196,9 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
         events.append(own_events(trace, vcpu, vcpus))
     every = np.concatenate(events)
     own = records(every.size, OWN_EVENT)
-    for name in OWN_EVENT.names or ():
+    for name in every.dtype.names or ():
         own[name] = every[name]
+    own.call = np.concatenate([begins_call(part) for part in events])
     actors.event_end = np.cumsum([part.size for part in events])
     actors.event_next[1:] = actors.event_end[:-1]
     return actors, own
@@ -276,8 +284,10 @@ def first_epochs(config: MemoryConfig, vms: Any, traces: list[Trace]) -> int:
     return 2 + max(counted - 1, 0) // grain if grain else 2
 
 
-def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> World:
+def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout, most_window: int = WINDOW) -> World:
     """Everything at its start: nothing mapped, nothing backed.
+
+    ``most_window``: accesses of a vCPU that the loop sees at a time, at the most.
 
     Raises
     ------
@@ -296,7 +306,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     clock = records(1, CLOCK)
     clock.total = clock.free = frames.capacity.sum()
     clock.contents = WRITTEN
-    window = max(1, min(WINDOW, int(actors.total.max())))
+    window = max(1, min(most_window, int(actors.total.max())))
     return World(
         pages=_pages(config, pages),
         frames=_frames(config, frames),

@@ -236,8 +236,8 @@ RULES = np.dtype(
     align=True,
 )
 
-#: An event of a vCPU: before its own access ``at``.
-OWN_EVENT = np.dtype([("at", "<i8"), ("kind", "<i8"), ("asid", "<i8"), ("page", "<i8")], align=True)
+#: An event of a vCPU: before its own access ``at``; whether it begins a system call.
+OWN_EVENT = np.dtype([("at", "<i8"), ("kind", "<i8"), ("asid", "<i8"), ("page", "<i8"), ("call", "<i8")], align=True)
 
 
 class Window(NamedTuple):

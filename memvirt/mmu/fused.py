@@ -12,11 +12,11 @@ from memvirt.memory.merge import merged
 from memvirt.mmu import COUNTERS as MMU_COUNTERS
 from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
 from memvirt.mmu.loop import access_data, happen, walk_access
-from memvirt.mmu.port import AT, TALLY, Port, enter
+from memvirt.mmu.port import AT, CPU, TALLY, VM, Port, enter
 from memvirt.tlb import COUNTERS as TLB_COUNTERS
 from memvirt.tlb import Tlb, build
 from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
-from memvirt.tlb.hierarchy import COALESCES, FLUSHES, Hierarchy, flush_range, obey
+from memvirt.tlb.hierarchy import COALESCES, FLUSHES, IPIS, Hierarchy, flush_range, obey
 from memvirt.types import CHUNK, NONE, Counters, Event, Frames, Nodes, Schedule, Space, Trace
 
 EVICT, DROP, SWITCH, PREEMPT, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH))
@@ -30,6 +30,7 @@ def obey_mode(tlbs: Hierarchy, port: Port, counts: NDArray[np.int64]) -> None:
         flush_range(tlbs, FIRST_CPU, np.int64(tlbs.last.size), port.flush[1], port.flush[2])
         port.flush[0] = 0
         counts[FLUSHES] += 1
+        counts[IPIS] += tlbs.others[port.now[VM], port.now[CPU]]
 
 
 @inner

@@ -22,6 +22,9 @@ TALLY = (
     *(f"walk_refs_overlapped_in_{place}" for place in PLACES),
     "walk_refs_in_stacked",
     "walk_lookup_cycles",
+    "pwc_lookups_guest",
+    "pwc_lookups_host",
+    "nested_tlb_lookups",
     "pwc_hits_guest",
     "pwc_hits_host",
     "nested_tlb_hits",
@@ -45,6 +48,7 @@ def place_of(name: str) -> Any:
 WALKS, FAULTING_WALKS, REFS_GUEST, REFS_HOST, IN_L1D = np.arange(5)
 WALK_STACKED, LOOKUP_CYCLES = place_of("walk_refs_in_stacked"), place_of("walk_lookup_cycles")
 WALK_REMOTE, OVERLAPPED = place_of("walk_refs_in_memory_remote"), place_of("walk_refs_overlapped_in_l1d")
+PWC_LOOKUPS, NESTED_TLB_LOOKUPS = place_of("pwc_lookups_guest"), place_of("nested_tlb_lookups")
 PWC_HITS, NESTED_TLB_HITS = place_of("pwc_hits_guest"), place_of("nested_tlb_hits")
 POM_TLB_LOOKUPS, POM_TLB_HITS = place_of("pom_tlb_lookups"), place_of("pom_tlb_hits")
 AD_UPDATES_GUEST, AD_UPDATES_HOST = place_of("ad_updates_guest"), place_of("ad_updates_host")
@@ -74,9 +78,9 @@ HISTOGRAM = 1024  #: references a walk that the histogram tells apart
 # What `Port.now` holds: physical CPU, its node, VM, the space of the VM's guest-physical addresses, first global frame of the
 # VM, whether the epoch counts, whether the access is a write, the row that references are read for, the place in the merged order.
 CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT = np.arange(9)
-# What `Port.walk` holds: references so far by place, hits of walk caches, references to stacked memory, cycles of looking up what a
-# mode adds, then whether the walk is one that faults.
-WALK_HITS, STACKED, LOOKUPS, WALK_FAULTS = np.arange(5, 9)
+# What `Port.walk` holds: references so far by place, look-ups of walk caches, references to stacked memory, cycles of looking up
+# what a mode adds, then whether the walk is one that faults.
+WALK_LOOKUPS, STACKED, ADDED, WALK_FAULTS = np.arange(5, 9)
 PATH_BITS = 7  #: of each number in the key of a path
 
 
@@ -97,7 +101,7 @@ class Port(NamedTuple):
     levels : (vms, `ROWS`, `LEVELS`, `PLACES`) int64
         References by what they were read for and where they were; a remote one stands under memory as well.
     paths : (vms, slots, 2) int64
-        Hash table of walks: references by place and cache hits, packed, plus 1; and how many walks were so.
+        Hash table of walks: references by place and look-ups of walk caches, packed, plus 1; and how many walks were so.
     flush : (3,) int64
         Whether a mode asks for a TLB flush, and of which range of global pages.
     ad : (3,) int64
@@ -206,7 +210,7 @@ def read_stacked(port: Port, hfn: int, index: int) -> int:
 def take_cycles(port: Port, cycles: int) -> None:
     """Note the time of looking up what a mode adds to the walker: hashes, filters, caches of its own."""
     port.tally[LOOKUP_CYCLES] += cycles
-    port.walk[LOOKUPS] += cycles
+    port.walk[ADDED] += cycles
 
 
 @inner
@@ -220,10 +224,16 @@ def overlap(port: Port, where: int) -> None:
 
 
 @inner
+def count_lookup(port: Port, counter: int) -> None:
+    """Tally a look-up of a walk cache, which takes its time whatever comes of it."""
+    port.tally[counter] += 1
+    port.walk[WALK_LOOKUPS] += 1
+
+
+@inner
 def count_hit(port: Port, counter: int) -> None:
     """Tally a hit of a walk cache."""
     port.tally[counter] += 1
-    port.walk[WALK_HITS] += 1
 
 
 @inner

@@ -99,7 +99,7 @@ def _by_name(counters: Counters) -> dict[str, np.ndarray]:
 
 def _cost_stage(config: Any, inputs: list[Fields]) -> Fields:
     cpu, walks = Cpu.model_validate(config["cpu"]), inputs[-1]
-    cycles = price(cpu, counts_by_name(inputs))
+    cycles = price(cpu, counts_by_name(inputs), config["dependence"], config["virtual"])
     return {
         "cycles": Counters(CYCLES, np.stack([cycles[name] for name in CYCLES], axis=2)),
         "level_cycles": price_levels(cpu, walks["levels"]),

@@ -152,7 +152,7 @@ class Layout:
         else:
             tlb = self._stage("tlb", self._config(f"{baseline}tlb", point, vms), (*traces, memory))
             counted = (memory, tlb, self._stage("mmu", self._config(f"{baseline}mmu", point, vms), (*traces, memory, tlb)))
-        return (*counted, self._stage("cost", self._config("cost", point, vms), counted))
+        return (*counted, self._stage("cost", self._config(f"{baseline}cost", point, vms), counted))
 
     def add(self, point: Point) -> Stage:
         """Lay a point out; returns the stage of its result.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.cost import HOST_CYCLES
+from memvirt.cost import CYCLES
 from memvirt.memory.counters import FLOWS, GAUGES
 from memvirt.result import monitor
 from memvirt.types import EXITS
@@ -25,6 +25,10 @@ COLUMNS: dict[str, str] = {
     "dirty_walks": "int",
     "tlb_flushes": "int",
     "tlb_shootdowns": "int",
+    "tlb_invlpgs": "int",
+    "tlb_batch_flushes": "int",
+    "tlb_invepts": "int",
+    "tlb_ipis": "int",
     "walks": "int",
     "faulting_walks": "int",
     "walk_refs_guest": "int",
@@ -38,6 +42,9 @@ COLUMNS: dict[str, str] = {
     "walk_lookup_cycles": "int",
     "walk_steps": "int",
     "refs_per_walk": "str",
+    "pwc_lookups_guest": "int",
+    "pwc_lookups_host": "int",
+    "nested_tlb_lookups": "int",
     "pwc_hits_guest": "int",
     "pwc_hits_host": "int",
     "nested_tlb_hits": "int",
@@ -65,15 +72,7 @@ COLUMNS: dict[str, str] = {
     **{name: "int" for name in FLOWS[4:]},
     "migrations": "int",
     **{name: "float" for name in GAUGES},
-    "base_cycles": "float",
-    "tlb_cycles": "float",
-    "walk_cycles": "float",
-    "data_cycles": "float",
-    "exit_cycles": "float",
-    "fault_cycles": "float",
-    "stall_cycles": "float",
-    "cycles": "float",
-    **{name: "float" for name in HOST_CYCLES},
+    **{name: "float" for name in CYCLES},
     **monitor.COLUMNS,
     "translation_share": "float",
     "slowdown": "float",
@@ -156,7 +155,7 @@ def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Colum
     alone = np.array([each["cycles"][0, 1:].sum() for each in baselines])
     with np.errstate(divide="ignore", invalid="ignore"):
         for columns in (results, epochs):
-            spent = columns["tlb_cycles"] + columns["walk_cycles"] + columns["exit_cycles"]
+            spent = sum(columns[f"{part}_cycles"] for part in ("tlb", "walk", "exit", "shootdown"))
             columns["translation_share"] = np.where(columns["cycles"] > 0, spent / columns["cycles"], np.nan)
         results["slowdown"] = np.where(alone > 0, results["cycles"] / alone, np.nan)
     return results, epochs

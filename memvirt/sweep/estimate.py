@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from memvirt import workload
 from memvirt.pipeline.layout import Stage
 from memvirt.result.table import write_whole
+from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.plan.todo import Todo
+from memvirt.sweep.settings import Settings
 from memvirt.workload.config import Workload
-
-if TYPE_CHECKING:
-    from memvirt.sweep.plan.plan import Plan
-    from memvirt.sweep.settings import Settings
-    from memvirt.sweep.work import Todo, Work
 
 #: CPU seconds an access, and a stage whatever its length, where nothing was measured yet: one nested point with full caches,
 #: the slowest recorded program, on the machine of README's "Is it fast?".
@@ -89,8 +89,6 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
 
 
 def _cores(settings: Settings) -> int:
-    import os
-
     return 1 if settings.executor.name == "serial" else os.cpu_count() or 1
 
 
@@ -102,13 +100,20 @@ def _measured(settings: Settings) -> dict[str, float]:
         return {}
 
 
-def remember_rates(work: Work) -> None:
-    """Keep how long each room took an access, for later estimates."""
-    if work.kept is None:
+def remember_rates(settings: Settings, lengths: Mapping[str, tuple[float, int]]) -> None:
+    """Keep how long each room took an access, for later estimates.
+
+    Parameters
+    ----------
+    settings : Settings
+    lengths : dict of (float, int)
+        CPU seconds and accesses of what was computed, by room.
+    """
+    if not settings.reuse:
         return
-    rates: dict[str, Any] = _measured(work.settings)
-    rates |= {room: seconds / length for room, (seconds, length) in work.lengths.items() if length > 1_000_000}
+    rates: dict[str, Any] = _measured(settings)
+    rates |= {room: seconds / length for room, (seconds, length) in lengths.items() if length > 1_000_000}
     try:
-        write_whole(rates_file(work.settings), lambda part: part.write_text(json.dumps(rates, indent=1) + "\n"))
+        write_whole(rates_file(settings), lambda part: part.write_text(json.dumps(rates, indent=1) + "\n"))
     except Exception:  # an estimate the worse
         return

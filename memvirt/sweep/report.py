@@ -4,29 +4,50 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-if TYPE_CHECKING:
-    from memvirt.sweep.engine.engine import Engine
-    from memvirt.sweep.engine.node import Tally
+from memvirt.sweep.engine.engine import Engine
+from memvirt.sweep.engine.node import Tally
 
 EVERY = 10.0  #: seconds between lines where there is no terminal
 LOOK = 0.2  #: seconds between looks at what is running
 
 
+class Voice(NamedTuple):
+    """Says how a sweep goes, and what came of it.
+
+    Attributes
+    ----------
+    heard : bool
+        Whether it says anything.
+    """
+
+    heard: bool
+
+    def say(self, text: str) -> None:
+        """Tell the user something on the way, on standard error."""
+        if self.heard:
+            print(text, file=sys.stderr, flush=True)
+
+    def conclude(self, text: str) -> None:
+        """Tell the user an outcome, on standard output."""
+        if self.heard:
+            print(text)
+
+
 class Watch:
     """A live view on a terminal, a plain line now and then elsewhere; on standard error."""
 
-    def __init__(self, points: int, kept: int, title: str = "points") -> None:
+    def __init__(self, voice: Voice, points: int, kept: int, title: str = "points") -> None:
         self.points, self.kept, self.done, self.failed = points, kept, kept, 0
-        self.title = title
+        self.voice, self.title = voice, title
         self.console = Console(stderr=True)
         self.begin = self.last = time.monotonic()
         self.bar: Progress | None = None
-        if self.console.is_terminal:
+        if voice.heard and self.console.is_terminal:
             columns = [
                 TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
                 TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[doing]}"),
@@ -59,7 +80,7 @@ class Watch:
             return
         left = f", {(self.points - self.done) / rate:.0f} s left" if self.done > self.kept else ""
         said = f"{now - self.begin:.0f} s: {self.done} of {self.points} {self.title}{failed}, {rate:.1f}/s{left}"
-        print(f"{said}; {stages}, running {doing}", file=sys.stderr, flush=True)
+        self.voice.say(f"{said}; {stages}, running {doing}")
 
     def close(self) -> None:
         """Take the view away."""

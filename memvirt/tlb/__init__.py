@@ -55,6 +55,13 @@ def is_plain(config: Tlb, traits: Traits, traces: list[Trace]) -> bool:
     return config.inclusion == "neither" and config.coalesce == 1 and traits.dirty == "none" and traits.bypass is None
 
 
+def others(schedule: Schedule) -> NDArray[np.int64]:
+    """How many CPUs the vCPUs of each VM run on besides each CPU, (vms, cpus)."""
+    runs_on = np.zeros((schedule.vms, schedule.cpus), np.int64)
+    runs_on[schedule.runs["vm"], schedule.runs["cpu"]] = 1
+    return np.asarray(runs_on.sum(axis=1, keepdims=True) - runs_on, np.int64)
+
+
 def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hierarchy:
     """Empty TLBs for every physical CPU.
 
@@ -93,6 +100,8 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
         written=np.zeros(space.vpn.size, np.uint8) if rules[DIRTY_BITS] else none,
         bit=(1 << (space.vpn.astype(np.int64) % config.coalesce)).astype(np.uint8) if rules[COALESCES] else none,
         asid=space.asid.copy(),
+        others=others(schedule),
+        batch=np.full(4, -1, np.int64),
     )
 
 

@@ -26,10 +26,28 @@ COUNTERS = (
     "tlb_cycles",
     "tlb_flushes",
     "tlb_shootdowns",
+    "tlb_invlpgs",
+    "tlb_batch_flushes",
+    "tlb_invepts",
+    "tlb_ipis",
 )
-L1_MISSES, L2_MISSES, FETCHES, L1I_MISSES, DIRTY_WALKS, CYCLES, FLUSHES, SHOOTDOWNS = np.arange(len(COUNTERS))
+(
+    L1_MISSES,
+    L2_MISSES,
+    FETCHES,
+    L1I_MISSES,
+    DIRTY_WALKS,
+    CYCLES,
+    FLUSHES,
+    SHOOTDOWNS,
+    INVLPGS,
+    BATCH_FLUSHES,
+    INVEPTS,
+    IPIS,
+) = np.arange(len(COUNTERS))
 EVICT, DROP, SWITCH, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Event.SWITCH, Event.FLUSH))
 INVALID = np.uint32(0xFFFFFFFF)
+MOST_INVLPGS = 33  #: of more entries at once Linux flushes all instead (`tlb_single_page_flush_ceiling`, arch/x86/mm/tlb.c)
 SCANNED = 16  #: up to so many ways, a search that stops at the hit is fastest
 
 
@@ -81,6 +99,10 @@ class Hierarchy(NamedTuple):
     bit : (pages,) uint8
         The page's place in its group, as a bit.
     asid : (pages,) uint16
+    others : (vms, cpus) int64
+        CPUs that a VM's vCPUs run on besides this one: those that a shootdown from here interrupts.
+    batch : (4,) int64
+        The shootdown that goes on: the access before which it is, its VM, its entries so far, the last one's tag.
     """
 
     first: Bank
@@ -96,6 +118,8 @@ class Hierarchy(NamedTuple):
     written: NDArray[np.uint8]
     bit: NDArray[np.uint8]
     asid: NDArray[np.uint16]
+    others: NDArray[np.int64]
+    batch: NDArray[np.int64]
 
 
 (
@@ -186,6 +210,24 @@ def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> N
         tlbs.last[cpu] = -1
 
 
+@inner
+def count_shootdown(tlbs: Hierarchy, counts: NDArray[np.int64], event: Any, tag: int) -> None:
+    """Count what a DROP takes: an INVLPG for each entry, and one interrupt of each other CPU for all that goes at once."""
+    batch = tlbs.batch
+    if batch[0] != np.int64(event.at) or batch[1] != np.int64(event.vm):
+        batch[0], batch[1], batch[2], batch[3] = event.at, event.vm, 0, -1
+        counts[IPIS] += tlbs.others[event.vm, event.cpu]
+    if tag == batch[3]:
+        return
+    batch[2] += 1
+    batch[3] = tag
+    if batch[2] <= MOST_INVLPGS:
+        counts[INVLPGS] += 1
+    elif batch[2] == MOST_INVLPGS + 1:
+        counts[INVLPGS] -= MOST_INVLPGS
+        counts[BATCH_FLUSHES] += 1
+
+
 @inner_apart
 def obey(tlbs: Hierarchy, event: Any) -> None:
     """Carry out a shootdown or flush."""
@@ -211,6 +253,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
                 take_out(first, cpu * first.level.slots, np.int64(first.level.start[page, column]), np.int64(tag))
                 take_out(second, cpu * second.level.slots, np.int64(second.level.start[page, column]), np.int64(tag))
             counts[SHOOTDOWNS] += 1
+            count_shootdown(tlbs, counts, event, np.int64(tag))
         if tlbs.rules[HOST_SIZE_MATTERS]:
             entries.host_order[page] = event.order
             column = min(entries.guest_order[page], entries.host_order[page]) // 9
@@ -240,6 +283,9 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         high = last
     flush_range(tlbs, begin, end, low, high)
     counts[FLUSHES] += 1
+    if kind == EVICT:
+        counts[INVEPTS] += 1
+        counts[IPIS] += tlbs.others[event.vm, event.cpu]
 
 
 @inner_apart

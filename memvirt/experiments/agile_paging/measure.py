@@ -16,7 +16,8 @@ def switching(agile: pd.DataFrame) -> pd.Series:
     references of the host's do, and a table is synchronized.
     """
     levels = [f"walk_cycles_{where}_l{level}" for where in ("host", "data") for level in range(1, 6)]
-    reference = agile[levels].sum(axis=1) / agile["walk_refs_host"].clip(lower=1)
+    waited = agile["walk_cycles"] / agile["walk_pending_cycles"].clip(lower=1)
+    reference = waited * agile[levels].sum(axis=1) / agile["walk_refs_host"].clip(lower=1)
     there, back = EXIT + 2 * EXIT, EXIT + RESYNC + RETURN_WORTH * reference
     return agile["vm_exits_mode_switch"] * (there + back) / 2
 

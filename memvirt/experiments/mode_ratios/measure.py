@@ -9,7 +9,7 @@ NAMES = {"flattened": "T10 FPT", "ecpt": "T10 ECPT", "dmt": "T10 DMT"}
 
 def latency(frame: pd.DataFrame) -> pd.Series:
     """Cycles of a walk by mode."""
-    cycles: pd.Series = (frame["walk_cycles"] / frame["walks"]).groupby(frame["mmu"]).mean()
+    cycles: pd.Series = (frame["walk_pending_cycles"] / frame["walks"]).groupby(frame["mmu"]).mean()
     return cycles
 
 
@@ -22,11 +22,11 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
 def remarks(frame: pd.DataFrame) -> str:
     """What a walk is made of in each mode: references, those one after the other, and how many come from memory."""
     counts = frame.groupby("mmu")[
-        ["walks", "walk_refs_guest", "walk_refs_host", "walk_steps", "walk_refs_in_memory", "walk_cycles"]
+        ["walks", "walk_refs_guest", "walk_refs_host", "walk_steps", "walk_refs_in_memory", "walk_pending_cycles"]
     ].sum()
     a_walk = counts.div(counts["walks"], axis=0)
     return "\n".join(
         f"{mode}: {row.walk_refs_guest + row.walk_refs_host:.2f} references a walk, {row.walk_steps:.2f} one after the other, "
-        f"{row.walk_refs_in_memory:.2f} from memory, {row.walk_cycles:.1f} cycles"
+        f"{row.walk_refs_in_memory:.2f} from memory, {row.walk_pending_cycles:.1f} cycles"
         for mode, row in a_walk.iterrows()
     )

@@ -10,13 +10,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from memvirt.pipeline.compute import ROOMS
+from memvirt.sweep.engine.node import Node
 from memvirt.sweep.executor import Outcome, Remote
-
-if TYPE_CHECKING:
-    from memvirt.sweep.engine.node import Node
 
 BATCH_SECONDS = 0.1  #: stages that take less are sent together
 LARGEST_BATCH = 256

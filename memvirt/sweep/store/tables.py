@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from memvirt.result.table import EPOCH_COLUMNS, IDENTITY, RESULT_COLUMNS, as_column, column_type, write_whole
 from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.plan.todo import Wanted
 from memvirt.sweep.store.block import EPOCHS, RESULTS
 from memvirt.sweep.store.store import Store
 
@@ -67,22 +68,6 @@ def _stretches(places: Sequence[tuple[int, int]]) -> Iterator[slice]:
             begin, total = number + 1, 0
     if begin < len(places) or not places:
         yield slice(begin, len(places))
-
-
-class Wanted(NamedTuple):
-    """Points of a plan.
-
-    Attributes
-    ----------
-    plan : Plan
-    numbers : (points,) int64
-        Theirs in the plan.
-    ids : list of str
-    """
-
-    plan: Plan
-    numbers: NDArray[np.int64]
-    ids: Sequence[str]
 
 
 def varied_fields(plans: Sequence[Plan]) -> list[pa.Field]:

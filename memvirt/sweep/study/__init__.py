@@ -7,7 +7,7 @@ Each has a function ``make(call)``, whose outcome has the ``plan`` that is known
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.result.table import RESULT_COLUMNS, write_whole
+from memvirt.sweep.call import Call
 from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.plan.todo import Todo
 from memvirt.sweep.store.store import Store
-from memvirt.sweep.work import Todo, Work
-
-if TYPE_CHECKING:
-    from memvirt.sweep.run import Call
+from memvirt.sweep.work import Work
 
 OVER_VMS = ("mean", "max", "min", "sum")
 
@@ -50,8 +49,6 @@ class Study:
 
     def evaluate(self, plan: Plan, title: str = "points") -> list[str]:
         """Compute what is missing of a plan; returns the id of each of its points, in order."""
-        from memvirt.sweep.run import say
-
         todo = self._first if plan is self.plan else Todo(plan)
         todo.skip(self.store.points)
         kept = len(todo.wanted.ids) - len(todo.missing)
@@ -59,8 +56,8 @@ class Study:
         if len(todo.wanted.ids) != len(plan):
             said = f"{len(todo.wanted.ids)} distinct, " + said
         for text, count in plan.dropped.items():
-            say(f"constraint {text}: {count:,} points dropped")
-        say(f"{len(plan)} {title}, {said}{plan.composed} configs composed; writing to {self.store.folder}")
+            self.work.voice.say(f"constraint {text}: {count:,} points dropped")
+        self.work.voice.say(f"{len(plan)} {title}, {said}{plan.composed} configs composed; writing to {self.store.folder}")
         self.ids.append(todo.ids)
         self.work.compute(self.store, todo, kept, title)
         return todo.ids

@@ -14,6 +14,7 @@ from memvirt.errors import ConfigError
 from memvirt.workload.synthetic import draws
 
 OPTIONS: dict[str, Any] = {"stride": "64"}
+DEPENDENCE = 1.0  #: each access reads where the next one goes
 
 
 def check(stride: int | str) -> None:
