@@ -24,7 +24,7 @@ from memvirt.pipeline.compute import simulate as simulate_rows
 from memvirt.pipeline.layout import graph
 from memvirt.pipeline.point import Point
 from memvirt.result.rows import WALK_PARTS
-from memvirt.result.table import EPOCH_COLUMNS, RESULT_COLUMNS, read_results
+from memvirt.result.table import epoch_columns, read_results, result_columns
 from memvirt.sweep.call import read_call
 from memvirt.sweep.plan.plan import NOT_OF_A_POINT
 from memvirt.sweep.plan.words import DEFAULT, plainly
@@ -158,9 +158,9 @@ def simulate(*what: Point | str) -> Simulation:
     """
     point = _point(what)
     vms, epochs = simulate_rows(point)
-    measured = pa.schema([field for field in RESULT_COLUMNS if field.name not in NOT_MEASURED])
+    measured = pa.schema([field for field in result_columns() if field.name not in NOT_MEASURED])
     table = pa.Table.from_pylist(vms, measured).to_pandas()
-    return Simulation(point, table, pa.Table.from_pylist(epochs, pa.schema(EPOCH_COLUMNS)).to_pandas(), _walks(table))
+    return Simulation(point, table, pa.Table.from_pylist(epochs, pa.schema(epoch_columns())).to_pandas(), _walks(table))
 
 
 def _walks(vms: pd.DataFrame) -> pd.DataFrame:

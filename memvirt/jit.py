@@ -54,6 +54,18 @@ def _parts(kind: Any) -> Iterator[Any]:
             yield from _parts(part)
 
 
+def compiling() -> int:
+    """How many kernels are being compiled on this machine now, one inside another counted too."""
+    found = 0
+    for path in kernel_folder().glob("*.lock"):
+        with contextlib.suppress(OSError), path.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found += 1
+    return found
+
+
 def _arguments(signature: Any) -> tuple[Any, ...]:
     return signature if isinstance(signature, tuple) else tuple(signature.args)
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memvirt import memory, mmu, tlb, workload
+from memvirt import memory, tlb, workload
 from memvirt.cost import Cpu, price, shown
-from memvirt.memory import counters as memory_counters
+from memvirt.counters import names_of
 from memvirt.pipeline.layout import graph
 from memvirt.policy import load, names
+from memvirt.result.rows import counters as every_counter
 from memvirt.tlb import Tlb
 from memvirt.types import GuestEvent, Traits
 from tests.support import composed, point, row, trace, write_pages
@@ -37,7 +38,7 @@ def test_more_ways_never_cost_more(pages: list[int], first: int, second: int, wa
         config = Tlb.model_validate(composed("tlb=reference", *sizes, *takes)["tlb"])
         found = tlb.run(config, Traits(dimensions=1), [run], machine.space, machine.schedule, machine.shootdowns)
         counts = dict(zip(found.counters.names, found.counters.values.sum(axis=(0, 1)).tolist(), strict=True))
-        cycles.append(counts["tlb_cycles"] + walk * counts["l2_tlb_misses"])
+        cycles.append(counts["tlb_lookup_cycles"] + walk * counts["l2_tlb_misses"])
     assert cycles == sorted(cycles, reverse=True)
 
 
@@ -194,7 +195,7 @@ def without_a_price() -> list[str]:
 def test_everything_counted_is_priced() -> None:
     """Or docs/model.md says why it isn't; and what it says has no price has none, and is counted."""
     cpu = Cpu.model_validate({**composed()["cpu"], "invept": 1000})  # a price that another's equals would show as none
-    counters = {*memory_counters.COUNTERS, *tlb.COUNTERS, *mmu.COUNTERS}
+    counters = {*names_of(every_counter())}
     every = {name: np.zeros((1, 1), np.int64) for name in counters}
     priced = {
         name for name in counters if any(cycles.any() for cycles in price(cpu, {**every, name: np.ones((1, 1), np.int64)}).values())

@@ -8,28 +8,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.cost.config import Cpu
+from memvirt.counters import Column, names_of
 from memvirt.types import EXITS
 
-__all__ = ["CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels", "shown"]
+__all__ = ["COLUMNS", "CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels", "shown"]
 
 #: The parts of a VM's cycles, in the order in which they are summed.
-PARTS = (
-    "base_cycles",
-    "tlb_cycles",
-    "walk_cycles",
-    "data_cycles",
-    "exit_cycles",
-    "shootdown_cycles",
-    "fault_cycles",
-    "clearing_cycles",
-    "syscall_cycles",
-    "stall_cycles",
+PART_COLUMNS = (
+    Column("base_cycles", "cycles", doc="of the instructions"),
+    Column("tlb_cycles", "cycles", doc="of TLB look-ups beyond what is hidden"),
+    Column("walk_cycles", "cycles", doc="of walks: what the program waits for"),
+    Column("data_cycles", "cycles", doc="of data beyond the L1D: what the program waits for"),
+    Column("exit_cycles", "cycles", doc="of VM exits"),
+    Column("shootdown_cycles", "cycles", doc="of invalidating translations"),
+    Column("fault_cycles", "cycles", doc="of page faults, waiting left out"),
+    Column("clearing_cycles", "cycles", doc="of clearing and copying pages"),
+    Column("syscall_cycles", "cycles", doc="of system calls that unmap and protect"),
+    Column("stall_cycles", "cycles", doc="of waiting for memory"),
 )
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
 HOST_WORK = ("scanning", "copying", "compressing", "sampling")
-HOST_CYCLES = tuple(f"host_cycles_{reason}" for reason in HOST_WORK)
-#: What a pricing gives. ``walk_pending_cycles`` is what walks take one after the other, however much of it the program waits for.
-CYCLES = (*PARTS, "cycles", "walk_pending_cycles", *HOST_CYCLES)
+#: What a pricing gives.
+COLUMNS = (
+    *PART_COLUMNS,
+    Column("cycles", "cycles", doc="of the VM: the sum of those parts"),
+    Column("walk_pending_cycles", "cycles", doc="what walks take one after the other, however much of it the program waits for"),
+    Column("host_cycles_{}", "cycles", doc="CPU time of the host, in no VM's `cycles` but for what it waits", over=HOST_WORK),
+)
+PARTS, HOST_CYCLES, CYCLES = names_of(PART_COLUMNS), names_of(COLUMNS[-1:]), names_of(COLUMNS)
 
 
 def shown(at_once: int, dependence: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
@@ -90,7 +96,7 @@ def price(
     cleared, copied = (4096.0 / bandwidth * cpu.ghz for bandwidth in (cpu.clear_bandwidth, cpu.copy_bandwidth))
     cycles = {
         "base_cycles": total({"instructions": cpu.cycles_per_instruction}),
-        "tlb_cycles": total({"tlb_cycles": 1.0}),
+        "tlb_cycles": total({"tlb_lookup_cycles": 1.0}),
         "walk_cycles": pending * walk_shown + total({"ad_updates_guest": cpu.ad_update, "ad_updates_host": cpu.ad_update}),
         "data_cycles": total(
             {

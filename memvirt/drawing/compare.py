@@ -9,6 +9,25 @@ import matplotlib.pyplot as plt
 from memvirt.drawing.style import use
 
 
+def pairs(axes: Any, labels: list[str], published: list[float], simulated: list[float], what: str) -> None:
+    """Draw bars in pairs into axes; parameters as those of `beside`."""
+    for shift, values, name, hatch, colour in ((-0.2, published, "published", "//", "0.75"), (0.2, simulated, "memvirt", "", "C0")):
+        bars = axes.bar(
+            [place + shift for place in range(len(labels))],
+            values,
+            0.4,
+            label=name,
+            color=colour,
+            hatch=hatch,
+            edgecolor="black",
+            linewidth=0.6,
+        )
+        axes.bar_label(bars, fmt="%.3g", fontsize="x-small", padding=1)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylabel(what)
+    axes.margins(y=0.12)
+
+
 def beside(labels: list[str], published: list[float], simulated: list[float], what: str, log: bool = False) -> Any:
     """Draw bars in pairs.
 
@@ -27,22 +46,8 @@ def beside(labels: list[str], published: list[float], simulated: list[float], wh
     """
     use()
     figure, axes = plt.subplots(figsize=(1.6 + 0.75 * len(labels), 3.4), layout="constrained")
-    for shift, values, name, hatch, colour in ((-0.2, published, "published", "//", "0.75"), (0.2, simulated, "memvirt", "", "C0")):
-        bars = axes.bar(
-            [place + shift for place in range(len(labels))],
-            values,
-            0.4,
-            label=name,
-            color=colour,
-            hatch=hatch,
-            edgecolor="black",
-            linewidth=0.6,
-        )
-        axes.bar_label(bars, fmt="%.3g", fontsize="x-small", padding=1)
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_ylabel(what)
+    pairs(axes, labels, published, simulated, what)
     if log:
         axes.set_yscale("log")
-    axes.margins(y=0.12)
     axes.legend(loc="best")
     return figure

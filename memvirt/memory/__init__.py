@@ -12,24 +12,23 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import as_counters, in_use
 from memvirt.digest import freeze
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory.boot import fill_cache, keep_for_kernel, map_all, note_first_touches
 from memvirt.memory.config import MemoryConfig
 from memvirt.memory.contents import first_contents
-from memvirt.memory.counters import COUNTERS, FLOWS, GAUGES
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.setup import SHARE, WINDOW, build, image_number
+from memvirt.memory.setup import SHARE, WINDOW, build, image_number, measured
 from memvirt.memory.state import DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
 from memvirt.memory.step import Step, look
 from memvirt.types import (
     EVENT,
     ORDERS,
     RUN,
-    Counters,
-    Event,
+    SHOOTDOWNS,
     Frames,
     Machine,
     Nodes,
@@ -39,9 +38,8 @@ from memvirt.types import (
     Trace,
 )
 
-__all__ = ["COUNTERS", "FLOWS", "GAUGES", "MemoryConfig", "Step", "run", "steps"]
+__all__ = ["MemoryConfig", "Step", "run", "steps"]
 
-SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH)
 MOST_EPOCHS = 1 << 16
 Future = list[NDArray[np.uint32]]
 
@@ -66,6 +64,7 @@ def _boot(world: World, config: MemoryConfig, traces: list[Trace]) -> None:
     for vm, trace in enumerate(traces if config.guest.prefault else []):
         _prefault(world, vm, trace, config.guest.prefault == "all")
     world.clock[0].quiet = 0
+    world.counts[:] = 0
     world.clock[0].bus_ns = 0.0
     world.channels[:] = 0.0
 
@@ -129,10 +128,11 @@ def _refill(world: World, traces: list[Trace], future: Future, actor: int) -> No
 
 
 def _more_epochs(world: World, vm: int) -> World:
-    vms, epochs, names = world.counts.shape
+    vms, epochs = world.counts.shape
     if 2 * epochs > MOST_EPOCHS:
         raise ConfigError("epoch.time", "", f"VM {vm} passes through more than {MOST_EPOCHS} epochs; make them longer")
-    return world._replace(counts=np.concatenate([world.counts, np.zeros((vms, epochs, names), np.int64)], axis=1))
+    more = np.zeros((vms, epochs), world.counts.dtype)
+    return world._replace(counts=np.concatenate([world.counts, more], axis=1).view(np.recarray))
 
 
 class Log:
@@ -254,7 +254,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     runs, events = join_runs(np.concatenate(log.runs)), np.concatenate(log.events)
     used = int(world.bumps.block[-1])
     guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)
-    shootdowns = events[np.isin(events["kind"], SEEN_BY_TLB)]
+    shootdowns = events[SHOOTDOWNS >> events["kind"] & 1 != 0]
     shootdowns["hfn"] = shootdowns["frame"] = 0
     epochs = int(world.vms.epoch.max()) + 1
     node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)
@@ -283,6 +283,6 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
             changes=events,
         ),
         nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, place_of_cpu, config.numa.nodes),
-        counters=Counters(COUNTERS, world.counts[:, :epochs].copy()),
+        counters=as_counters(world.counts[:, :epochs], in_use("memory", measured(world.policies))),
     )
     return freeze(machine)

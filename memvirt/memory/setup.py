@@ -8,32 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.config import Choice
+from memvirt.counters import in_use, record_of
 from memvirt.errors import ConfigError
 from memvirt.memory.config import MemoryConfig, check_mechanisms, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
-from memvirt.memory.counters import COUNTERS
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
 from memvirt.memory.readahead import FIRST_HITS
+from memvirt.memory.records import ACTOR, BUMP, CLOCK, CPU, FRAME, HOST_FRAME, NODE, OWN_EVENT, PAGE, RULES, TABLE, VM
 from memvirt.memory.replacement._none import make as untracked
-from memvirt.memory.state import (
-    ACTOR,
-    BUMP,
-    CLOCK,
-    CPU,
-    FRAME,
-    HOST_FRAME,
-    NODE,
-    NOTHING,
-    OWN_EVENT,
-    PAGE,
-    RULES,
-    TABLE,
-    VM,
-    Policies,
-    Window,
-    World,
-)
+from memvirt.memory.state import NOTHING, Policies, Window, World
 from memvirt.policy import load
 from memvirt.types import EVENT, FIRST_FRAME, GUEST_EVENT, ORDERS, RUN, GuestEvent, Trace
 
@@ -242,6 +226,11 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host
     )
 
 
+def measured(policies: Policies) -> tuple[Any, ...]:
+    """The policies that can have counters of their own."""
+    return policies.reclaim, policies.replacement, policies.sharing, policies.balloon, policies.compression
+
+
 def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
     rules = records(1, RULES)
     rule, virtual = rules[0], config.dimensions == 2
@@ -307,6 +296,8 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     clock.total = clock.free = frames.capacity.sum()
     clock.contents = WRITTEN
     window = max(1, min(most_window, int(actors.total.max())))
+    policies = _policies(config, pages, frames, most)
+    record = record_of(in_use("memory", measured(policies)))
     return World(
         pages=_pages(config, pages),
         frames=_frames(config, frames),
@@ -332,6 +323,6 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         rules=rules,
         runs=records(4096, RUN),
         events=records(max(1 << 16, 2 * int(rules[0].margin)), EVENT),
-        counts=np.zeros((len(traces), first_epochs(config, vms, traces), len(COUNTERS)), np.int64),
-        policies=_policies(config, pages, frames, most),
+        counts=np.zeros((len(traces), first_epochs(config, vms, traces)), record).view(np.recarray),
+        policies=policies,
     )

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from memvirt.memory.counters import COUNTERS, FLOWS
+from memvirt.counters import in_use
+from memvirt.memory.setup import measured
 from memvirt.memory.state import World
 
 
@@ -50,7 +51,7 @@ def look(world: World) -> Step:
     """Look at the state; what it says doesn't change when the state goes on."""
     columns = {"vm": np.arange(world.vms.size)}
     columns |= {column: world.vms[field].copy() for column, field in STATE.items()}
-    so_far = world.counts.sum(axis=1)
-    columns |= {name: so_far[:, COUNTERS.index(name)] for name in FLOWS if name not in columns}
+    sums = [each.name for each in in_use("memory", measured(world.policies)) if each.epochs == "sum"]
+    columns |= {name: world.counts[name].sum(axis=1) for name in sums if name not in columns}
     clock = world.clock[0]
     return Step(int(clock.merged), float(world.cpus.clock.max()), int(world.nodes.free.sum()), pd.DataFrame(columns))

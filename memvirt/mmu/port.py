@@ -7,37 +7,54 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter, names_of
 from memvirt.jit import inner
 from memvirt.mmu.caches import Caches, read_beyond_l1d, read_line
 from memvirt.types import EXITS
 
 PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
-#: What is tallied while a run goes on; the counters of the room are made of these.
-TALLY = (
-    "walks",
-    "faulting_walks",
-    "walk_refs_guest",
-    "walk_refs_host",
-    *(f"walk_refs_in_{place}" for place in PLACES),
-    *(f"walk_refs_overlapped_in_{place}" for place in PLACES),
-    "walk_refs_in_stacked",
-    "walk_lookup_cycles",
-    "pwc_lookups_guest",
-    "pwc_lookups_host",
-    "nested_tlb_lookups",
-    "pwc_hits_guest",
-    "pwc_hits_host",
-    "nested_tlb_hits",
-    "pom_tlb_lookups",
-    "pom_tlb_hits",
-    "ad_updates_guest",
-    "ad_updates_host",
-    "resyncs",
-    "segment_escapes",
-    "segment_false_positives",
-    *(f"data_refs_in_{place}" for place in PLACES),
-    *(f"vm_exits_{reason}" for reason in EXITS),
+COUNTERS = (
+    Counter("walks", "walks", doc="of page tables"),
+    Counter("faulting_walks", "walks", doc="that ended in a fault"),
+    Counter("walk_refs_guest", "references", doc="of walks, to entries of the guest's dimension (of a process: all)"),
+    Counter("walk_refs_host", "references", doc="of walks, to entries of the host's dimension"),
+    Counter(
+        "walk_refs_in_{}",
+        "references",
+        doc="of walks, by where they were found; a remote one stands under memory as well",
+        over=PLACES,
+    ),
+    Counter("walk_refs_overlapped_in_{}", "references", doc="of walks, that went out beside a slower one", over=PLACES),
+    Counter(
+        "walk_refs_in_stacked", "references", doc="to memory stacked on the die, which stand under memory as well (`mmu=pom_tlb`)"
+    ),
+    Counter(
+        "walk_lookup_cycles", "cycles", doc="of looking up what a mode adds to the walker: hashes, cuckoo walk caches (`mmu=ecpt`)"
+    ),
+    Counter("pwc_lookups_guest", "look-ups", doc="of page-walk caches of the guest's dimension, all levels at once being one"),
+    Counter("pwc_lookups_host", "look-ups", doc="of page-walk caches of the host's dimension, all levels at once being one"),
+    Counter("nested_tlb_lookups", "look-ups", doc="of the nested TLB"),
+    Counter("pwc_hits_guest", "hits", doc="of page-walk caches of the guest's dimension"),
+    Counter("pwc_hits_host", "hits", doc="of page-walk caches of the host's dimension"),
+    Counter("nested_tlb_hits", "hits", doc="of the nested TLB"),
+    Counter(
+        "pom_tlb_lookups", "references", doc="of walks, to lines of the TLB in memory, which the L1D doesn't hold (`mmu=pom_tlb`)"
+    ),
+    Counter("pom_tlb_hits", "hits", doc="of the TLB in memory (`mmu=pom_tlb`)"),
+    Counter("ad_updates_guest", "updates", doc="of accessed and dirty bits of guest entries by the hardware"),
+    Counter("ad_updates_host", "updates", doc="of accessed and dirty bits of host entries by the hardware"),
+    Counter("resyncs", "tables", doc="shadow tables that were synchronized"),
+    Counter("segment_escapes", "pages", doc="that left the host's direct segment because the host took them away"),
+    Counter("segment_false_positives", "pages", doc="that left it because its escape filter takes them for such a page"),
+    Counter(
+        "data_refs_in_{}",
+        "references",
+        doc="of data, by where they were found; a remote one stands under memory as well",
+        over=PLACES,
+    ),
+    Counter("vm_exits_{}", "exits", doc="by reason", over=EXITS),
 )
+TALLY = names_of(COUNTERS)
 
 
 def place_of(name: str) -> Any:

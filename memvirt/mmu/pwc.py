@@ -23,12 +23,12 @@ from memvirt.mmu.port import (
     count_hit,
     count_lookup,
 )
-from memvirt.types import Event
+from memvirt.types import PREEMPT, SWITCH
 
 if TYPE_CHECKING:
     from memvirt.mmu.mode import Setup
 
-FIRST_ROW, SWITCH, PREEMPT = np.int64(0), np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
+FIRST_ROW = np.int64(0)
 GUEST, HOST, LOWEST = np.int64(0), np.int64(1), np.int64(0)
 EMPTY = -1
 SPACE_BITS = 45  #: a key is the address space above, the number of the entry below

@@ -11,7 +11,7 @@ from typing import Any
 
 from memvirt import __version__
 from memvirt.digest import text_digest
-from memvirt.pipeline.rooms import CODE, room_code
+from memvirt.pipeline.rooms import ROOMS, room_code
 from memvirt.policy import plugin_packages
 from memvirt.sweep.plan.plan import Plan
 
@@ -21,7 +21,7 @@ PACKAGES = ("numba", "numpy", "hydra-core", "ray", "pandas", "pyarrow", "scipy",
 @cache
 def all_code() -> str:
     """Digest of all code that a row can depend on."""
-    return text_digest(*(f"{room}:{room_code(room)}" for room in sorted(CODE)))
+    return text_digest(*(f"{room}:{room_code(room)}" for room in sorted(ROOMS)))
 
 
 def now() -> str:
