@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
-
-from memvirt.drawing.style import use
+from memvirt.drawing.style import subplots, use
 
 
 def pairs(axes: Any, labels: list[str], published: list[float], simulated: list[float], what: str) -> None:
@@ -45,7 +43,7 @@ def beside(labels: list[str], published: list[float], simulated: list[float], wh
     matplotlib.figure.Figure
     """
     use()
-    figure, axes = plt.subplots(figsize=(1.6 + 0.75 * len(labels), 3.4), layout="constrained")
+    figure, axes = subplots(figsize=(1.6 + 0.75 * len(labels), 3.4))
     pairs(axes, labels, published, simulated, what)
     if log:
         axes.set_yscale("log")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from memvirt.drawing.compare import pairs
-from memvirt.drawing.style import use
+from memvirt.drawing.style import subplots, use
 from memvirt.experiments import claims
 from memvirt.experiments.vmitosis.measure import measure
 
@@ -20,7 +19,7 @@ def draw(frame: pd.DataFrame) -> Any:
     values = measure(frame)
     known = [claim for claim in claims("vmitosis") if claim.tolerance != "calibrated"]
     use()
-    figure, (above, below) = plt.subplots(2, figsize=(14, 6.8), layout="constrained")
+    figure, (above, below) = subplots(2, figsize=(14, 6.8))
     for axes, large, what in ((above, True, "cycles a touch"), (below, False, "ratio")):
         part = [claim for claim in known if (float(claim.published) > CYCLES) == large]
         labels = [claim.name.replace(" ", "\n") for claim in part]
