@@ -51,7 +51,8 @@ def place_of(name: str) -> Any:
     return np.int64(TALLY.index(name))
 
 
-WALKS, FAULTING_WALKS, REFS_GUEST, REFS_HOST, IN_L1D = np.arange(5)
+WALKS, FAULTING_WALKS = place_of("walks"), place_of("faulting_walks")
+REFS_GUEST, REFS_HOST, IN_L1D = place_of("walk_refs_guest"), place_of("walk_refs_host"), place_of("walk_refs_in_l1d")
 WALK_REMOTE, OVERLAPPED = place_of("walk_refs_in_memory_remote"), place_of("walk_refs_overlapped_in_l1d")
 PWC_LOOKUPS, NESTED_TLB_LOOKUPS = place_of("pwc_lookups_guest"), place_of("nested_tlb_lookups")
 PWC_HITS, NESTED_TLB_HITS, POM_TLB_HITS = place_of("pwc_hits_guest"), place_of("nested_tlb_hits"), place_of("pom_tlb_hits")
@@ -98,7 +99,10 @@ class Port(NamedTuple):
         Who is walking, and why.
     walk : (7,) int64
         What the walk that goes on has read.
-    tally : (`TALLY`,) int64
+    tally : (names,) int64
+        Numbers of the `TALLY`, then of the mode's own counters.
+    counts : (1,) record
+        The same by name: the fields of the `COUNTERS` and of those that the mode's file declares (`memvirt.counters`).
     histogram : (vms, refs) int64
     levels : (vms, `ROWS`, `LEVELS`, `PLACES`) int64
         References by what they were read for and where they were; a remote one stands under memory as well.
@@ -141,6 +145,7 @@ class Port(NamedTuple):
     now: NDArray[np.int64]
     walk: NDArray[np.int64]
     tally: NDArray[np.int64]
+    counts: Any
     histogram: NDArray[np.int64]
     levels: NDArray[np.int64]
     paths: NDArray[np.int64]
