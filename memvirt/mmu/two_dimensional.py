@@ -14,11 +14,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
-from memvirt.types import DROP as DROP  # for modes
-from memvirt.types import EVICT as EVICT
-from memvirt.types import FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, NONE, PREEMPT, SWITCH
-from memvirt.types import HOST_MAP as HOST_MAP
-from memvirt.types import SWAP_IN as SWAP_IN
+from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, NONE, PREEMPT, SWITCH
 
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
 
