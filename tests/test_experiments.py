@@ -33,6 +33,7 @@ SMALL = {
     "linux_swap": [f"plan.path={Path(__file__).parent / 'data/linux_swap_points.csv'}"],
     "linux_ksm": [],
     "mitosis": ["workload.accesses=20000", "workload.footprint=6GiB"],
+    "mode_ratios": ["workload.accesses=20000", "workload.footprint=16MiB", "mmu=nested,flattened,dmt"],
     "references_per_walk": ["workload=gups", "workload.accesses=5000", "workload.footprint=16MiB"],
     "sage": ["workload.accesses=20000", "workload.footprint=16MiB"],
     "shadow_or_nested": ["workload=zipf", "workload.accesses=60000", "workload.footprint=8MiB", "workload.remap_every=1000,10000"],
@@ -62,7 +63,7 @@ def test_each_has_its_files() -> None:
             except ValueError:
                 assert "order" in claim.tolerance or claim.tolerance == "inside the axis", claim
     rows = {claim.name.split()[0] for name in names() for claim in claims(name)}
-    assert {f"T{number}" for number in range(1, 10)} <= rows
+    assert {f"T{number}" for number in range(1, 12)} <= rows
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
