@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from memvirt.config import Section
+
+Cycles = Annotated[float, Field(ge=0, le=1e9)]  #: of one event; sums of them stay exact
 
 
 class Cpu(Section):
@@ -16,28 +20,28 @@ class Cpu(Section):
     ``resync`` is what synchronizing a shadow table takes, ``ad_update`` a locked write of an accessed or dirty bit.
     """
 
-    ghz: float = Field(gt=0)
-    cycles_per_instruction: float = Field(ge=0)
-    pwc: float = Field(ge=0)
-    l1d: float = Field(ge=0)
-    l2: float = Field(ge=0)
-    llc: float = Field(ge=0)
-    memory: float = Field(ge=0)
-    memory_remote: float = Field(ge=0)
+    ghz: float = Field(ge=1e-3, le=1e3)
+    cycles_per_instruction: Cycles
+    pwc: Cycles
+    l1d: Cycles
+    l2: Cycles
+    llc: Cycles
+    memory: Cycles
+    memory_remote: Cycles
     memory_overlap: float = Field(0.0, ge=0, le=1)
-    exit_ept_violation: float = Field(ge=0)
-    exit_shadow_fault_true: float = Field(ge=0)
-    exit_shadow_fault_hidden: float = Field(ge=0)
-    exit_write_protect: float = Field(ge=0)
-    exit_page_table_write: float = Field(ge=0)
-    exit_cr3_write: float = Field(ge=0)
-    exit_invlpg: float = Field(ge=0)
-    exit_hypercall: float = Field(ge=0)
-    exit_mode_switch: float = Field(ge=0)
-    resync: float = Field(ge=0)
-    ad_update: float = Field(ge=0)
+    exit_ept_violation: Cycles
+    exit_shadow_fault_true: Cycles
+    exit_shadow_fault_hidden: Cycles
+    exit_write_protect: Cycles
+    exit_page_table_write: Cycles
+    exit_cr3_write: Cycles
+    exit_invlpg: Cycles
+    exit_hypercall: Cycles
+    exit_mode_switch: Cycles
+    resync: Cycles
+    ad_update: Cycles
     walkers: int = Field(1, ge=1, le=64)
     walk_overlap: float = Field(0.0, ge=0, le=1)
     walk_hidden: float = Field(0.0, ge=0, le=1)
-    minor_fault: float = Field(ge=0)
-    major_fault: float = Field(ge=0)
+    minor_fault: Cycles
+    major_fault: Cycles

@@ -18,7 +18,7 @@ from memvirt.memory.counters import COUNTERS, FLOWS, GAUGES
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.setup import SHARE, build, image_number
+from memvirt.memory.setup import MOST_EPOCHS, SHARE, build, image_number
 from memvirt.memory.state import DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
 from memvirt.types import (
     EVENT,
@@ -38,7 +38,6 @@ from memvirt.types import (
 __all__ = ["COUNTERS", "FLOWS", "GAUGES", "MemoryConfig", "run"]
 
 SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH)
-MOST_EPOCHS = 1 << 16
 Future = list[NDArray[np.uint32]]
 
 

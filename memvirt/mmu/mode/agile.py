@@ -92,6 +92,7 @@ OPTIONS = {
     "interval": 1_000_000,
     "contexts": 8,
 }
+LIMITS = {"contexts": (0, 4096)}
 TRAITS = Traits(host_unmap="vm", fused=True)
 TABLE_WRITE, GUEST_UNMAP = np.int64(Event.TABLE_WRITE), np.int64(Event.GUEST_UNMAP)
 BY_COSTS, BY_WRITES = np.arange(2)

@@ -35,6 +35,7 @@ from memvirt.tlb.segment import bypassed, escapes
 from memvirt.types import NONE, Segment, Traits
 
 OPTIONS = {"segments": ("dual", "vmm", "guest"), "share": 1.0, "bad": 0.0, "filter_bits": 256, "hashes": 4, "seed": 0}
+LIMITS = {"filter_bits": (1, 1 << 20), "hashes": (1, 64)}
 
 
 def segment(options: dict[str, Any]) -> Segment:

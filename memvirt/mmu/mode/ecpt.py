@@ -41,6 +41,7 @@ from memvirt.mmu.two_dimensional import FAULTED, HOST_MAP, NONE_MISSING, ONCE, S
 from memvirt.types import NONE, Traits
 
 OPTIONS = {"ways": 3}
+LIMITS = {"ways": (1, 64)}
 TRAITS = Traits(host_unmap="vm")
 OCCUPANCY, PER_LINE, LINES, SIZES = 0.6, 8, 64, 3
 LEAF, NO_STEP = np.int64(0), np.int64(-1)

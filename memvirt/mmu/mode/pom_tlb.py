@@ -23,6 +23,7 @@ from memvirt.mmu.two_dimensional import DROP, EVICT, NONE_MISSING, SERVED, take_
 from memvirt.types import Traits
 
 OPTIONS = {"size": 16 << 20}
+LIMITS = {"size": (4096, 1 << 36)}
 TRAITS = Traits(host_unmap="vm")
 WAYS, LINE_BYTES, PAGE_BYTES = 4, 64, 4096
 

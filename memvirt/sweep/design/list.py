@@ -57,6 +57,10 @@ def design(axes: list[Axis], plan: dict[str, Any]) -> Design:
         texts, place = np.unique([_text(value) for value in table[column]], return_inverse=True)
         listed = tuple(str(text) for text in texts)
         is_group = key.replace(".", "/") in groups
+        if is_group:
+            for text in listed:
+                if text not in groups[key.replace(".", "/")]:
+                    raise ConfigError(key, text, "there is no such option", groups[key.replace(".", "/")])
         values = listed if is_group else tuple(_value(key, text) for text in listed)
         found.append(Axis(key, values, listed, is_group))
         places.append(place)
