@@ -25,14 +25,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-LIMIT = 120.0  #: seconds that a point may take before it is said to hang
+LIMIT = 60.0  #: CPU seconds that a point may take before it is said to hang; ten times as long if it only waits
 MEMORY = 6 << 30  #: bytes of address space of a process
 #: Groups and keys that say how a sweep runs.
 NOT_OF_A_POINT = ("plan", "study", "executor", "experiment", "figure", "hydra")
 #: Keys whose large values take long by right; they are drawn small, or so large that they must be refused.
 LENGTHS = {
     "workload.accesses": (50, 300), "workload.repeat": (1, 2), "vms.count": (1, 4), "workload.footprint": (8192, 2 << 20),
-    "workload.processes": (1, 3), "replicates": (1, 2), "vms.vcpus": (1, 4),
+    "workload.processes": (1, 3), "guest.page_struct": (0, 256), "clock.daemon_speedup": (1, 100), "replicates": (1, 2), "vms.vcpus": (1, 4),
 }  # fmt: skip
 HUGE = (2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64, 10**30)
 RUBBISH = (
@@ -219,7 +219,8 @@ class Drawer:
         if kind is bool:
             return draw.choice(("true", "false"))
         if (kind is str and self.is_time(current)) or "time" in parser:
-            return draw.choice(TIMES if wild else TIMES[2:10])
+            within = TIMES[2:8] if key in ("workload.idle_time", "vms.start") else TIMES[2:10]
+            return draw.choice((*within, *TIMES[10:]) if wild else within)
         if "size" in parser:
             return draw.choice(SIZES if wild else SIZES[3:12])
         if kind in (int, float):
@@ -380,6 +381,15 @@ def worker() -> None:
         answer.write(json.dumps(verdict) + "\n")
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has taken."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Runner:
     """A process that judges command lines, started again when it hangs or dies."""
 
@@ -395,22 +405,33 @@ class Runner:
             )
         process = self._process
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-        timer = threading.Timer(LIMIT, process.kill)
-        timer.start()
+        over, late = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            begun, waited = cpu_seconds(process.pid), 0
+            while not over.wait(1.0):
+                waited += 1
+                if cpu_seconds(process.pid) - begun > LIMIT or waited > 10 * LIMIT:
+                    late.set()
+                    process.kill()
+                    return
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
         try:
             process.stdin.write(json.dumps({"seed": seed, "words": words, "whole": whole}) + "\n")
             process.stdin.flush()
             first, second = process.stdout.readline(), process.stdout.readline()
         finally:
-            late = not timer.is_alive()
-            timer.cancel()
+            over.set()
+            watcher.join()
         given = json.loads(first) if first else words or []
         if second:
             return Verdict(seed, given, *json.loads(second))
         self._process = None
         process.kill()
         said = process.stderr.read()[-3000:]
-        return Verdict(seed, given, "hang" if late else "crash", said)
+        return Verdict(seed, given, "hang" if late.is_set() else "crash", said)
 
     def close(self) -> None:
         """End the process."""

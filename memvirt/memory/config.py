@@ -205,8 +205,8 @@ class Device(Section):
 
 
 #: Options that say how often background work is done, all but ``tick`` in its own time.
-PERIODS = {"period", "sleep", "interval", "tick"}
-MOST_STEPS = 1e9  #: of one kind of background work
+PERIODS = ("period", "sleep", "tick")
+MOST_STEPS = 1e8  #: of one kind of background work
 MECHANISMS = ("replacement", "sharing", "balloon", "compression")
 
 
@@ -337,8 +337,9 @@ def check_pace(reclaim: Reclaim, clock: Clock, longest_ns: float) -> None:
     """
     parts = {"reclaim": reclaim.options} | {f"reclaim.{part}": getattr(reclaim, part).options for part in MECHANISMS}
     for key, options in parts.items():
-        for name in PERIODS & set(options):
-            value = options[name]
+        for name, value in options.items():
+            if name not in PERIODS:
+                continue
             every = parse_time_ns(value) / (1.0 if name == "tick" else clock.daemon_speedup)
             steps = longest_ns / every
             if steps > MOST_STEPS:

@@ -61,6 +61,8 @@ def _check_numbers(config: Workload, pages: int) -> None:
     accesses, total = length(config), pages * config.processes
     if accesses > MOST_ACCESSES:
         raise ConfigError("workload.accesses", f"{accesses:,}", f"are more than the {MOST_ACCESSES:,} that are counted")
+    if (config.warmup if config.warmup >= 1 else config.warmup * accesses) >= accesses:
+        raise ConfigError("workload.warmup", config.warmup, f"leaves nothing to count of {accesses:,} accesses")
     if total > MOST_PAGES:
         why = f"{pages:,} pages of {config.processes} processes are more than 31-bit numbers name"
         raise ConfigError("workload.footprint", config.footprint, why)

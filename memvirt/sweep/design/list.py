@@ -54,6 +54,8 @@ def design(axes: list[Axis], plan: dict[str, Any]) -> Design:
     found, places = [], []
     for column in table.columns:
         key = str(column).strip().replace("/", ".")
+        if not re.fullmatch(r"\w+(\.\w+)*", key) or key.partition(".")[0] in NOT_OF_A_POINT:
+            raise ConfigError(key, "", f"is no key of a point, but heads a column of {plan['path']}")
         texts, place = np.unique([_text(value) for value in table[column]], return_inverse=True)
         listed = tuple(str(text) for text in texts)
         is_group = key.replace(".", "/") in groups
