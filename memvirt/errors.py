@@ -6,6 +6,7 @@ import difflib
 import errno
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
@@ -26,7 +27,15 @@ def suggest(word: str, choices: Iterable[str]) -> str:
 
 
 class MemvirtError(Exception):
-    """Base of every error that is the user's to mend; its text is one line."""
+    """Base of every error that is the user's to mend; its text is one line.
+
+    Attributes
+    ----------
+    exit_code : int
+        With which a command ends that meets it.
+    """
+
+    exit_code: ClassVar[int] = 2
 
 
 class ConfigError(MemvirtError):
@@ -102,3 +111,15 @@ class FolderError(MemvirtError):
 
 class CapacityError(MemvirtError):
     """The simulated machine ran out of something that it may not take back."""
+
+
+class Unfinished(MemvirtError):
+    """A sweep that couldn't be finished; what is done is kept, and the text's second line is the command that goes on."""
+
+    exit_code = 1
+
+
+class FailedRows(MemvirtError):
+    """Rows of a complete table failed, and ``fail_on_error`` asks to be told so."""
+
+    exit_code = 1

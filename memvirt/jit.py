@@ -13,10 +13,11 @@ import fcntl
 import hashlib
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numba
 from numba import njit
@@ -53,6 +54,45 @@ def _parts(kind: Any) -> Iterator[Any]:
             yield from _parts(part)
 
 
+def compiling() -> int:
+    """How many kernels are being compiled on this machine now, one inside another counted too."""
+    found = 0
+    for path in kernel_folder().glob("*.lock"):
+        with contextlib.suppress(OSError), path.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found += 1
+    return found
+
+
+def _arguments(signature: Any) -> tuple[Any, ...]:
+    return signature if isinstance(signature, tuple) else tuple(signature.args)
+
+
+class Compiled(NamedTuple):
+    """One compilation, as the log in `kernel_folder` has it: when it ended, CPU seconds without kernels inside, and of what."""
+
+    ended: float
+    seconds: float
+    kernel: str
+    policies: str
+
+    @classmethod
+    def read(cls, line: str) -> Compiled:
+        """Read a line of the log."""
+        ended, seconds, kernel, policies = line.rstrip("\n").split("\t")
+        return cls(float(ended), float(seconds), kernel, policies)
+
+
+def compilations() -> Path:
+    """Log of what was compiled on this machine: a line each, as `Compiled` reads it."""
+    return kernel_folder() / "compiled.log"
+
+
+_inside: list[float] = []  #: CPU seconds of the kernels compiled inside each of those that are being compiled; one lock guards them
+
+
 class KernelCache:
     """Machine code of one kernel on disk, as numba's dispatcher asks for it (`numba.core.caching._Cache`).
 
@@ -64,6 +104,7 @@ class KernelCache:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
+        self._name = f"{function.__module__}.{function.__qualname__}"
 
     @cached_property
     def _code(self) -> str:
@@ -76,13 +117,12 @@ class KernelCache:
 
     def path(self, signature: Any, target: Any) -> Path:
         """File of the machine code for some types of arguments."""
-        arguments = signature if isinstance(signature, tuple) else signature.args
+        arguments = _arguments(signature)
         states = {
             f"{cls.__module__}.{cls.__qualname__}{cls._fields}": _code_of_state(cls) for kind in arguments for cls in _parts(kind)
         }
         words = (numba.__version__, self._code, str(arguments), sorted(states.items()), target.codegen().magic_tuple())
-        name = f"{self._function.__module__}.{self._function.__qualname__}"
-        return kernel_folder() / f"{name}-{hashlib.blake2b(repr(words).encode(), digest_size=16).hexdigest()}.nbc"
+        return kernel_folder() / f"{self._name}-{hashlib.blake2b(repr(words).encode(), digest_size=16).hexdigest()}.nbc"
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Compiled code for some types of arguments; None if there is none, or none that can be read."""
@@ -116,19 +156,31 @@ class KernelCache:
         if path.exists():
             yield
             return
-        path = path.with_suffix(".lock")
         try:
-            lock = path.open("w")
+            lock = path.with_suffix(".lock").open("w")
         except OSError:  # no place to keep it either
             yield
             return
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            _inside.append(0.0)
+            begin, missing = time.process_time(), not path.exists()
             try:
                 yield
+                if missing:
+                    self._log(signature, time.process_time() - begin - _inside[-1])
             finally:
+                _inside.pop()
+                if _inside:
+                    _inside[-1] += time.process_time() - begin
                 with contextlib.suppress(OSError):
-                    path.unlink()
+                    path.with_suffix(".lock").unlink()
+
+    def _log(self, signature: Any, seconds: float) -> None:
+        states = [cls.__module__ for kind in _arguments(signature) for cls in _parts(kind) if cls.__name__ != cls.__qualname__]
+        line = f"{time.time():.1f}\t{seconds:.2f}\t{self._name}\t{' '.join(states)}\n"
+        with contextlib.suppress(OSError), compilations().open("a") as log:
+            log.write(line)
 
     def enable(self) -> None:
         """Do nothing: it always is."""

@@ -6,7 +6,7 @@ a host-physical frame number, all in units of 4 KiB; ``order`` is log2 of a page
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -75,7 +75,14 @@ class GuestEvent(IntEnum):
 
 EVERY_SPACE = 0xFFFF  #: the ``asid`` of a FLUSH that spares none
 
-GUEST_EVENT = np.dtype([("at", "<u8"), ("kind", "u1"), ("asid", "<u2"), ("page", "<u4")])
+GUEST_EVENT = np.dtype(
+    [
+        ("at", "<u8"),  # access of the VM's own trace
+        ("kind", "u1"),  # `GuestEvent`
+        ("asid", "<u2"),
+        ("page", "<u4"),  # row of `Pages`; of IDLE, microseconds
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -120,8 +127,7 @@ class Event(IntEnum):
     """What happens to the machine between accesses; effective before access ``at`` of the merged order.
 
     ``page`` is a global page number (`Space.page_base`), or `NONE`; ``frame`` a global guest frame
-    (`Frames.frame_base`). GUEST_MAP, and HOST_MAP and SWAP_IN that name a page, are faults: the walk of
-    access ``at`` runs into them, in the order of the events, and is then tried again.
+    (`Frames.frame_base`). What else is to be known of each kind stands in `EVENTS`.
     """
 
     GUEST_MAP = 1  #: the guest maps `page` (all of its larger page) at `frame`; `count` new guest tables
@@ -138,34 +144,97 @@ class Event(IntEnum):
     REMAP = 12  #: the host puts `hfn` behind `frame` of its own accord: a merged page, or a part of a split one
 
 
-#: ``vm``, ``cpu`` and ``epoch`` are those of the access at ``at``; EVICT and its DROPs name the VM that loses.
+class EventKind(NamedTuple):
+    """What is to be known of a kind of event.
+
+    Attributes
+    ----------
+    fields : tuple of str
+        What of `EVENT` it says, besides ``at``, ``kind``, ``epoch`` and ``vm``; the rest is blank, or who was running.
+    fault : {'', 'guest', 'host'}
+        Who serves the fault that it is, if it names a page: the walk of access ``at`` runs into it, in the order of the events,
+        and is then tried again.
+    backs : bool
+        Whether it puts host frames behind guest frames.
+    rooms : tuple of str
+        Which rooms take notice of it.
+    """
+
+    fields: tuple[str, ...]
+    fault: str = ""
+    backs: bool = False
+    rooms: tuple[str, ...] = ("mmu",)
+
+
+#: The kinds of events; ``tlb`` among the rooms makes a kind one of `Machine.shootdowns`.
+EVENTS = {
+    Event.GUEST_MAP: EventKind(("page", "frame", "hfn", "count", "order"), fault="guest"),
+    Event.HOST_MAP: EventKind(("page", "frame", "hfn", "count", "order"), fault="host", backs=True),
+    Event.SWAP_IN: EventKind(("page", "frame", "hfn", "count", "order"), fault="host", backs=True),
+    Event.EVICT: EventKind(("frame", "count", "order"), rooms=("tlb", "mmu")),
+    Event.DROP: EventKind(("page", "order"), rooms=("tlb", "mmu")),
+    Event.SWITCH: EventKind(("asid", "cpu"), rooms=("tlb", "mmu")),
+    Event.PREEMPT: EventKind(("cpu",), rooms=("tlb", "mmu")),
+    Event.TABLE_WRITE: EventKind(("page", "frame", "count", "order")),
+    Event.GUEST_UNMAP: EventKind(("page", "frame", "count", "order")),
+    Event.FLUSH: EventKind(("asid", "cpu"), rooms=("tlb", "mmu")),
+    Event.COW_FAULT: EventKind(("page", "frame", "order"), fault="guest"),
+    Event.REMAP: EventKind(("frame", "hfn"), backs=True),
+}
+
+# The kinds as kernels compare with them, in the order of `Event`.
+(
+    GUEST_MAP,
+    HOST_MAP,
+    SWAP_IN,
+    EVICT,
+    DROP,
+    SWITCH,
+    PREEMPT,
+    TABLE_WRITE,
+    GUEST_UNMAP,
+    FLUSH,
+    COW_FAULT,
+    REMAP,
+) = map(np.int64, Event)
+
+
+def _kinds(chosen: Iterable[Event]) -> np.int64:
+    """A set of kinds as kernels have it, a bit each: ``FAULTS >> kind & 1``."""
+    return np.int64(sum(1 << kind for kind in chosen))
+
+
+FAULTS = _kinds(kind for kind, known in EVENTS.items() if known.fault)
+HOST_FAULTS = _kinds(kind for kind, known in EVENTS.items() if known.fault == "host")
+BACKINGS = _kinds(kind for kind, known in EVENTS.items() if known.backs)
+SHOOTDOWNS = _kinds(kind for kind, known in EVENTS.items() if "tlb" in known.rooms)
+
 EVENT = np.dtype(
     [
-        ("at", "<u8"),
+        ("at", "<u8"),  # place in the merged order: it is effective before that access
         ("page", "<u4"),
         ("frame", "<u4"),
         ("hfn", "<u4"),
-        ("count", "<u4"),
-        ("epoch", "<u4"),
-        ("vm", "<u2"),
+        ("count", "<u4"),  # new tables, or DROPs that follow
+        ("epoch", "<u4"),  # of the access at ``at``
+        ("vm", "<u2"),  # of the access at ``at``; of EVICT, its DROPs and REMAP the VM whose frame it is
         ("asid", "<u2"),
-        ("cpu", "<u2"),
-        ("kind", "u1"),
-        ("order", "u1"),
+        ("cpu", "<u2"),  # physical CPU in the order of first use
+        ("kind", "u1"),  # `Event`
+        ("order", "u1"),  # of the host page; of the guest's, where the guest writes or unmaps an entry
     ],
     align=True,
 )
 
-#: A stretch of the merged order that one vCPU runs on one physical CPU within one epoch: ``at`` in the
-#: merged order, ``start`` in the VM's own trace. Epoch 0 is the warm-up, which no result counts.
+#: A stretch of the merged order that one vCPU runs on one physical CPU within one epoch.
 RUN = np.dtype(
     [
-        ("at", "<u8"),
-        ("start", "<u8"),
-        ("length", "<u4"),
-        ("epoch", "<u4"),
+        ("at", "<u8"),  # its first access in the merged order
+        ("start", "<u8"),  # and in the VM's own trace
+        ("length", "<u4"),  # accesses
+        ("epoch", "<u4"),  # 0 is the warm-up, which no result counts
         ("vm", "<u2"),
-        ("cpu", "<u2"),
+        ("cpu", "<u2"),  # physical CPU in the order of first use
         ("asid", "<u2"),
     ],
     align=True,
@@ -246,10 +315,13 @@ class Counters(NamedTuple):
     names : tuple of str
     values : (vms, epochs, names) int64
         Epoch 0 is the warm-up; float64 where they are cycles.
+    epochs : tuple of str
+        Of each, what makes a run of its epochs (`memvirt.counters.OVER_EPOCHS`).
     """
 
     names: tuple[str, ...]
     values: NDArray[Any]
+    epochs: tuple[str, ...]
 
 
 class Tables(NamedTuple):
@@ -372,7 +444,7 @@ class Machine(NamedTuple):
     space : Space
     schedule : Schedule
     shootdowns : (e,) EVENT
-        The EVICT, DROP, SWITCH, PREEMPT and FLUSH events, for the TLBs; no host frame is named in them.
+        The events of which the TLBs take notice (`EVENTS`); no frame is named in them.
     frames : Frames
     nodes : Nodes
     counters : Counters

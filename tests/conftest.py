@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from memvirt.jit import Compiled, compilations
 from tests.plain import Checker
 from tests.traces import SHA256, addresses
 
@@ -26,3 +27,31 @@ def plain() -> Iterator[Checker]:
     checker = Checker()
     yield checker
     checker.process.kill()
+
+
+MIXES = Path(__file__).with_name("mixes.txt")  #: mixes of policies that the suite compiles the memory room for
+_compiled_before = pytest.StashKey[int]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note how long the log of compilations is."""
+    log = compilations()
+    session.config.stash[_compiled_before] = log.stat().st_size if log.exists() else 0
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was compiled meanwhile, by these tests and what they started, and which mixes of policies are new to the suite."""
+    log = compilations()
+    if not log.exists():
+        return
+    with log.open() as file:
+        file.seek(config.stash[_compiled_before])
+        compiled = [Compiled.read(line) for line in file]
+    terminalreporter.section("compiling")
+    terminalreporter.line(f"{len(compiled)} kernels, {sum(each.seconds for each in compiled):.0f} CPU-s")
+    known = set(MIXES.read_text().splitlines())
+    for mix in sorted({each.policies for each in compiled if each.kernel == "memvirt.memory.loop.host_loop"} - known):
+        seconds = sum(each.seconds for each in compiled if each.policies == mix)
+        terminalreporter.line(
+            f"a mix of policies that is not in {MIXES.name}, {seconds:.0f} CPU-s: choose one that is, or add it\n  {mix}"
+        )

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 
 from memvirt import memory, workload
+from memvirt.counters import as_numbers
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory import setup
 from memvirt.memory.contents import WRITTEN
-from memvirt.memory.counters import MEMORY_STATE
 from memvirt.memory.epochs import change_state
 from memvirt.memory.layout import lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
 from memvirt.memory.reclaim import esx
 from memvirt.memory.state import BALLOON, CACHE, DATA, DONE, FREE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, REFILL
-from memvirt.pipeline.rooms import CONFIGS
-from memvirt.types import GuestEvent
+from memvirt.pipeline.rooms import ROOMS
+from memvirt.types import EVENTS, Event, GuestEvent
 
 NOTHING = -1
 
@@ -133,6 +133,20 @@ def check_slots(world: Any, guest: Any, pages: Any) -> None:
         assert (world.frames.content[copies.frame] == copies.content).all(), "a copy on the guest's swap is old"
 
 
+def check_events(world: Any) -> None:
+    """Of what a kind of event doesn't say (`memvirt.types.EVENTS`), its events say nothing."""
+    events = world.events[: world.clock[0].events]
+    blanks = {"page": 0xFFFFFFFF, "frame": 0, "hfn": 0, "count": 0, "order": 0}
+    for kind, known in EVENTS.items():
+        for name, blank in blanks.items():
+            said = events[name][events["kind"] == kind]
+            assert name in known.fields or (said == blank).all(), f"{kind.name} says its {name}"
+    drops, passed = events["kind"] == Event.DROP, np.cumsum(events["kind"] == Event.DROP)
+    for place in np.flatnonzero(~drops & np.isin(events["kind"], (Event.EVICT, Event.TABLE_WRITE, Event.GUEST_UNMAP))):
+        count = int(events["count"][place])
+        assert place + count < events.size and passed[place + count] - passed[place] == count, "its DROPs don't follow"
+
+
 def contents_of(world: Any) -> np.ndarray:
     """What each page of each guest holds, wherever it is."""
     frame = world.pages.frame
@@ -154,7 +168,7 @@ def note_changes() -> list[tuple[float, int]]:
 def run(point: Any) -> dict[str, Any]:
     """Simulate a point's memory, checked at every refill; returns the final counts, or why it ended."""
     vms = tuple(range(point.count))
-    config = memory.MemoryConfig.model_validate(CONFIGS["memory"](point, vms))
+    config = memory.MemoryConfig.model_validate(ROOMS["memory"].config.make(point, vms))
     traces = [workload.load(point.member(vm).workload, vm) for vm in vms]
     pages = lay_out_pages(config, traces)
     setup.WINDOW = max(48, pages.vpn.size // 10)  # type: ignore[misc]  # a check takes the longer the more pages there are
@@ -167,6 +181,7 @@ def run(point: Any) -> dict[str, Any]:
         while True:
             status, who = host_loop(world)
             if status in (LOG_FULL, DONE):
+                check_events(world)
                 world.clock[0].runs = world.clock[0].events = 0
             elif status == MORE_EPOCHS:
                 world = memory._more_epochs(world, who)
@@ -185,15 +200,15 @@ def run(point: Any) -> dict[str, Any]:
                 memory._refill(world, traces, future, who)
     except CapacityError as full:
         return {"ended": str(full), "checks": checks}
-    totals = world.counts.sum(axis=(0, 1))
-    ends = zip(world.counts, world.vms, strict=True)
-    last = [dict(zip(memory.COUNTERS, counts[int(vm.epoch)].tolist(), strict=True)) for counts, vm in ends]
+    names = world.counts.dtype.names
+    totals = as_numbers(world.counts).sum(axis=(0, 1)).tolist()
+    ends = zip(as_numbers(world.counts), world.vms, strict=True)
     return {
         "checks": checks,
-        "vms": last,
-        "states": world.counts[..., MEMORY_STATE].tolist(),
+        "vms": [dict(zip(names, counts[int(vm.epoch)].tolist(), strict=True)) for counts, vm in ends],
+        "states": world.counts.memory_state.tolist(),
         "changes": changes,
-        **{name: int(totals[place]) for place, name in enumerate(memory.COUNTERS)},
+        **dict(zip(names, totals, strict=True)),
     }
 
 

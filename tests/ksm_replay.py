@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt import memory
+from memvirt.counters import record_of
 from memvirt.experiments import HERE as EXPERIMENTS
 from memvirt.jit import kernel
 from memvirt.memory.guest import fault, guest_unmap
 from memvirt.memory.layout import lay_out_frames, lay_out_pages
+from memvirt.memory.measure import measure
 from memvirt.memory.setup import build
 from memvirt.memory.sharing import scan
+from memvirt.memory.sharing.ksm import COUNTERS
 from memvirt.memory.state import NOTHING, ONE, Now, World
 from memvirt.random import scramble
 from tests.support import trace
@@ -98,11 +101,9 @@ def unmap(world: World, now: Now, pages: NDArray[np.int64]) -> None:
 
 def counters(world: World) -> list[int]:
     """The columns, now."""
-    counts = np.zeros(len(memory.COUNTERS), np.int64)
-    from memvirt.memory.sharing import measure
-
+    counts = np.zeros(1, record_of(COUNTERS)).view(np.recarray)[0]
     measure(world.policies.sharing, counts)
-    return counts[[memory.COUNTERS.index(f"ksm_{column}") for column in COLUMNS]].tolist()  # type: ignore[no-any-return]
+    return [int(counts[f"ksm_{column}"]) for column in COLUMNS]
 
 
 def replay(run: Run) -> tuple[NDArray[np.int64], World]:

@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.point import Point
-from memvirt.sweep.plan.plan import NOT_OF_A_POINT
+from memvirt.sweep.plan.groups import NOT_OF_A_POINT
 from memvirt.types import CHUNK, GUEST_EVENT, Accesses, Pages, Trace
 
 Row = dict[str, Any]
@@ -88,7 +88,7 @@ def trace(
 
 def here(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run what `command` runs in this process, which needn't start then; for commands that start nothing themselves."""
-    main = importlib.import_module(f"{module}.cli").main
+    main = importlib.import_module(f"{module}.__main__").main
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(arguments))

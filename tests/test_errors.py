@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memvirt.sweep.cli import below_swept
+from memvirt.sweep.plan.words import below_swept
 from tests.support import command, here
 
 CASES = {

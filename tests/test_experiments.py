@@ -32,7 +32,7 @@ SMALL = {
     "linux_ksm": [],
     "references_per_walk": ["workload=gups", "workload.accesses=5000", "workload.footprint=16MiB"],
     "sage": ["workload.accesses=20000", "workload.footprint=16MiB"],
-    "shadow_or_nested": ["workload.accesses=20000", "workload.footprint=8MiB", "workload.table_writes_every=30,10000"],
+    "shadow_or_nested": ["workload=zipf", "workload.accesses=60000", "workload.footprint=8MiB", "workload.remap_every=1000,10000"],
     "translation_cost": [
         "workload=uniform,sqlite",
         "workload.accesses=5000",

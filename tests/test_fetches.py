@@ -112,3 +112,31 @@ def test_sides_against_plain_restatement(split: bool, tmp_path: Path) -> None:
         second,
     )
     assert got["walks"] == second
+
+
+def test_stores_against_plain_restatement(tmp_path: Path) -> None:
+    """Loads and stores look up first levels of their own over a second that both share, of two halves (Ice Lake and later)."""
+    rng = random.Random(5)
+    work = [(rng.random() < 0.4, rng.randrange(40)) for _ in range(4000)]
+    path = tmp_path / "t.txt"
+    path.write_text("".join(f" {'S' if store else 'L'} {(0x400 + page) * 4096:08x},4\n" for store, page in work))
+    sizes = {"l1_4k": (8, 2), "l1_store": (6, 6), "l2_2m": (8, 2), "l2_1g": (8, 2)}
+    geometry = [
+        f"tlb.{name}.{key}={value}" for name, size in sizes.items() for key, value in zip(("entries", "ways"), size, strict=True)
+    ]
+    got = row("workload=trace", f"workload.path={path}", "tlb=icelake", "mmu=native", "guest.prefault=true", *geometry)
+    arrays = {name: NaiveArray(*size) for name, size in sizes.items()}
+    first = second = 0
+    for store, page in work:
+        number = 0x400 + page
+        one = arrays["l1_store" if store else "l1_4k"].of(number)
+        if one.look_up(number):
+            continue
+        first += 1
+        half = arrays["l2_1g" if number.bit_count() % 2 else "l2_2m"].of(number)
+        if not half.look_up(number):
+            second += 1
+            half.put(number)
+        one.put(number)
+    assert (got["l1_tlb_misses"], got["l2_tlb_misses"], got["walks"]) == (first, second, second)
+    assert got["tlb_cycles"] == 7 * first

@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 
 from memvirt import memory, workload
 from memvirt.errors import ConfigError
-from memvirt.memory.counters import COUNTERS
 from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.reclaim import linux
 from memvirt.memory.reclaim._states import min_free, next_state, set_thresholds
 from memvirt.memory.sampling import make_sampler
 from memvirt.memory.state import FRAME, TABLE_FRAME, VM
-from memvirt.pipeline.rooms import CONFIGS
+from memvirt.pipeline.rooms import ROOMS
 from memvirt.policy import load
 from tests.support import composed, point, trace
 from tests.test_naive import memory_config
@@ -200,9 +199,9 @@ def test_refused(name: str, key: str, value: object) -> None:
 @pytest.mark.parametrize("name", ["esx", "linux"])
 def test_a_host_is_as_small_as_its_vms(name: str, words: list[str], scale: float) -> None:
     """Thresholds are those of a host as many times larger as the VMs' scenario says, unless the policy is told another scale."""
-    found = CONFIGS["memory"](point(*words, f"reclaim={name}"), (0,))
+    found = ROOMS["memory"].config.make(point(*words, f"reclaim={name}"), (0,))
     assert found["reclaim"]["scale"] == scale
-    assert "scale" not in CONFIGS["memory"](point(words[0], "reclaim=swap", "overcommit.ratio=2"), (0,))["reclaim"]
+    assert "scale" not in ROOMS["memory"].config.make(point(words[0], "reclaim=swap", "overcommit.ratio=2"), (0,))["reclaim"]
 
 
 def plain(function: str) -> str:
@@ -256,9 +255,9 @@ def whole_host(*overrides: str) -> dict[str, Any]:
     config = memory_config(3, dimensions=2, members=members, overrides=[*common, *overrides])
     machine = memory.run(config, traces)
     values = machine.counters.values
-    found = {name: int(values[:, :, place].sum()) for place, name in enumerate(COUNTERS)}
-    found["states"] = sorted(set(values[:, 1:, COUNTERS.index("memory_state")].ravel().tolist()))
-    found["kept"] = int(values[1, -1, COUNTERS.index("resident_pages")])
+    found = {name: int(values[:, :, place].sum()) for place, name in enumerate(machine.counters.names)}
+    found["states"] = sorted(set(values[:, 1:, machine.counters.names.index("memory_state")].ravel().tolist()))
+    found["kept"] = int(values[1, -1, machine.counters.names.index("resident_pages")])
     return found
 
 
@@ -294,11 +293,11 @@ def test_idle_memory_tax_settles(tax: float, kept: float) -> None:
     members = "[{workload:{footprint:8KiB,accesses:120000,idle_every:100,idle_time:10ms},cache:8MiB},{workload:{footprint:16MiB,accesses:200000}}]"
     design = point("experiment=idle_memory_tax", f"vms.members={members}", "vms.memory=16MiB", "overcommit.host_memory=16MiB",
                    "clock.daemon_speedup=32", "reclaim.scale=6144", "reclaim.tax_from=0", f"reclaim.tax={tax}")  # fmt: skip
-    config = memory.MemoryConfig.model_validate(CONFIGS["memory"](design, (0, 1)))
+    config = memory.MemoryConfig.model_validate(ROOMS["memory"].config.make(design, (0, 1)))
     machine = memory.run(config, [workload.load(design.member(vm).workload, vm) for vm in (0, 1)])
-    resident = machine.counters.values[:, :, COUNTERS.index("resident_pages")]
+    resident = machine.counters.values[:, :, machine.counters.names.index("resident_pages")]
     last = int(np.flatnonzero(resident[1]).max()) - 1
     assert resident[0, last] / resident[:, last].sum() == pytest.approx(kept, abs=0.02)
-    estimate = machine.counters.values[:, last, COUNTERS.index("active_estimate")]
+    estimate = machine.counters.values[:, last, machine.counters.names.index("active_estimate")]
     assert estimate[0] < 0.05 * resident[0, last]
     assert estimate[1] > 0.95 * resident[1, last]

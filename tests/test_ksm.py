@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from memvirt.errors import CapacityError
-from memvirt.memory.counters import MERGES, SPLIT_PAGES
 from memvirt.memory.sharing import ksm
 from memvirt.memory.state import World
 from memvirt.pipeline.compute import simulate
@@ -124,7 +123,7 @@ def test_a_writer_gets_a_page_of_its_own() -> None:
         assert world.frames.hfn[world.pages.frame[page]] != hfn
         assert distinct(world) == left
         sound(world)
-    assert world.counts.sum(axis=(0, 1))[MERGES] == 2
+    assert world.counts.merges.sum() == 2
     scan_until(world, at(200), due)
     assert recount(world) == [0, 0, 4]
 
@@ -139,7 +138,7 @@ def test_large_host_pages_are_split_before_they_are_shared(scanner: str) -> None
     frames = world.pages.frame
     assert (world.frames.order[frames] == 9).all()
     scan_until(world, at(100), 0.0)
-    assert world.counts.sum(axis=(0, 1))[SPLIT_PAGES] == 2
+    assert world.counts.split_pages.sum() == 2
     assert world.frames.order[frames].tolist() == [0] * 1024 + [9] * 512
     assert world.frames.hfn[frames[600]] == world.frames.hfn[frames[200]]
     sound(world)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memvirt.memory.counters import COUNTERS
+from memvirt.counters import names_of, own
 from memvirt.result import monitor
 from memvirt.sweep.plan.groups import find_groups
 from memvirt.workload.synthetic import bursty
@@ -17,7 +17,7 @@ from tests.support import command, point, rows, sweep
 
 def counters(epochs: int, **columns: list[int]) -> monitor.Counts:
     """Counters of one VM, zero but for those that are given."""
-    return {name: np.array([columns.get(name, [0] * epochs)]) for name in COUNTERS}
+    return {name: np.array([columns.get(name, [0] * epochs)]) for name in names_of(own("memory"))}
 
 
 def test_pressure_and_rates() -> None:
@@ -78,10 +78,10 @@ def test_what_warned() -> None:
 def test_columns_are_what_is_promised() -> None:
     """Every column of the tables, and no other."""
     values = counters(2, elapsed_ns=[10, 10], resident_pages=[1, 1])
-    assert set(monitor.rates(values)) == set(monitor.COLUMNS)
-    assert set(monitor.watch(values)) == {*monitor.COLUMNS, *monitor.EPOCH_COLUMNS}
+    told = {table: names_of(each for each in monitor.COLUMNS if table in each.tables) for table in ("results", "epochs")}
+    assert set(monitor.watch(values)) == set(told["epochs"])
     seen = {**values, **monitor.watch(values)}
-    assert list(monitor.warned(seen, np.ones((1, 2), bool))) == list(monitor.RUN_COLUMNS)
+    assert [*monitor.rates(values), *monitor.warned(seen, np.ones((1, 2), bool))] == list(told["results"])
     assert {signal.column for signal in monitor.SIGNALS.values()} <= set(seen)
 
 

@@ -45,19 +45,26 @@ LIFO = '''
 """Last in, first out."""
 from typing import NamedTuple
 import numpy as np
+from numpy.typing import NDArray
+from memvirt.counters import Counter
 from memvirt.memory.lists import Chain, make_chain, push_front, unlink
+from memvirt.memory.measure import measure
 from memvirt.memory.replacement import insert, remove, touch, victim
 
+COUNTERS = (Counter("lifo_pages", "pages", doc="on the stack", epochs="last"),)
+
 class State(NamedTuple):
-    """Pages, the newest first."""
+    """Pages, the newest first, and how many."""
     stack: Chain
+    pages: NDArray[np.int64]
 
 def make(size, seed):
-    return State(make_chain(size))
+    return State(make_chain(size), np.zeros(1, np.int64))
 
 @insert.register
 def _insert(state: State, item):
     push_front(state.stack, item)
+    state.pages[0] += 1
 
 @touch.register
 def _touch(state: State, item):
@@ -70,6 +77,11 @@ def _victim(state: State):
 @remove.register
 def _remove(state: State, item):
     unlink(state.stack, item)
+    state.pages[0] -= 1
+
+@measure.register
+def _measure(state: State, counts):
+    counts.lifo_pages = state.pages[0]
 '''
 
 MODE = '''
@@ -153,6 +165,8 @@ def test_plugin(executor: str, plugin: dict[str, str], tmp_path: Path) -> None:
     assert mru["l1_tlb_misses"] != native["l1_tlb_misses"]
     assert mru["major_faults"] == native["major_faults"]
     assert lifo["major_faults"] != native["major_faults"]
+    assert lifo["lifo_pages"] == lifo["resident_pages"] > 0  # in the one epoch; who doesn't use the policy has none of its counters
+    assert frame["lifo_pages"].xs("lru", level="reclaim.replacement").isna().all()
 
 
 def test_an_edited_plugin_is_compiled_again(plugin: dict[str, str], tmp_path: Path) -> None:

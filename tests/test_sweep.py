@@ -13,25 +13,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.layout import Layout, graph, key
 from memvirt.pipeline.point import Point
-from memvirt.pipeline.rooms import CONFIGS, READS
+from memvirt.sweep.call import Call, read_call
 from memvirt.sweep.engine.engine import Engine
 from memvirt.sweep.engine.node import Carried, Failure
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT, Plan
-from memvirt.sweep.plan.stitch import Composer
-from memvirt.sweep.run import Call
 from memvirt.sweep.settings import Settings
-from memvirt.sweep.store.block import RESULTS, from_bytes
+from memvirt.sweep.store.block import from_bytes, results_schema
 from memvirt.sweep.store.journal import frames
 from tests.support import command, composed, point, sweep
 
@@ -41,10 +35,7 @@ GRID = ("mmu=native,nested", "tlb=skylake,zen4", "numa=uma,two_socket", "overcom
 
 def called(*words: str) -> Call:
     """A call, without the command line around it."""
-    search: ConfigSearchPath = create_config_search_path("pkg://memvirt.conf")
-    loader = ConfigLoaderImpl(config_search_path=search)
-    slashed = [word.replace("reclaim.replacement=", "reclaim/replacement=") for word in words]
-    return Call(Composer(loader, loader.load_configuration("config", [], RunMode.RUN)), slashed, {})
+    return read_call(words)
 
 
 def planned(*words: str) -> Plan:
@@ -143,7 +134,7 @@ def engine_rows(plan: Plan, numbers: range | None = None, **options: Any) -> tup
 
     def finished(block: Any, pairs: list[tuple[list[int], str]]) -> None:
         if block is not None:
-            for row in from_bytes(block.results, RESULTS).to_pylist():
+            for row in from_bytes(block.results, results_schema()).to_pylist():
                 blocks.setdefault(row.pop("key"), []).append(row)
         keys.update({number: key for numbers, key in pairs for number in numbers})
 
@@ -224,20 +215,6 @@ def test_keys_hold_what_matters_only() -> None:
     assert memory_key("mmu=nested", "overcommit.ratio=2") != memory_key(
         "mmu=nested", "overcommit.ratio=2", "reclaim/replacement=clock"
     )
-
-
-def test_a_room_reads_only_its_sections() -> None:
-    """What `READS` says is all that a stage's config can be made of: another section changes no config."""
-    base = point(*SMALL, "mmu=nested", "overcommit.ratio=1.5")
-    other = point(
-        "workload=uniform", "workload.accesses=6000", "vms.count=2", "vms.vcpus=2", "guest.page_size=2M", "host.page_size=2M",
-        "clock.minor_fault=1", "epoch.accesses=7", "numa=two_socket", "overcommit.ratio=3", "reclaim=none", "tlb=zen4", "mmu=shadow",
-        "cache=none", "cpu=zen4",
-    )  # fmt: skip
-    for kind, names in READS.items():
-        mixed = Point.model_construct(**{name: getattr(base if name in names else other, name) for name in Point.model_fields})
-        vms = (0,) if "memory" not in kind else (0, 1)
-        assert CONFIGS[kind](mixed, vms) == CONFIGS[kind](base, vms), kind
 
 
 def test_a_failing_point_is_a_row() -> None:
@@ -363,15 +340,15 @@ def test_provenance_runs_again(tmp_path: Path) -> None:
 
 def test_tables(tmp_path: Path) -> None:
     """The contract's columns, the varied keys, an explicit schema, epochs that add up; failed rows counted."""
-    from memvirt.result.monitor import RUN_COLUMNS
-    from memvirt.result.rows import COLUMNS, WALK_COLUMNS
+    from memvirt.counters import names_of
+    from memvirt.result.rows import columns
 
     words = [*SMALL, "reclaim=none,swap", "overcommit.ratio=1,1.5", "executor=serial", "name=t", "epoch.accesses=1000"]
     done = sweep(*words, cwd=tmp_path)
     assert "4 points, 8 rows, 2 failed" in done.stdout.splitlines()[-1]
     frame = table(tmp_path / "outputs/t")
     told = {"reclaim", "overcommit.ratio", "point_id", "replicate", "vm", "status", "error"}
-    assert told | set(COLUMNS) | set(WALK_COLUMNS) | set(RUN_COLUMNS) == set(frame.columns)
+    assert told | set(names_of(columns("results"))) == set(frame.columns)
     assert frame["overcommit.ratio"].dtype == float
     assert frame["walks"].dtype == "float64" or frame["walks"].dtype == "int64"
     bad = frame[frame["status"] == "error"]

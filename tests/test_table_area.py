@@ -7,7 +7,8 @@ import pytest
 
 from memvirt import memory
 from memvirt.errors import ConfigError
-from memvirt.pipeline.rooms import CONFIGS, check
+from memvirt.pipeline.rooms import ROOMS
+from memvirt.pipeline.rooms.memory import check
 from memvirt.types import FIRST_FRAME
 from tests.plain import Checker
 from tests.support import point, trace
@@ -66,7 +67,7 @@ def test_refused_and_ignored() -> None:
     check(point(*mixed))
     native = [point("mmu=native", f"guest.table_area={area}") for area in ("data", "range", "null")]
     check(point("mmu=native", "guest.table_area=data", "host.page_size=2M"))
-    assert len({str(CONFIGS["memory"](each, (0,))) for each in native}) == 1
+    assert len({str(ROOMS["memory"].config.make(each, (0,))) for each in native}) == 1
     with pytest.raises(ConfigError, match=r"guest\.table_area=rang"):
         point("guest.table_area=rang")
 

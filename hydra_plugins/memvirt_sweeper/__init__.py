@@ -20,14 +20,18 @@ class MemvirtSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what composition needs."""
-        self.loader, self.config = hydra_context.config_loader, config
+        self.loader: Any = hydra_context.config_loader
+        self.config = config
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Plan and run the grid that the overrides span."""
-        from memvirt.sweep.run import run_sweep  # late: Hydra imports plug-ins at every start
+        """Plan and run the grid that the overrides span; returns the folder."""
+        from memvirt.sweep.call import Call  # late: Hydra imports plug-ins at every start
+        from memvirt.sweep.plan.compose import Composer
+        from memvirt.sweep.report import Voice
+        from memvirt.sweep.run import sweep
 
         assert self.config is not None
-        return run_sweep(self.loader, self.config, arguments, self.params)
+        return sweep(Call(Composer(self.loader, self.config), arguments, self.params), Voice(True))
 
 
 class MemvirtPlugins(SearchPathPlugin):

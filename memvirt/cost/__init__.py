@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.cost.config import Cpu
+from memvirt.counters import Column, names_of
 from memvirt.types import EXITS
 
-__all__ = ["CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels"]
+__all__ = ["COLUMNS", "CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels", "shown"]
 
 #: The parts of a VM's cycles, in the order in which they are summed.
-PARTS = ("base_cycles", "tlb_cycles", "walk_cycles", "data_cycles", "exit_cycles", "fault_cycles", "stall_cycles")
+PART_COLUMNS = (
+    Column("base_cycles", "cycles", doc="of the instructions"),
+    Column("tlb_cycles", "cycles", doc="of TLB look-ups beyond what is hidden"),
+    Column("walk_cycles", "cycles", doc="of walks: what the program waits for"),
+    Column("data_cycles", "cycles", doc="of data beyond the L1D: what the program waits for"),
+    Column("exit_cycles", "cycles", doc="of VM exits"),
+    Column("shootdown_cycles", "cycles", doc="of invalidating translations"),
+    Column("fault_cycles", "cycles", doc="of page faults, waiting left out"),
+    Column("clearing_cycles", "cycles", doc="of clearing and copying pages"),
+    Column("syscall_cycles", "cycles", doc="of system calls that unmap and protect"),
+    Column("stall_cycles", "cycles", doc="of waiting for memory"),
+)
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
 HOST_WORK = ("scanning", "copying", "compressing", "sampling")
-HOST_CYCLES = tuple(f"host_cycles_{reason}" for reason in HOST_WORK)
-CYCLES = (*PARTS, "cycles", *HOST_CYCLES)  #: what a pricing gives
+#: What a pricing gives.
+COLUMNS = (
+    *PART_COLUMNS,
+    Column("cycles", "cycles", doc="of the VM: the sum of those parts"),
+    Column("walk_pending_cycles", "cycles", doc="what walks take one after the other, however much of it the program waits for"),
+    Column("host_cycles_{}", "cycles", doc="CPU time of the host, in no VM's `cycles` but for what it waits", over=HOST_WORK),
+)
+PARTS, HOST_CYCLES, CYCLES = names_of(PART_COLUMNS), names_of(COLUMNS[-1:]), names_of(COLUMNS)
 
 
-def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float64]]:
+def shown(at_once: int, dependence: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+    """Share of a latency that a program waits for, where so many can go on at once.
+
+    An access that depends on the one before waits for all of it; the others fill what can go on beside them.
+    """
+    return dependence + (1.0 - dependence) / at_once
+
+
+def price(
+    cpu: Cpu, counts: dict[str, NDArray[np.int64]], dependence: Sequence[float | None] = (None,), virtual: bool = False
+) -> dict[str, NDArray[np.float64]]:
     """Price the counts of one design.
 
     Parameters
@@ -26,13 +56,21 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
     cpu : Cpu
     counts : dict of (vms, epochs) int64
         Counters of the memory, TLB and MMU rooms.
+    dependence : sequence of float
+        Of each VM's accesses, or one for all; None where only the CPU's default is known.
+    virtual : bool
+        Whether the VMs are guests, whose interrupts of each other pass through the host.
 
     Returns
     -------
     dict of (vms, epochs) float64
-        ``cycles`` and the `PARTS` that it is the sum of: instructions, hits beyond the first TLB level, walks, data beyond
-        the L1D, VM exits, page faults, and waiting for memory; and the `HOST_CYCLES`.
+        ``cycles`` and the `PARTS` that it is the sum of: instructions, TLB look-ups beyond what is hidden, walks, data beyond
+        the L1D, VM exits, invalidating translations, page faults, clearing and copying pages, system calls, and waiting for memory;
+        ``walk_pending_cycles``; and the `HOST_CYCLES`.
     """
+    depends = np.array([[cpu.dependence if each is None else each] for each in dependence])
+    walk_shown = shown(cpu.walkers, depends) if cpu.walk_shown is None else cpu.walk_shown
+    data_shown = shown(cpu.fill_buffers, depends) if cpu.data_shown is None else cpu.data_shown
     zero = np.zeros_like(next(iter(counts.values())), np.float64)
 
     def total(prices: dict[str, float]) -> NDArray[np.float64]:
@@ -44,30 +82,39 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
 
     remote = cpu.memory_remote - cpu.memory
     overlapped = {f"walk_refs_overlapped_in_{place}": -each for place, each in zip(PLACES, place_prices(cpu), strict=True)}
-    shown = 1.0 - cpu.memory_overlap
+    pending = total(
+        {
+            "pwc_lookups_guest": cpu.pwc,
+            "pwc_lookups_host": cpu.pwc,
+            "nested_tlb_lookups": cpu.pwc,
+            **{f"walk_refs_in_{place}": each for place, each in zip(PLACES, place_prices(cpu), strict=True)},
+            **overlapped,
+        }
+    )
+    cleared, copied = (4096.0 / bandwidth * cpu.ghz for bandwidth in (cpu.clear_bandwidth, cpu.copy_bandwidth))
     cycles = {
         "base_cycles": total({"instructions": cpu.cycles_per_instruction}),
-        "tlb_cycles": total({"tlb_cycles": 1.0}),
-        "walk_cycles": total(
-            {
-                "pwc_hits_guest": cpu.pwc,
-                "pwc_hits_host": cpu.pwc,
-                "nested_tlb_hits": cpu.pwc,
-                **{f"walk_refs_in_{place}": each for place, each in zip(PLACES, place_prices(cpu), strict=True)},
-                **overlapped,
-            }
-        )
-        * walks_shown(cpu)
-        + total({"ad_updates_guest": cpu.ad_update, "ad_updates_host": cpu.ad_update}),
+        "tlb_cycles": total({"tlb_lookup_cycles": 1.0}),
+        "walk_cycles": pending * walk_shown + total({"ad_updates_guest": cpu.ad_update, "ad_updates_host": cpu.ad_update}),
         "data_cycles": total(
             {
-                "data_refs_in_l2": shown * (cpu.l2 - cpu.l1d),
-                "data_refs_in_llc": shown * (cpu.llc - cpu.l1d),
-                "data_refs_in_memory": shown * (cpu.memory - cpu.l1d),
-                "data_refs_in_memory_remote": shown * remote,
+                "data_refs_in_l2": cpu.l2 - cpu.l1d,
+                "data_refs_in_llc": cpu.llc - cpu.l1d,
+                "data_refs_in_memory": cpu.memory - cpu.l1d,
+                "data_refs_in_memory_remote": remote,
+            }
+        )
+        * data_shown,
+        "exit_cycles": total({f"vm_exits_{reason}": getattr(cpu, f"exit_{reason}") for reason in EXITS} | {"resyncs": cpu.resync}),
+        "shootdown_cycles": total(
+            {
+                "tlb_invlpgs": cpu.invlpg,
+                "tlb_flushes": cpu.tlb_flush,
+                "tlb_batch_flushes": cpu.tlb_flush,
+                "tlb_invepts": cpu.invept - cpu.tlb_flush,  # which are flushes as well
+                "tlb_ipis": cpu.ipi_virtual if virtual else cpu.ipi,
             }
         ),
-        "exit_cycles": total({f"vm_exits_{reason}": getattr(cpu, f"exit_{reason}") for reason in EXITS} | {"resyncs": cpu.resync}),
         "fault_cycles": total(
             {
                 "minor_faults": cpu.minor_fault,
@@ -76,12 +123,21 @@ def price(cpu: Cpu, counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[n
                 "guest_major_faults": cpu.major_fault,
             }
         ),
+        "clearing_cycles": total({"guest_cleared_pages": cleared, "host_cleared_pages": cleared, "guest_copied_pages": copied}),
+        "syscall_cycles": total(
+            {
+                "unmap_calls": cpu.unmap,
+                "unmapped_entries": cpu.unmap_page,
+                "protect_calls": cpu.protect,
+                "protected_entries": cpu.protect_page,
+            }
+        ),
         "stall_cycles": total({"stall_ns": cpu.ghz}),
     }
     whole = zero.copy()
     for part in PARTS:
         whole += cycles[part]
-    cycles["cycles"] = whole
+    cycles |= {"cycles": whole, "walk_pending_cycles": pending}
     cycles |= {name: total({f"host_{reason}_ns": cpu.ghz}) for name, reason in zip(HOST_CYCLES, HOST_WORK, strict=True)}
     return cycles
 
@@ -92,11 +148,6 @@ PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
 def place_prices(cpu: Cpu) -> tuple[float, ...]:
     """What a reference costs by where it is found; a remote one stands under memory as well, and costs so much more."""
     return cpu.l1d, cpu.l2, cpu.llc, cpu.memory, cpu.memory_remote - cpu.memory
-
-
-def walks_shown(cpu: Cpu) -> float:
-    """Share of walks' cycles that the program waits for: what neither other instructions hide nor walks beside them."""
-    return (1.0 - cpu.walk_hidden) * (1.0 - cpu.walk_overlap * (1.0 - 1.0 / cpu.walkers))
 
 
 def price_levels(cpu: Cpu, levels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -14,9 +14,12 @@ Cycles = Annotated[float, Field(ge=0, le=1e9)]  #: of one event; sums of them st
 class Cpu(Section):
     """What each count costs, in cycles unless the name says otherwise; a preset of `conf/cpu` with its source.
 
-    ``memory_overlap`` is the share of a data access's latency beyond the L1 that out-of-order execution hides;
-    of walks' it hides ``walk_hidden``; ``walk_overlap`` is the share of walks that another could go on beside, where there are
-    ``walkers``.
+    ``walkers`` is how many page walks can go on at once, ``fill_buffers`` how many misses of the L1D; ``dependence`` the share of
+    accesses whose address depends on what the access before has read, where a workload doesn't say. What a program waits for
+    follows from the three (`memvirt.cost.shown`), unless ``walk_shown`` or ``data_shown``, an effective share, is given.
+    ``invlpg``, ``tlb_flush`` and ``invept`` are one such instruction, ``ipi`` and ``ipi_virtual`` what a shootdown takes for each
+    CPU that it interrupts, on both sides, of a process and of a VM; ``unmap`` and ``protect`` a system call, ``unmap_page`` and
+    ``protect_page`` each of its pages, without invalidating anything. Pages are cleared and copied at a bandwidth, in GB/s.
     ``resync`` is what synchronizing a shadow table takes, ``ad_update`` a locked write of an accessed or dirty bit.
     """
 
@@ -28,7 +31,11 @@ class Cpu(Section):
     llc: Cycles
     memory: Cycles
     memory_remote: Cycles
-    memory_overlap: float = Field(0.0, ge=0, le=1)
+    walkers: int = Field(1, ge=1, le=64)
+    fill_buffers: int = Field(10, ge=1, le=1024)
+    dependence: float = Field(0.5, ge=0, le=1)
+    walk_shown: float | None = Field(None, ge=0, le=1)
+    data_shown: float | None = Field(None, ge=0, le=1)
     exit_ept_violation: Cycles
     exit_shadow_fault_true: Cycles
     exit_shadow_fault_hidden: Cycles
@@ -40,8 +47,16 @@ class Cpu(Section):
     exit_mode_switch: Cycles
     resync: Cycles
     ad_update: Cycles
-    walkers: int = Field(1, ge=1, le=64)
-    walk_overlap: float = Field(0.0, ge=0, le=1)
-    walk_hidden: float = Field(0.0, ge=0, le=1)
+    invlpg: Cycles = 260
+    tlb_flush: Cycles = 96
+    invept: Cycles = 260
+    ipi: Cycles = 1250
+    ipi_virtual: Cycles = 5600
+    unmap: Cycles = 1565
+    unmap_page: Cycles = 309
+    protect: Cycles = 619
+    protect_page: Cycles = 60
+    clear_bandwidth: float = Field(7.95, ge=1e-6, le=1e6)
+    copy_bandwidth: float = Field(4.0, ge=1e-6, le=1e6)
     minor_fault: Cycles
     major_fault: Cycles

@@ -32,7 +32,7 @@ LABELS = {
 UNITS = {"cycles": "cycles", "ns": "ns", "pages": "4 KiB pages", "faults": "count", "misses": "count", "hits": "count"}
 UNITS |= {"walks": "count", "exits": "count", "accesses": "count", "instructions": "count", "refs": "count"}
 BINS = 12  #: parts into which a number with very many values is cut
-HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
+HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++", "**", "||")
 DASHES = [(1, 0), (4, 1.5), (1, 1), (3, 1, 1, 1), (5, 1, 1, 1, 1, 1)]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 

@@ -13,7 +13,7 @@ from memvirt.drawing.style import DASHES, HATCHES, MARKERS, binned, label, order
 from memvirt.errors import MemvirtError
 
 #: Axes that are worth a colour of their own, the first first.
-COLOURED = ("mmu", "reclaim", "reclaim.replacement", "tlb.replacement", "tlb", "workload", "numa")
+COLOURED = ("mmu", "reclaim", "reclaim.replacement", "tlb.replacement", "machine", "tlb", "workload", "numa")
 MOST_MARKS, MOST_PANELS = 8, 4  #: values that colours, dashes or bars can tell apart; panels beside each other
 PART_NAMES = {
     "base_cycles": "instructions",
@@ -21,7 +21,10 @@ PART_NAMES = {
     "walk_cycles": "page walks",
     "data_cycles": "data beyond L1D",
     "exit_cycles": "VM exits",
+    "shootdown_cycles": "invalidating translations",
     "fault_cycles": "page faults",
+    "clearing_cycles": "clearing pages",
+    "syscall_cycles": "unmapping and protecting",
     "stall_cycles": "waiting for swap",
 }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 
 MOST_MONITORS = 24  #: points whose monitors are drawn
@@ -57,8 +58,9 @@ def monitors(folder: Path, output: Path | None) -> list[Path]:
     return paths
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(argv: list[str]) -> None:
     """Draw and save."""
+    arguments = parser().parse_args(argv)
     from memvirt.figures import draw, save
     from memvirt.result.table import read_results
 
@@ -80,16 +82,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"wrote {save(figure, output)}")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; 2 for bad input, with one line that says why."""
-    try:
-        run(parser().parse_args(argv))
-    except MemvirtError as wrong:
-        print(f"memvirt.figures: {wrong}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    return run_command("memvirt.figures", run, argv)
 
 
 if __name__ == "__main__":

@@ -6,26 +6,29 @@ that promised more than it has takes pages back, and all of it comes out as a sc
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import as_counters, in_use
 from memvirt.digest import freeze
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory.boot import fill_cache, keep_for_kernel, map_all, note_first_touches
 from memvirt.memory.config import MemoryConfig
 from memvirt.memory.contents import first_contents
-from memvirt.memory.counters import COUNTERS, FLOWS, GAUGES
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.setup import MOST_EPOCHS, SHARE, build, image_number
+from memvirt.memory.setup import MOST_EPOCHS, SHARE, WINDOW, build, image_number, measured
 from memvirt.memory.state import DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
+from memvirt.memory.step import Step, look
 from memvirt.types import (
     EVENT,
     ORDERS,
     RUN,
-    Counters,
-    Event,
+    SHOOTDOWNS,
     Frames,
     Machine,
     Nodes,
@@ -35,9 +38,8 @@ from memvirt.types import (
     Trace,
 )
 
-__all__ = ["COUNTERS", "FLOWS", "GAUGES", "MemoryConfig", "run"]
+__all__ = ["MemoryConfig", "Step", "run", "steps"]
 
-SEEN_BY_TLB = (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH)
 Future = list[NDArray[np.uint32]]
 
 
@@ -61,6 +63,7 @@ def _boot(world: World, config: MemoryConfig, traces: list[Trace]) -> None:
     for vm, trace in enumerate(traces if config.guest.prefault else []):
         _prefault(world, vm, trace, config.guest.prefault == "all")
     world.clock[0].quiet = 0
+    world.counts[:] = 0
     world.clock[0].bus_ns = 0.0
     world.channels[:] = 0.0
 
@@ -124,28 +127,42 @@ def _refill(world: World, traces: list[Trace], future: Future, actor: int) -> No
 
 
 def _more_epochs(world: World, vm: int) -> World:
-    vms, epochs, names = world.counts.shape
+    vms, epochs = world.counts.shape
     if 2 * epochs > MOST_EPOCHS:
         raise ConfigError("epoch.time", "", f"VM {vm} passes through more than {MOST_EPOCHS} epochs; make them longer")
-    return world._replace(counts=np.concatenate([world.counts, np.zeros((vms, epochs, names), np.int64)], axis=1))
+    more = np.zeros((vms, epochs), world.counts.dtype)
+    return world._replace(counts=np.concatenate([world.counts, more], axis=1).view(np.recarray))
 
 
-def _drive(world: World, traces: list[Trace], future: Future) -> tuple[World, NDArray[np.void], NDArray[np.void]]:
-    runs, events = [np.zeros(0, RUN)], [np.zeros(0, EVENT)]
-    clock = world.clock[0]
+class Log:
+    """What was taken out of the loop's log so far."""
+
+    def __init__(self) -> None:
+        self.runs, self.events = [np.zeros(0, RUN)], [np.zeros(0, EVENT)]
+
+    def take(self, world: World) -> None:
+        """Empty the loop's log."""
+        clock = world.clock[0]
+        self.runs.append(np.asarray(world.runs[: clock.runs]).copy())
+        self.events.append(np.asarray(world.events[: clock.events]).copy())
+        clock.runs = clock.events = 0
+
+
+def _drive(world: World, traces: list[Trace], future: Future, log: Log) -> Iterator[World]:
+    """Run to the end of all traces; hands the state out before each window that is filled again, and at the end."""
     while True:
         status, who = host_loop(world)
         if status in (LOG_FULL, DONE):
-            runs.append(np.asarray(world.runs[: clock.runs]).copy())
-            events.append(np.asarray(world.events[: clock.events]).copy())
-            clock.runs = clock.events = 0
+            log.take(world)
             if status == DONE:
-                return world, join_runs(np.concatenate(runs)), np.concatenate(events)
+                yield world
+                return
         elif status == MORE_EPOCHS:
             world = _more_epochs(world, who)
         elif status in (GUEST_FULL, HOST_FULL):
             _check(status, who, world)
         else:
+            yield world
             _refill(world, traces, future, who)
 
 
@@ -174,6 +191,39 @@ def _space(pages: PageLayout, config: MemoryConfig, world: World) -> Space:
     return Space(pages.base, pages.vpn.astype(np.uint64), pages.asid.astype(np.uint16), pages.order, host_order)
 
 
+def _begin(config: MemoryConfig, traces: list[Trace], window: int = WINDOW) -> tuple[World, PageLayout, FrameLayout, Future]:
+    """Build and boot the machine."""
+    pages: PageLayout = lay_out_pages(config, traces)
+    frames: FrameLayout = lay_out_frames(config, pages)
+    world = build(config, traces, pages, frames, window)
+    _boot(world, config, traces)
+    return world, pages, frames, _foresee(world, traces) if world.rules[0].foresees else []
+
+
+def steps(config: MemoryConfig, traces: list[Trace], accesses: int) -> Iterator[Step]:
+    """Simulate as `run` does, and look at the machine whenever a vCPU has made so many accesses, and at the end.
+
+    Parameters
+    ----------
+    config : MemoryConfig
+    traces : list of Trace
+        One a VM.
+    accesses : int
+
+    Yields
+    ------
+    Step
+
+    Raises
+    ------
+    CapacityError, ConfigError
+        As `run`.
+    """
+    world, _, _, future = _begin(config, traces, accesses)
+    for state in _drive(world, traces, future, Log()):
+        yield look(state)
+
+
 def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     """Simulate guests' and host's memory over the whole of all traces.
 
@@ -194,18 +244,16 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     ConfigError
         For what only the traces show to be impossible.
     """
-    pages: PageLayout = lay_out_pages(config, traces)
-    frames: FrameLayout = lay_out_frames(config, pages)
-    world = build(config, traces, pages, frames)
-    _boot(world, config, traces)
-    future = _foresee(world, traces) if world.rules[0].foresees else []
+    world, pages, frames, future = _begin(config, traces)
     frame_of_page = world.pages.frame.astype(np.uint32)
     hfn_of_frame = world.frames.hfn.astype(np.uint32)
     order_of_frame = world.frames.order.astype(np.uint8)
-    world, runs, events = _drive(world, traces, future)
+    log = Log()
+    (world,) = deque(_drive(world, traces, future, log), maxlen=1)
+    runs, events = join_runs(np.concatenate(log.runs)), np.concatenate(log.events)
     used = int(world.bumps.block[-1])
     guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)
-    shootdowns = events[np.isin(events["kind"], SEEN_BY_TLB)]
+    shootdowns = events[SHOOTDOWNS >> events["kind"] & 1 != 0]
     shootdowns["hfn"] = shootdowns["frame"] = 0
     epochs = int(world.vms.epoch.max()) + 1
     node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)
@@ -234,6 +282,6 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
             changes=events,
         ),
         nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, place_of_cpu, config.numa.nodes),
-        counters=Counters(COUNTERS, world.counts[:, :epochs].copy()),
+        counters=as_counters(world.counts[:, :epochs], in_use("memory", measured(world.policies))),
     )
     return freeze(machine)

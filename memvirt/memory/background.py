@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import adjust
-from memvirt.memory.counters import (
-    ACTIVE_ESTIMATE,
-    BALLOON_PAGES,
-    COMPRESSED_PAGES,
-    HOST_FREE_PAGES,
-    HOST_PAGES,
-    HOST_POOL_PAGES,
-    RESIDENT_PAGES,
-    SAVED_PAGES,
-    SHARED_PAGES,
-    SWAPPED_PAGES,
-)
+from memvirt.memory.measure import measure
 from memvirt.memory.reclaim import balance
-from memvirt.memory.sharing import measure, scan
+from memvirt.memory.sharing import scan
 from memvirt.memory.state import Now, World
+
+COUNTERS = (
+    Counter("resident_pages", "pages", doc="that the host backs", epochs="mean"),
+    Counter("balloon_pages", "pages", doc="in the balloon", epochs="mean"),
+    Counter("shared_pages", "pages", doc="guest frames behind which lies a host frame that others share", epochs="mean"),
+    Counter("saved_pages", "pages", doc="those of them that need no host frame of their own", epochs="mean"),
+    Counter("compressed_pages", "pages", doc="in the compressed cache", epochs="mean"),
+    Counter("swapped_pages", "pages", doc="on host swap alone", epochs="mean"),
+    Counter("active_estimate", "pages", doc="the host's estimate of active pages", epochs="mean"),
+    Counter("host_free_pages", "pages", doc="the host's free frames", epochs="mean", vms="same"),
+    Counter("host_pages", "pages", doc="frames for data that the host has", epochs="mean", vms="same"),
+    Counter("host_pool_pages", "pages", doc="the host's frames that hold compressed pages", epochs="mean", vms="same"),
+)
 
 
 @inner
@@ -48,17 +51,21 @@ def background(world: World, now: Now) -> None:
 def record_gauges(world: World, vm: int, epoch: int) -> None:
     """Write down what is the case, as the end of an epoch so far."""
     guest, clock, counts = world.vms[vm], world.clock[0], world.counts[vm, epoch]
-    counts[RESIDENT_PAGES] = guest.resident
-    counts[BALLOON_PAGES] = guest.ballooned
-    counts[SHARED_PAGES] = guest.shared
-    counts[SAVED_PAGES] = guest.saved
-    counts[COMPRESSED_PAGES] = guest.compressed
-    counts[SWAPPED_PAGES] = guest.swapped
-    counts[ACTIVE_ESTIMATE] = np.int64(guest.active)
-    counts[HOST_FREE_PAGES] = clock.free
-    counts[HOST_PAGES] = clock.total
-    counts[HOST_POOL_PAGES] = clock.pool
+    counts.resident_pages = guest.resident
+    counts.balloon_pages = guest.ballooned
+    counts.shared_pages = guest.shared
+    counts.saved_pages = guest.saved
+    counts.compressed_pages = guest.compressed
+    counts.swapped_pages = guest.swapped
+    counts.active_estimate = np.int64(guest.active)
+    counts.host_free_pages = clock.free
+    counts.host_pages = clock.total
+    counts.host_pool_pages = clock.pool
+    measure(world.policies.reclaim, counts)
+    measure(world.policies.replacement, counts)
     measure(world.policies.sharing, counts)
+    measure(world.policies.balloon, counts)
+    measure(world.policies.compression, counts)
 
 
 @inner_apart

@@ -343,9 +343,7 @@ def check_pace(reclaim: Reclaim, clock: Clock, longest_ns: float) -> None:
             every = parse_time_ns(value) / (1.0 if name == "tick" else clock.daemon_speedup)
             steps = longest_ns / every
             if steps > MOST_STEPS:
-                why = (
-                    f"makes {steps:.1e} steps in the {longest_ns / 1e9:.1e} s of a VM: set it longer, or daemon_speedup less"
-                )
+                why = f"makes {steps:.1e} steps in the {longest_ns / 1e9:.1e} s of a VM: set it longer, or daemon_speedup less"
                 raise Conflict(f"{key}.{name}", value, why)
 
 

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import MEMORY_STATE
 from memvirt.memory.state import ONE, ZERO, World
 
 FOREVER = 1 << 62
 BEFORE = 1 - 1e-15  #: of a time: an epoch that begins when the state changes hasn't seen what it was
+
+
+COUNTERS = (
+    Counter(
+        "memory_state",
+        "state",
+        doc="of `reclaim=esx`: 0 high, 1 soft, 2 hard, 3 low; the worst of the epoch, however short",
+        epochs="max",
+        vms="max",
+    ),
+)
 
 
 @inner
@@ -55,7 +66,8 @@ def note_state(world: World, vm: int, epoch: int) -> None:
     """Write down the host's state in a VM's epochs up to this one, from the last one on in which it was noted."""
     guest, state = world.vms[vm], world.clock[0].state
     for lived in range(min(np.int64(guest.noted), epoch), epoch + 1):  # type: ignore[call-overload]
-        world.counts[vm, lived, MEMORY_STATE] = max(np.int64(world.counts[vm, lived, MEMORY_STATE]), np.int64(state))
+        counts = world.counts[vm, lived]
+        counts.memory_state = max(np.int64(counts.memory_state), np.int64(state))
     guest.noted = max(np.int64(guest.noted), epoch)
 
 

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.compression import drop, load, store
-from memvirt.memory.counters import (
-    DECOMPRESSIONS,
-    HOST_COMPRESSING_NS,
-    HOST_MINOR_FAULTS,
-    MAJOR_FAULTS,
-    READAHEAD_PAGES,
-    REFAULTS,
-    SWAP_IN_PAGES,
-    SWAP_OUT_PAGES,
-)
 from memvirt.memory.device import read_pages, wait_until, write_pages
-from memvirt.memory.log import count, log_event
+from memvirt.memory.log import log_backing, log_drop, log_evict, log_remap
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.readahead import window
@@ -25,10 +16,18 @@ from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
 from memvirt.memory.state import NOTHING, ONE, SMALL, ZERO, Now, World
-from memvirt.types import Event
+from memvirt.types import HOST_MAP, SWAP_IN
 
-HOST_MAP, SWAP_IN, EVICT, DROP = map(np.int64, (Event.HOST_MAP, Event.SWAP_IN, Event.EVICT, Event.DROP))
-REMAP = np.int64(Event.REMAP)
+COUNTERS = (
+    Counter("host_minor_faults", "faults", doc="the host's faults without I/O"),
+    Counter("host_cleared_pages", "pages", doc="that the host clears behind the guest's, and for tables of its own"),
+    Counter("major_faults", "faults", doc="the host's faults with I/O"),
+    Counter("swap_in_pages", "pages", doc="read from host swap, read-ahead included"),
+    Counter("swap_out_pages", "pages", doc="written to host swap"),
+    Counter("refaults", "faults", doc="on pages that came back before as many others of the VM went as it has resident"),
+    Counter("readahead_pages", "pages", doc="neighbours that were read along from swap"),
+    Counter("decompressions", "pages", doc="back from the compressed cache"),
+)
 
 
 @inner_apart
@@ -46,11 +45,11 @@ def unback(world: World, now: Now, unit: int, later: int) -> None:
         frame = world.frames[number]
         if frame.page != NOTHING and (frame.accessed or later != order):
             dropped += 1
-    log_event(world, now, EVICT, NOTHING, unit, ZERO, dropped, order, owner)
+    log_evict(world, now, unit, dropped, order, owner)
     for number in range(unit, unit + size):
         frame = world.frames[number]
         if frame.page != NOTHING and (frame.accessed or later != order):
-            log_event(world, now, DROP, np.int64(frame.page), ZERO, ZERO, ZERO, later, owner)
+            log_drop(world, now, np.int64(frame.page), later, owner)
         frame.hfn = NOTHING
         frame.order = later
         frame.accessed = 0
@@ -62,7 +61,7 @@ def swap_out(world: World, now: Now, unit: int, size: int, written: int) -> None
     """Leave the contents of guest frames to host swap, where they must be ``written`` unless it holds them already."""
     owner = np.int64(world.frames[unit].vm)
     if written:
-        count(world, owner, world.vms[owner].epoch, SWAP_OUT_PAGES, size)
+        world.counts[owner, world.vms[owner].epoch].swap_out_pages += size
         write_pages(world, now, size)
     for number in range(unit, unit + size):
         world.frames[number].swapped = 1
@@ -165,7 +164,7 @@ def note_refault(world: World, now: Now, unit: int) -> None:
     guest = world.vms[world.frames[unit].vm]
     distance = (np.int64(guest.evicted) - np.int64(world.frames[unit].gone)) & 0x7FFFFFFF
     if distance <= guest.resident:
-        count(world, now.vm, now.epoch, REFAULTS, ONE)
+        world.counts[now.vm, now.epoch].refaults += 1
 
 
 @inner
@@ -186,16 +185,16 @@ def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: 
     if head.packed:
         load(world.policies.compression, world, now, unit)
         wait_until(world, now.time_ns + world.rules[0].decompress_ns)
-        count(world, now.vm, now.epoch, DECOMPRESSIONS, ONE)
-        count(world, now.vm, now.epoch, HOST_COMPRESSING_NS, np.int64(world.rules[0].decompress_ns))
+        world.counts[now.vm, now.epoch].decompressions += 1
+        world.counts[now.vm, now.epoch].host_compressing_ns += np.int64(world.rules[0].decompress_ns)
         return False
     if head.swapped:
         world.vms[head.vm].swapped -= size
     if not reads:
         return False
     wait_until(world, read_pages(world, now, size))
-    count(world, now.vm, now.epoch, MAJOR_FAULTS, ONE)
-    count(world, now.vm, now.epoch, SWAP_IN_PAGES, size)
+    world.counts[now.vm, now.epoch].major_faults += 1
+    world.counts[now.vm, now.epoch].swap_in_pages += size
     return True
 
 
@@ -277,10 +276,12 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
             return False
         new += added
     unit = frame >> order << order
+    fresh = not world.frames[unit].packed and not world.frames[unit].swapped
+    world.counts[now.vm, now.epoch].host_cleared_pages += new + (1 << order) if fresh else np.int64(new)
     from_swap = install(world, now, unit, order, hfn, 1 - holds_table)
     if not from_swap:
-        count(world, now.vm, now.epoch, HOST_MINOR_FAULTS, ONE)
-    log_event(world, now, SWAP_IN if from_swap else HOST_MAP, page, unit, hfn, new, order, now.vm)
+        world.counts[now.vm, now.epoch].host_minor_faults += 1
+    log_backing(world, now, SWAP_IN if from_swap else HOST_MAP, page, unit, hfn, new, order)
     if from_swap and order == 0 and world.rules[0].readahead > 1:
         read_ahead(world, now, unit)
     return True
@@ -304,12 +305,12 @@ def read_ahead(world: World, now: Now, unit: int) -> None:
         insert(world.policies.replacement, number)
         world.vms[vm].resident += 1
         world.vms[vm].swapped -= 1
-        log_event(world, now, REMAP, NOTHING, number, hfn, ZERO, ZERO, vm)
+        log_remap(world, now, number, hfn, vm)
         read += 1
     if read > 0:
         read_pages(world, now, read)
-        count(world, vm, now.epoch, SWAP_IN_PAGES, read)
-        count(world, vm, now.epoch, READAHEAD_PAGES, read)
+        world.counts[vm, now.epoch].swap_in_pages += read
+        world.counts[vm, now.epoch].readahead_pages += read
 
 
 @inner_apart
@@ -323,7 +324,7 @@ def discard(world: World, now: Now, unit: int, told: int) -> int:
     size, freed = 1 << order, 0
     if head.hfn != NOTHING:
         if told:
-            log_event(world, now, EVICT, NOTHING, unit, ZERO, ZERO, order, np.int64(head.vm))
+            log_evict(world, now, unit, ZERO, order, np.int64(head.vm))
         if head.sharer != NOTHING:
             leave_ring(world, unit)
         else:

@@ -12,21 +12,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import relieve
-from memvirt.memory.counters import BALLOONED_PAGES, CACHE_DROPPED_PAGES, DEFLATED_PAGES, DOUBLE_PAGED_PAGES, GUEST_SWAP_OUT_PAGES
 from memvirt.memory.device import read_pages, write_pages
 from memvirt.memory.frames import discard
-from memvirt.memory.log import count, log_event
+from memvirt.memory.log import log_drop, log_guest_unmap
 from memvirt.memory.numbers import free_frame, free_guest_frame, pop, push
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
-from memvirt.memory.state import BALLOON, FREE, NOTHING, ONE, ZERO, Now, World
-from memvirt.types import Event
+from memvirt.memory.state import BALLOON, FREE, NOTHING, ZERO, Now, World
 
-GUEST_UNMAP, DROP = np.int64(Event.GUEST_UNMAP), np.int64(Event.DROP)
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
 LARGE = np.int64(9)  #: order of the only large page that a balloon can hold
+
+
+COUNTERS = (
+    Counter("guest_swap_out_pages", "pages", doc="written to the guest's own swap"),
+    Counter("double_paged_pages", "pages", doc="that the host had to read so that the guest could write them to its own swap"),
+    Counter("cache_dropped_pages", "pages", doc="of clean page cache that the guest gave up"),
+    Counter("ballooned_pages", "pages", doc="that went into the balloon"),
+    Counter("deflated_pages", "pages", doc="that came back from the balloon"),
+)
 
 
 @inner
@@ -43,10 +50,10 @@ def unmap_page(world: World, now: Now, page: int) -> int:
     vm = np.int64(world.frames[mapped.frame].vm)
     order = np.int64(mapped.order)
     head = np.int64(mapped.frame) - (np.int64(mapped.vpn) & ((1 << order) - 1))
-    log_event(world, now, GUEST_UNMAP, page, np.int64(mapped.frame), ZERO, np.int64(mapped.end) - np.int64(mapped.first), order, vm)
+    log_guest_unmap(world, now, page, np.int64(mapped.frame), np.int64(mapped.end) - np.int64(mapped.first), order, vm)
     for number in range(mapped.first, mapped.end):
         other = world.pages[number]
-        log_event(world, now, DROP, number, ZERO, ZERO, ZERO, np.int64(world.frames[other.frame].order), vm)
+        log_drop(world, now, number, np.int64(world.frames[other.frame].order), vm)
         other.content = world.frames[other.frame].content
         world.frames[other.frame].page = NOTHING
         world.frames[other.frame].role = FREE
@@ -68,7 +75,7 @@ def read_for_guest(world: World, now: Now, head: int, size: int) -> None:
     if away:
         vm = np.int64(world.frames[head].vm)
         read_pages(world, now, away)
-        count(world, vm, world.vms[vm].epoch, DOUBLE_PAGED_PAGES, away)
+        world.counts[vm, world.vms[vm].epoch].double_paged_pages += away
 
 
 @inner_apart
@@ -125,7 +132,7 @@ def page_out(world: World, now: Now, vm: int) -> bool:
             world.pages[number].swapped = 1
         write_pages(world, now, size)
         guest.guest_swapped += size
-        count(world, vm, guest.epoch, GUEST_SWAP_OUT_PAGES, size)
+        world.counts[vm, guest.epoch].guest_swap_out_pages += size
     if world.rules[0].dimensions == 1:
         discard(world, now, head, NOT_TOLD)
     free_guest_frame(world, vm, head, order)
@@ -146,7 +153,7 @@ def drop_cache(world: World, now: Now, vm: int) -> bool:
     if world.rules[0].dimensions == 1:
         discard(world, now, frame, NOT_TOLD)
     free_guest_frame(world, vm, frame, ZERO)
-    count(world, vm, guest.epoch, CACHE_DROPPED_PAGES, ONE)
+    world.counts[vm, guest.epoch].cache_dropped_pages += 1
     return True
 
 
@@ -191,7 +198,7 @@ def keep_in_balloon(world: World, now: Now, head: int, order: int) -> int:
         world.frames[number].role = BALLOON
     push(world, guest.balloon, head, order)
     guest.ballooned += size
-    count(world, vm, guest.epoch, BALLOONED_PAGES, size)
+    world.counts[vm, guest.epoch].ballooned_pages += size
     return max(give_to_host(world, now, head, order), 0)
 
 
@@ -211,7 +218,7 @@ def inflate(world: World, now: Now, vm: int) -> int:
         if unused > 0:
             guest.ballooned += unused
             guest.never_used += unused
-            count(world, vm, guest.epoch, BALLOONED_PAGES, unused)
+            world.counts[vm, guest.epoch].ballooned_pages += unused
             return 0
         if not drop_cache(world, now, vm) and not page_out(world, now, vm):
             return -1
@@ -240,7 +247,7 @@ def deflate(world: World, now: Now, vm: int, pages: int) -> None:
         free_guest_frame(world, vm, head, order)
         given += 1 << order
     guest.ballooned -= given
-    count(world, vm, guest.epoch, DEFLATED_PAGES, given)
+    world.counts[vm, guest.epoch].deflated_pages += given
 
 
 @inner_apart

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import GUEST_COW_FAULTS, GUEST_MAJOR_FAULTS, GUEST_SWAP_IN_PAGES, MINOR_FAULTS
 from memvirt.memory.device import read_pages, wait_until
 from memvirt.memory.frames import back, discard, install, take_page, take_table
 from memvirt.memory.give import NOT_TOLD, TOLD, free_slots, make_guest_room, unmap_page
-from memvirt.memory.log import count, log_event
+from memvirt.memory.log import log_cow_fault, log_drop, log_guest_map, log_table_write
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert
 from memvirt.memory.share import break_share
 from memvirt.memory.state import DATA, FOR_DATA, FOR_TABLE, GUEST_FULL, HOST_FULL, NOTHING, OK, ONE, TABLE_FRAME, ZERO, Now, World
-from memvirt.types import Event
 
-GUEST_MAP, GUEST_UNMAP, DROP = map(np.int64, (Event.GUEST_MAP, Event.GUEST_UNMAP, Event.DROP))
-TABLE_WRITE, FLUSH, COW_FAULT = map(np.int64, (Event.TABLE_WRITE, Event.FLUSH, Event.COW_FAULT))
 ATTEMPTS = 64  #: at getting a page in that goes out again while another is made room for
+
+
+COUNTERS = (
+    Counter("minor_faults", "faults", doc="the guest's page faults without I/O"),
+    Counter("guest_cow_faults", "faults", doc="first writes after a fork, also among `minor_faults`"),
+    Counter("guest_cleared_pages", "pages", doc="that the guest's kernel clears, for its programs and for tables"),
+    Counter("guest_copied_pages", "pages", doc="that a first write after a fork copies"),
+    Counter("unmapped_entries", "entries", doc="that system calls of the workload unmap, a larger page's being one"),
+    Counter("protected_entries", "entries", doc="that system calls of the workload protect, a larger page's being one"),
+    Counter("guest_major_faults", "faults", doc="the guest's page faults with I/O, on its own swap"),
+    Counter("guest_swap_in_pages", "pages", doc="read from the guest's own swap"),
+)
 
 
 @inner
@@ -93,7 +102,7 @@ def note_host_order(world: World, now: Now, page: int) -> None:
     if mapped.host_order == 255:
         mapped.host_order = host_order
     elif mapped.host_order != host_order:
-        log_event(world, now, DROP, page, ZERO, ZERO, ZERO, host_order, now.vm)
+        log_drop(world, now, page, host_order, now.vm)
 
 
 @inner_apart
@@ -131,8 +140,9 @@ def guest_map(world: World, now: Now, page: int) -> int:
         install(world, now, head, order, hfn, ONE)
         hfn += np.int64(mapped.frame) - head
     event = world.clock[0].events
-    log_event(world, now, GUEST_MAP, page, np.int64(mapped.frame), hfn, new, ZERO, vm)
-    count(world, vm, now.epoch, MINOR_FAULTS, ONE)
+    log_guest_map(world, now, page, np.int64(mapped.frame), hfn, new, ZERO)
+    world.counts[vm, now.epoch].minor_faults += 1
+    world.counts[vm, now.epoch].guest_cleared_pages += new if mapped.swapped else new + size
     if world.rules[0].dimensions == 2 and not back_new(world, now, page, new):
         return HOST_FULL
     if not world.clock[0].quiet:
@@ -154,8 +164,8 @@ def swap_in_guest(world: World, now: Now, page: int) -> None:
     if 2 * guest.guest_swapped > guest.guest_swap:
         free_slots(world, now.vm, page)
     wait_until(world, read_pages(world, now, size))
-    count(world, now.vm, now.epoch, GUEST_MAJOR_FAULTS, ONE)
-    count(world, now.vm, now.epoch, GUEST_SWAP_IN_PAGES, size)
+    world.counts[now.vm, now.epoch].guest_major_faults += 1
+    world.counts[now.vm, now.epoch].guest_swap_in_pages += size
 
 
 @inner_apart
@@ -190,6 +200,7 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
     if mapped.swapped:
         free_slots(world, now.vm, page)
     if mapped.frame != NOTHING:
+        world.counts[now.vm, now.epoch].unmapped_entries += 1
         head = unmap_page(world, now, page)
         if world.rules[0].dimensions == 1:
             discard(world, now, head, NOT_TOLD)
@@ -207,10 +218,10 @@ def table_write(world: World, now: Now, page: int) -> None:
     mapped = world.pages[page]
     whole = np.int64(world.frames[frame].order) >= np.int64(mapped.order)  # else the page has entries of smaller pages
     first, end = (page, page + 1) if whole else (np.int64(mapped.first), np.int64(mapped.end))
-    log_event(world, now, TABLE_WRITE, page, np.int64(frame), ZERO, end - first, np.int64(mapped.order), now.vm)
+    log_table_write(world, now, page, np.int64(frame), end - first, np.int64(mapped.order))
     for number in range(first, end):
         behind = np.int64(world.frames[world.pages[number].frame].order)
-        log_event(world, now, DROP, number, ZERO, ZERO, ZERO, behind, now.vm)
+        log_drop(world, now, number, behind, now.vm)
 
 
 @inner_apart
@@ -219,9 +230,10 @@ def protect(world: World, now: Now, page: int) -> None:
     mapped = world.pages[page]
     if mapped.frame == NOTHING or mapped.first != page:  # one entry for a larger page
         return
+    world.counts[now.vm, now.epoch].protected_entries += 1
     for number in range(mapped.first, mapped.end):
         world.pages[number].cow = 1
-    log_event(world, now, TABLE_WRITE, page, np.int64(mapped.frame), ZERO, ZERO, np.int64(mapped.order), now.vm)
+    log_table_write(world, now, page, np.int64(mapped.frame), ZERO, np.int64(mapped.order))
 
 
 @inner_apart
@@ -230,14 +242,8 @@ def break_cow(world: World, now: Now, page: int) -> None:
     mapped = world.pages[page]
     for number in range(mapped.first, mapped.end):
         world.pages[number].cow = 0
-    log_event(world, now, COW_FAULT, page, np.int64(mapped.frame), ZERO, ZERO, np.int64(mapped.order), now.vm)
-    count(world, now.vm, now.epoch, MINOR_FAULTS, ONE)
-    count(world, now.vm, now.epoch, GUEST_COW_FAULTS, ONE)
+    log_cow_fault(world, now, page, np.int64(mapped.frame), np.int64(mapped.order))
+    world.counts[now.vm, now.epoch].minor_faults += 1
+    world.counts[now.vm, now.epoch].guest_cow_faults += 1
+    world.counts[now.vm, now.epoch].guest_copied_pages += np.int64(1) << np.int64(mapped.order)
     table_write(world, now, page)
-
-
-@inner_apart
-def flush(world: World, now: Now, asid: int) -> None:
-    """Flush an address space, or all, from the CPU's TLBs."""
-    flushed = Now(now.vm, now.cpu, now.label, now.node, asid, now.epoch, now.at, now.time_ns)
-    log_event(world, flushed, FLUSH, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)

@@ -9,31 +9,34 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner_apart, kernel
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
-from memvirt.memory.counters import (
-    ACCESSES,
-    ACTIVE_PAGES,
-    ELAPSED_NS,
-    IDLE_NS,
-    INSTRUCTIONS,
-    REMOTE_ACCESSES,
-    RESIDENT_PAGES,
-    STALL_NS,
-)
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
-from memvirt.memory.guest import break_cow, fault, flush, guest_unmap, new_contents, protect, table_write
-from memvirt.memory.log import count, log_event, log_run
+from memvirt.memory.guest import break_cow, fault, guest_unmap, new_contents, protect, table_write
+from memvirt.memory.log import log_flush, log_preempt, log_run, log_switch
 from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
-from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, ZERO, Now, World
-from memvirt.types import WRITE, Event, GuestEvent
+from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, Now, World
+from memvirt.types import WRITE, GuestEvent
 
-SWITCH, PREEMPT = np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
 ACCESSED = 3  #: since the host page came, and since the frame was sampled
+
+
+COUNTERS = (
+    Counter("accesses", "accesses", doc="counted ones, the warm-up left out, as everywhere"),
+    Counter("instructions", "instructions", doc="of those accesses, the ones in between included"),
+    Counter("unmap_calls", "calls", doc="system calls of the workload that unmap"),
+    Counter("protect_calls", "calls", doc="system calls of the workload that protect, forks among them"),
+    Counter("remote_accesses", "accesses", doc="to data on another NUMA node"),
+    Counter("active_pages", "pages", doc="touched in the epoch; a run's: summed over epochs"),
+    Counter("stall_ns", "ns", doc="time waited for memory: a device, a copy, a decompression, a host that holds the VM back"),
+    Counter("idle_ns", "ns", doc="time asleep"),
+    Counter("elapsed_ns", "ns", doc="time not asleep, waiting included"),
+)
 
 
 @inner_apart
@@ -76,23 +79,26 @@ def guest_events(world: World, now: Now, number: int) -> int:
         if event.kind == ON_SWITCH:
             if event.asid != actor.asid:
                 actor.asid = event.asid
-                switched = Now(now.vm, now.cpu, now.label, now.node, event.asid, now.epoch, now.at, now.time_ns)
-                log_event(world, switched, SWITCH, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)
+                log_switch(world, now, event.asid)
         elif event.kind == ON_UNMAP:
             if not world.rules[0].keep_mapped:
+                world.counts[now.vm, now.epoch].unmap_calls += event.call
                 guest_unmap(world, now, page)
         elif event.kind == ON_TABLE_WRITE:
+            world.counts[now.vm, now.epoch].protect_calls += event.call
+            world.counts[now.vm, now.epoch].protected_entries += np.int64(world.pages[page].frame != NOTHING)
             table_write(world, now, page)
         elif event.kind == ON_PROTECT:
             if not world.rules[0].keep_mapped:
+                world.counts[now.vm, now.epoch].protect_calls += event.call
                 protect(world, now, page)
         elif event.kind == ON_FLUSH:
-            flush(world, now, event.asid)
+            log_flush(world, now, event.asid)
         following += 1
         if event.kind == ON_IDLE:
             actor.event_next = following
             actor.ready = now.time_ns + event.page * 1e3
-            count(world, now.vm, now.epoch, IDLE_NS, np.int64(event.page) * 1000)
+            world.counts[now.vm, now.epoch].idle_ns += np.int64(event.page) * 1000
             return 0
         if world.clock[0].events + world.rules[0].margin > world.events.size:
             break
@@ -160,13 +166,13 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
         if clock.awaited_ns > 0.0 or clock.events + rules.margin > world.events.size:
             break
     counts = world.counts[now.vm, now.epoch]
-    counts[ACCESSES] += made
-    counts[INSTRUCTIONS] += instructions
-    counts[REMOTE_ACCESSES] += remote
-    counts[ACTIVE_PAGES] += active
-    counts[ELAPSED_NS] += np.int64(max(time, np.float64(clock.awaited_ns)) - now.time_ns)
+    counts.accesses += made
+    counts.instructions += instructions
+    counts.remote_accesses += remote
+    counts.active_pages += active
+    counts.elapsed_ns += np.int64(max(time, np.float64(clock.awaited_ns)) - now.time_ns)
     if clock.awaited_ns > time:
-        counts[STALL_NS] += np.int64(clock.awaited_ns - time)
+        counts.stall_ns += np.int64(clock.awaited_ns - time)
         actor.ready = clock.awaited_ns
     world.cpus[now.cpu].clock = time
     return made, status
@@ -218,7 +224,7 @@ def host_loop(world: World) -> tuple[int, int]:
             cpu.current = number
             cpu.slice_end = cpu.clock + rules.slice_ns
             if previous >= 0 and world.actors[previous].vm != vm:
-                log_event(world, now, PREEMPT, NOTHING, ZERO, ZERO, ZERO, ZERO, vm)
+                log_preempt(world, now)
         length = min(length, guest_events(world, now, number))
         if length <= 0:  # it sleeps, or the log ran full among the events
             continue
@@ -238,6 +244,6 @@ def host_loop(world: World) -> tuple[int, int]:
         if rules.tracked:
             record_gauges(world, vm, epoch)
         else:
-            world.counts[vm, epoch, RESIDENT_PAGES] = world.vms[vm].resident
+            world.counts[vm, epoch].resident_pages = world.vms[vm].resident
         if status != OK:
             return status, vm

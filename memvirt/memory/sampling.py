@@ -15,15 +15,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter
 from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import HOST_SAMPLING_NS
-from memvirt.memory.log import count
 from memvirt.memory.options import a_count, a_part, a_period
 from memvirt.memory.state import NOTHING, TABLE_FRAME, Now, World
 from memvirt.random import below
 
 OPTIONS = ("period", "samples", "slow", "fast")
+COUNTERS = (Counter("host_sampling_ns", "ns", doc="CPU time of the host that samples which pages are active"),)
+
 SINCE_SAMPLED, SINCE_BACKED = np.int64(2), np.int64(1)  #: the bits of `FRAME.accessed`
 MOST_SAMPLES = 10_000  #: of a VM: the standard error is then half of one per cent, and more would take the host's time
 DRAWS = 64  #: guest frames looked at for one that holds something
@@ -133,6 +134,6 @@ def estimate_active(sampler: Sampler, world: World, now: Now) -> None:
             guest.active = active * (guest.resident + guest.swapped + guest.compressed)
         if over:
             watched = choose_pages(sampler, world, np.int64(vm))
-            count(world, np.int64(vm), np.int64(guest.epoch), HOST_SAMPLING_NS, np.int64(watched * world.rules[0].sample_ns))
+            world.counts[np.int64(vm), np.int64(guest.epoch)].host_sampling_ns += np.int64(watched * world.rules[0].sample_ns)
     if over:
         sampler.due_ns[0] = now.time_ns + sampler.period_ns[0] / world.rules[0].speedup

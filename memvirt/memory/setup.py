@@ -8,32 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.config import Choice
+from memvirt.counters import in_use, record_of
 from memvirt.errors import ConfigError
 from memvirt.memory.config import MemoryConfig, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
-from memvirt.memory.counters import COUNTERS
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
 from memvirt.memory.readahead import FIRST_HITS
+from memvirt.memory.records import ACTOR, BUMP, CLOCK, CPU, FRAME, HOST_FRAME, NODE, OWN_EVENT, PAGE, RULES, TABLE, VM
 from memvirt.memory.replacement._none import make as untracked
-from memvirt.memory.state import (
-    ACTOR,
-    BUMP,
-    CLOCK,
-    CPU,
-    FRAME,
-    HOST_FRAME,
-    NODE,
-    NOTHING,
-    OWN_EVENT,
-    PAGE,
-    RULES,
-    TABLE,
-    VM,
-    Policies,
-    Window,
-    World,
-)
+from memvirt.memory.state import NOTHING, Policies, Window, World
 from memvirt.policy import load
 from memvirt.types import EVENT, FIRST_FRAME, GUEST_EVENT, ORDERS, RUN, GuestEvent, Trace
 
@@ -174,6 +158,13 @@ def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
     return mine
 
 
+def begins_call(events: Any) -> NDArray[np.bool_]:
+    """Whether each event of a vCPU is the first of its system call: events of one kind before one access are one."""
+    begins = np.ones(events.size, bool)
+    begins[1:] = (events["at"][1:] != events["at"][:-1]) | (events["kind"][1:] != events["kind"][:-1])
+    return begins
+
+
 def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
     numa = config.numa
     scheduler = load("memory.scheduler", numa.scheduler.name, "numa.scheduler")
@@ -190,8 +181,9 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
         events.append(own_events(trace, vcpu, vcpus))
     every = np.concatenate(events)
     own = records(every.size, OWN_EVENT)
-    for name in OWN_EVENT.names or ():
+    for name in every.dtype.names or ():
         own[name] = every[name]
+    own.call = np.concatenate([begins_call(part) for part in events])
     actors.event_end = np.cumsum([part.size for part in events])
     actors.event_next[1:] = actors.event_end[:-1]
     return actors, own
@@ -225,6 +217,11 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host
         compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),
         guest=guest,
     )
+
+
+def measured(policies: Policies) -> tuple[Any, ...]:
+    """The policies that can have counters of their own."""
+    return policies.reclaim, policies.replacement, policies.sharing, policies.balloon, policies.compression
 
 
 def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
@@ -272,8 +269,10 @@ def first_epochs(config: MemoryConfig, vms: Any, traces: list[Trace]) -> int:
     return epochs
 
 
-def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> World:
+def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout, most_window: int = WINDOW) -> World:
     """Everything at its start: nothing mapped, nothing backed.
+
+    ``most_window``: accesses of a vCPU that the loop sees at a time, at the most.
 
     Raises
     ------
@@ -291,7 +290,9 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     clock = records(1, CLOCK)
     clock.total = clock.free = frames.capacity.sum()
     clock.contents = WRITTEN
-    window = max(1, min(WINDOW, int(actors.total.max())))
+    window = max(1, min(most_window, int(actors.total.max())))
+    policies = _policies(config, pages, frames, most)
+    record = record_of(in_use("memory", measured(policies)))
     return World(
         pages=_pages(config, pages),
         frames=_frames(config, frames),
@@ -317,6 +318,6 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         rules=rules,
         runs=records(4096, RUN),
         events=records(max(1 << 16, 2 * int(rules[0].margin)), EVENT),
-        counts=np.zeros((len(traces), first_epochs(config, vms, traces), len(COUNTERS)), np.int64),
-        policies=_policies(config, pages, frames, most),
+        counts=np.zeros((len(traces), first_epochs(config, vms, traces)), record).view(np.recarray),
+        policies=policies,
     )

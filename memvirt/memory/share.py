@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from memvirt.counters import Counter
 from memvirt.jit import inner_apart
-from memvirt.memory.counters import COW_BREAKS, HOST_COPYING_NS, HOST_SCANNING_NS, MERGES, SPLIT_PAGES
 from memvirt.memory.device import wait_until
 from memvirt.memory.frames import add_spare_table, take_page, unback
-from memvirt.memory.log import count, log_event
+from memvirt.memory.log import log_backing, log_remap
 from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert, remove
 from memvirt.memory.rings import join_ring, leave_ring
-from memvirt.memory.state import HOST_FULL, NOTHING, OK, ONE, SMALL, ZERO, Now, World
-from memvirt.types import Event
+from memvirt.memory.state import HOST_FULL, NOTHING, OK, SMALL, ZERO, Now, World
+from memvirt.types import HOST_MAP
 
-HOST_MAP, EVICT, REMAP = map(np.int64, (Event.HOST_MAP, Event.EVICT, Event.REMAP))
+COUNTERS = (
+    Counter("merges", "pages", doc="merged with another"),
+    Counter("cow_breaks", "pages", doc="merged pages that were copied at a write"),
+    Counter("split_pages", "pages", doc="large host pages that were split"),
+    Counter("host_scanning_ns", "ns", doc="CPU time of the host that looks for equal pages"),
+    Counter("host_copying_ns", "ns", doc="CPU time of the host that copies merged pages"),
+)
 
 
 @inner_apart
@@ -26,7 +32,7 @@ def protect_merged(world: World, now: Now, frame: int) -> None:
     unback(world, now, frame, SMALL)
     world.frames[frame].hfn = hfn
     world.host_frames[hfn].stable = 1
-    log_event(world, now, REMAP, NOTHING, frame, hfn, ZERO, ZERO, np.int64(world.frames[frame].vm))
+    log_remap(world, now, frame, hfn, np.int64(world.frames[frame].vm))
 
 
 @inner_apart
@@ -43,9 +49,9 @@ def share(world: World, now: Now, frame: int, kept: int) -> None:
     free_host_frame(world, old, SMALL)
     join_ring(world, frame, kept)
     vm = np.int64(world.frames[frame].vm)
-    log_event(world, now, REMAP, NOTHING, frame, np.int64(world.frames[frame].hfn), ZERO, ZERO, vm)
-    count(world, vm, world.vms[vm].epoch, MERGES, ONE)
-    count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].share_ns))
+    log_remap(world, now, frame, np.int64(world.frames[frame].hfn), vm)
+    world.counts[vm, world.vms[vm].epoch].merges += 1
+    world.counts[vm, world.vms[vm].epoch].host_scanning_ns += np.int64(world.rules[0].share_ns)
 
 
 @inner_apart
@@ -78,9 +84,9 @@ def break_share(world: World, now: Now, frame: int, page: int) -> int:
     host.refs, host.stable, host.owner = 1, 0, frame
     written.hfn, written.dirty = hfn, 1
     insert(world.policies.replacement, frame)
-    log_event(world, now, HOST_MAP, page, frame, hfn, ZERO, ZERO, now.vm)
-    count(world, now.vm, now.epoch, COW_BREAKS, ONE)
-    count(world, now.vm, now.epoch, HOST_COPYING_NS, np.int64(world.rules[0].cow_ns))
+    log_backing(world, now, HOST_MAP, page, frame, hfn, ZERO, ZERO)
+    world.counts[now.vm, now.epoch].cow_breaks += 1
+    world.counts[now.vm, now.epoch].host_copying_ns += np.int64(world.rules[0].cow_ns)
     wait_until(world, now.time_ns + world.rules[0].cow_ns)
     return OK
 
@@ -101,6 +107,6 @@ def split(world: World, now: Now, unit: int) -> bool:
         host = world.host_frames[hfn + part]
         host.refs, host.stable, host.owner = 1, 0, unit + part
         insert(world.policies.replacement, unit + part)
-        log_event(world, now, REMAP, NOTHING, unit + part, hfn + part, ZERO, ZERO, vm)
-    count(world, vm, world.vms[vm].epoch, SPLIT_PAGES, ONE)
+        log_remap(world, now, unit + part, hfn + part, vm)
+    world.counts[vm, world.vms[vm].epoch].split_pages += 1
     return True

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter, as_counters
 from memvirt.memory.merge import merged
 from memvirt.mmu.caches import make_caches
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.mmu.loop import walk_stretch
 from memvirt.mmu.mode import Setup
+from memvirt.mmu.port import COUNTERS as TALLIED
 from memvirt.mmu.port import HISTOGRAM, LEVELS, PLACES, ROWS, TALLY, Port
 from memvirt.policy import load
 from memvirt.types import CHUNK, EXITS, NONE, Counters, Frames, Nodes, Schedule, Space, Trace, Traits
@@ -19,16 +21,16 @@ from memvirt.types import CHUNK, EXITS, NONE, Counters, Frames, Nodes, Schedule,
 __all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "run", "traits"]
 
 KINDS = {"none": 0, "pte": 1, "full": 2}
+#: What follows from the tally (`memvirt.mmu.port.COUNTERS`).
 COUNTERS = (
-    *TALLY,
-    "vm_exits",
-    "l1d_cache_hits",
-    "l1d_cache_misses",
-    "l2_cache_hits",
-    "l2_cache_misses",
-    "llc_hits",
-    "llc_misses",
-    "walk_steps",
+    Counter("vm_exits", "exits", doc="from the guest to its hypervisor"),
+    Counter("l1d_cache_hits", "references", doc="of data and walks, found in the L1D"),
+    Counter("l1d_cache_misses", "references", doc="of data and walks, not found in the L1D"),
+    Counter("l2_cache_hits", "references", doc="of data and walks, found in the L2"),
+    Counter("l2_cache_misses", "references", doc="of data and walks, not found in the L2"),
+    Counter("llc_hits", "references", doc="of data and walks, found in the LLC"),
+    Counter("llc_misses", "references", doc="of data and walks, not found in the LLC"),
+    Counter("walk_steps", "references", doc="of walks, one after the other: all but those that went out beside a slower one"),
 )
 MOST_PATHS = 1 << 22  #: slots of all VMs' tables of paths together
 
@@ -146,7 +148,7 @@ def counters(counts: NDArray[np.int64], kind: int) -> Counters:
         extra += [refs[level] if kind else 0 * refs[level], missed if kind else 0 * missed]
     hidden = sum(counts[:, :, place[f"walk_refs_overlapped_in_{where}"]] for where in PLACES[:4])
     extra.append(counts[:, :, place["walk_refs_guest"]] + counts[:, :, place["walk_refs_host"]] - hidden)
-    return Counters(COUNTERS, np.concatenate([counts, np.stack(extra, axis=2)], axis=2))
+    return as_counters(np.concatenate([counts, np.stack(extra, axis=2)], axis=2), (*TALLIED, *COUNTERS))
 
 
 def start(

@@ -7,29 +7,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import as_counters
 from memvirt.jit import inner, kernel
 from memvirt.memory.merge import merged
-from memvirt.mmu import COUNTERS as MMU_COUNTERS
 from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
 from memvirt.mmu.loop import access_data, happen, walk_access
-from memvirt.mmu.port import AT, TALLY, Port, enter
+from memvirt.mmu.port import AT, CPU, TALLY, VM, Port, enter
 from memvirt.tlb import COUNTERS as TLB_COUNTERS
 from memvirt.tlb import Tlb, build
 from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
-from memvirt.tlb.hierarchy import COALESCES, FLUSHES, Hierarchy, flush_range, obey
-from memvirt.types import CHUNK, NONE, Counters, Event, Frames, Nodes, Schedule, Space, Trace
+from memvirt.tlb.hierarchy import COALESCES, Hierarchy, flush_range, obey
+from memvirt.types import CHUNK, NONE, SHOOTDOWNS, Counters, Frames, Nodes, Schedule, Space, Trace
 
-EVICT, DROP, SWITCH, PREEMPT, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Event.SWITCH, Event.PREEMPT, Event.FLUSH))
 FIRST_CPU = np.int64(0)
 
 
 @inner
-def obey_mode(tlbs: Hierarchy, port: Port, counts: NDArray[np.int64]) -> None:
+def obey_mode(tlbs: Hierarchy, port: Port, counts: Any) -> None:
     """Carry out a flush that a mode asks for."""
     if port.flush[0]:
         flush_range(tlbs, FIRST_CPU, np.int64(tlbs.last.size), port.flush[1], port.flush[2])
         port.flush[0] = 0
-        counts[FLUSHES] += 1
+        counts.tlb_flushes += 1
+        counts.tlb_ipis += tlbs.others[port.now[VM], port.now[CPU]]
 
 
 @inner
@@ -85,7 +85,7 @@ def run_stretch(
                     data = at
                 event = events[next_event]
                 kind = np.int64(event.kind)
-                if kind == EVICT or kind == DROP or kind == SWITCH or kind == PREEMPT or kind == FLUSH:
+                if SHOOTDOWNS >> kind & 1:
                     obey(tlbs, event)
                 happen(state, port, event)
                 obey_mode(tlbs, port, mine)
@@ -149,5 +149,7 @@ def run(
             tlbs, state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, next_event, first
         )
     out = finish(counts, port)
-    values = np.concatenate([tlbs.counts, out.counters.values], axis=2)
-    return out._replace(counters=Counters((*TLB_COUNTERS, *MMU_COUNTERS), values))
+    looked_up = as_counters(tlbs.counts, TLB_COUNTERS)
+    values = np.concatenate([looked_up.values, out.counters.values], axis=2)
+    how = (*looked_up.epochs, *out.counters.epochs)
+    return out._replace(counters=Counters((*looked_up.names, *out.counters.names), values, how))

@@ -25,10 +25,8 @@ from memvirt.mmu.port import (
     enter,
     exit_to_host,
 )
-from memvirt.types import FETCH, NONE, Event
+from memvirt.types import BACKINGS, EVICT, FETCH, GUEST_MAP, HOST_MAP, NONE, SWAP_IN, TABLE_WRITE
 
-GUEST_MAP, HOST_MAP, SWAP_IN, EVICT = map(np.int64, (Event.GUEST_MAP, Event.HOST_MAP, Event.SWAP_IN, Event.EVICT))
-TABLE_WRITE, REMAP = np.int64(Event.TABLE_WRITE), np.int64(Event.REMAP)
 DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
 ONCE = np.int64(1)
 
@@ -57,7 +55,7 @@ def map_pages(port: Port, event: Any) -> None:
 
 @inner_apart
 def back_frames(port: Port, event: Any) -> None:
-    """Carry out a HOST_MAP, SWAP_IN or REMAP."""
+    """Put host frames behind guest frames, as an event says (`BACKINGS`)."""
     for part in range(1 << np.int64(event.order)):
         frame = np.int64(event.frame) + part
         port.hfn_of_frame[frame] = np.int64(event.hfn) + part
@@ -81,7 +79,7 @@ def note_clean(port: Port, event: Any, kind: int, page: int) -> None:
 def happen(state: Any, port: Port, event: Any) -> None:
     """Let the mode take notice of an event, and carry it out."""
     kind, page = np.int64(event.kind), np.int64(event.page)
-    if kind == HOST_MAP or kind == SWAP_IN or kind == REMAP:  # its size decides how far the faulting walk gets
+    if BACKINGS >> kind & 1:  # its size decides how far the faulting walk gets
         for part in range(1 << np.int64(event.order)):
             port.order_of_frame[np.int64(event.frame) + part] = event.order
     port.now[AT] = event.at
@@ -90,7 +88,7 @@ def happen(state: Any, port: Port, event: Any) -> None:
         note_clean(port, event, kind, page)
     if kind == GUEST_MAP:
         map_pages(port, event)
-    elif kind == HOST_MAP or kind == SWAP_IN or kind == REMAP:
+    elif BACKINGS >> kind & 1:
         back_frames(port, event)
     elif kind == EVICT:
         for part in range(1 << np.int64(event.order)):

@@ -7,29 +7,43 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter, names_of
 from memvirt.jit import inner
 from memvirt.mmu.caches import Caches, read_line
 from memvirt.types import EXITS
 
 PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
-#: What is tallied while a run goes on; the counters of the room are made of these.
-TALLY = (
-    "walks",
-    "faulting_walks",
-    "walk_refs_guest",
-    "walk_refs_host",
-    *(f"walk_refs_in_{place}" for place in PLACES),
-    *(f"walk_refs_overlapped_in_{place}" for place in PLACES),
-    "pwc_hits_guest",
-    "pwc_hits_host",
-    "nested_tlb_hits",
-    "pom_tlb_hits",
-    "ad_updates_guest",
-    "ad_updates_host",
-    "resyncs",
-    *(f"data_refs_in_{place}" for place in PLACES),
-    *(f"vm_exits_{reason}" for reason in EXITS),
+COUNTERS = (
+    Counter("walks", "walks", doc="of page tables"),
+    Counter("faulting_walks", "walks", doc="that ended in a fault"),
+    Counter("walk_refs_guest", "references", doc="of walks, to entries of the guest's dimension (of a process: all)"),
+    Counter("walk_refs_host", "references", doc="of walks, to entries of the host's dimension"),
+    Counter(
+        "walk_refs_in_{}",
+        "references",
+        doc="of walks, by where they were found; a remote one stands under memory as well",
+        over=PLACES,
+    ),
+    Counter("walk_refs_overlapped_in_{}", "references", doc="of walks, that went out beside a slower one", over=PLACES),
+    Counter("pwc_lookups_guest", "look-ups", doc="of page-walk caches of the guest's dimension, all levels at once being one"),
+    Counter("pwc_lookups_host", "look-ups", doc="of page-walk caches of the host's dimension, all levels at once being one"),
+    Counter("nested_tlb_lookups", "look-ups", doc="of the nested TLB"),
+    Counter("pwc_hits_guest", "hits", doc="of page-walk caches of the guest's dimension"),
+    Counter("pwc_hits_host", "hits", doc="of page-walk caches of the host's dimension"),
+    Counter("nested_tlb_hits", "hits", doc="of the nested TLB"),
+    Counter("pom_tlb_hits", "hits", doc="of the TLB in memory (`mmu=pom_tlb`)"),
+    Counter("ad_updates_guest", "updates", doc="of accessed and dirty bits of guest entries by the hardware"),
+    Counter("ad_updates_host", "updates", doc="of accessed and dirty bits of host entries by the hardware"),
+    Counter("resyncs", "tables", doc="shadow tables that were synchronized"),
+    Counter(
+        "data_refs_in_{}",
+        "references",
+        doc="of data, by where they were found; a remote one stands under memory as well",
+        over=PLACES,
+    ),
+    Counter("vm_exits_{}", "exits", doc="by reason", over=EXITS),
 )
+TALLY = names_of(COUNTERS)
 
 
 def place_of(name: str) -> Any:
@@ -39,6 +53,7 @@ def place_of(name: str) -> Any:
 
 WALKS, FAULTING_WALKS, REFS_GUEST, REFS_HOST, IN_L1D = np.arange(5)
 WALK_REMOTE, OVERLAPPED = place_of("walk_refs_in_memory_remote"), place_of("walk_refs_overlapped_in_l1d")
+PWC_LOOKUPS, NESTED_TLB_LOOKUPS = place_of("pwc_lookups_guest"), place_of("nested_tlb_lookups")
 PWC_HITS, NESTED_TLB_HITS, POM_TLB_HITS = place_of("pwc_hits_guest"), place_of("nested_tlb_hits"), place_of("pom_tlb_hits")
 AD_UPDATES_GUEST, AD_UPDATES_HOST = place_of("ad_updates_guest"), place_of("ad_updates_host")
 RESYNCS = place_of("resyncs")
@@ -66,8 +81,8 @@ HISTOGRAM = 1024  #: references a walk that the histogram tells apart
 # What `Port.now` holds: physical CPU, its node, VM, the space of the VM's guest-physical addresses, first global frame of the
 # VM, whether the epoch counts, whether the access is a write, the row that references are read for, the place in the merged order.
 CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT = np.arange(9)
-# What `Port.walk` holds: references so far by place, then hits of walk caches, then whether the walk is one that faults.
-WALK_HITS, WALK_FAULTS = np.int64(5), np.int64(6)
+# What `Port.walk` holds: references so far by place, then look-ups of walk caches, then whether the walk is one that faults.
+WALK_LOOKUPS, WALK_FAULTS = np.int64(5), np.int64(6)
 PATH_BITS = 9  #: of each number in the key of a path
 
 
@@ -88,7 +103,7 @@ class Port(NamedTuple):
     levels : (vms, `ROWS`, `LEVELS`, `PLACES`) int64
         References by what they were read for and where they were; a remote one stands under memory as well.
     paths : (vms, slots, 2) int64
-        Hash table of walks: references by place and cache hits, packed, plus 1; and how many walks were so.
+        Hash table of walks: references by place and look-ups of walk caches, packed, plus 1; and how many walks were so.
     flush : (3,) int64
         Whether a mode asks for a TLB flush, and of which range of global pages.
     ad : (3,) int64
@@ -183,10 +198,16 @@ def overlap(port: Port, where: int) -> None:
 
 
 @inner
+def count_lookup(port: Port, counter: int) -> None:
+    """Tally a look-up of a walk cache, which takes its time whatever comes of it."""
+    port.tally[counter] += 1
+    port.walk[WALK_LOOKUPS] += 1
+
+
+@inner
 def count_hit(port: Port, counter: int) -> None:
     """Tally a hit of a walk cache."""
     port.tally[counter] += 1
-    port.walk[WALK_HITS] += 1
 
 
 @inner

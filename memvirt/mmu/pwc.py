@@ -13,13 +13,22 @@ from numpy.typing import NDArray
 from memvirt.jit import inner
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.config import Mmu, PwcArray
-from memvirt.mmu.port import HOST_SPACE, NESTED_TLB_HITS, PWC_HITS, Port, count_hit
-from memvirt.types import Event
+from memvirt.mmu.port import (
+    HOST_SPACE,
+    NESTED_TLB_HITS,
+    NESTED_TLB_LOOKUPS,
+    PWC_HITS,
+    PWC_LOOKUPS,
+    Port,
+    count_hit,
+    count_lookup,
+)
+from memvirt.types import PREEMPT, SWITCH
 
 if TYPE_CHECKING:
     from memvirt.mmu.mode import Setup
 
-FIRST_ROW, SWITCH, PREEMPT = np.int64(0), np.int64(Event.SWITCH), np.int64(Event.PREEMPT)
+FIRST_ROW = np.int64(0)
 GUEST, HOST, LOWEST = np.int64(0), np.int64(1), np.int64(0)
 EMPTY = -1
 SPACE_BITS = 45  #: a key is the address space above, the number of the entry below
@@ -138,10 +147,13 @@ def entry_tag(space: int, level: int, entry: int) -> int:
 def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, top: int, lowest: int) -> int:
     """Level at which a walk can begin: below the deepest cached entry, at ``top`` if none is cached."""
     cpu = port.now[0]
-    begin = top
+    begin, looked = top, False
     for level in range(lowest + 1, top + 1):
         if pwc.sets[dimension, level] == 0 or not is_read(pwc, dimension, level, lowest):
             continue
+        if not looked:  # the levels' caches are looked up beside each other
+            looked = True
+            count_lookup(port, PWC_LOOKUPS + dimension)
         entry = number >> (9 * level)
         row = pwc_row(pwc, cpu, dimension, level, entry)
         tag = entry_tag(space, level, entry)
@@ -171,6 +183,7 @@ def found_entry(pwc: Pwc, port: Port, dimension: int, space: int, hfn: int, inde
     """Whether the cache of single entries, tagged by host-physical address, has one above the lowest level."""
     if pwc.sets[GUEST, LOWEST] == 0 or level == lowest or dimension >= pwc.cached:
         return False
+    count_lookup(port, PWC_LOOKUPS + dimension)
     entry = np.int64(hfn) << 9 | (index & 511)
     row = pwc_row(pwc, port.now[0], GUEST, LOWEST, entry)
     hit = reuse(pwc.tags, row, pwc.ways[GUEST, LOWEST], (space << SPACE_BITS) | entry)
@@ -202,6 +215,7 @@ def in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> bool:
     """Whether the nested TLB knows the host page behind a guest frame."""
     if pwc.sets[HOST, LOWEST] == 0:
         return False
+    count_lookup(port, NESTED_TLB_LOOKUPS)
     row = pwc_row(pwc, port.now[0], HOST, LOWEST, gfn >> (9 * lowest))
     if reuse(pwc.tags, row, pwc.ways[HOST, LOWEST], nested_tag(port, gfn, lowest)):
         count_hit(port, NESTED_TLB_HITS)

@@ -8,12 +8,20 @@ that it uses. Since fields are told apart by content, stages are shared even whe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from memvirt.digest import canonical, text_digest
 from memvirt.pipeline.point import Point
-from memvirt.pipeline.rooms import CONFIGS, EMPTY, MOOT, OF_THE_MACHINE, READS, is_fused, native, reads, room_code
+from memvirt.pipeline.room import Reading, Vms
+from memvirt.pipeline.rooms import ROOMS, room_code
+from memvirt.pipeline.rooms.translation import is_fused, native, own_mode
+
+EMPTY = "empty"  #: the digest of a field that holds nothing
+(SOURCE,) = (room for room in ROOMS.values() if not room.reads)
+CHAIN = tuple(room for room in ROOMS.values() if room.reads and not room.gives_rows)
+(END,) = (room for room in ROOMS.values() if room.gives_rows)
 
 
 class Config:
@@ -25,19 +33,18 @@ class Config:
         Hash of it.
     """
 
-    __slots__ = ("_kind", "_sections", "_vms", "_without", "digest")
+    __slots__ = ("_reading", "_sections", "_vms", "_without", "digest")
 
-    def __init__(self, kind: str, sections: tuple[Any, ...], vms: tuple[int, ...]) -> None:
-        self._kind, self._sections, self._vms = kind, sections, vms
+    def __init__(self, reading: Reading, sections: tuple[Any, ...], vms: Vms) -> None:
+        self._reading, self._sections, self._vms = reading, sections, vms
         self._without: dict[tuple[str, ...], str] | None = None
         self.digest = text_digest(canonical(self.value))
 
     @property
     def value(self) -> Any:
         """The config, as plain values that JSON can write."""
-        names = READS[self._kind]
-        view = Point.model_construct(**dict(zip(names, self._sections, strict=True)))
-        return CONFIGS[self._kind](view, self._vms)
+        view = Point.model_construct(**dict(zip(self._reading.sections, self._sections, strict=True)))
+        return self._reading.make(view, self._vms)
 
     def digest_without(self, names: tuple[str, ...]) -> str:
         """Hash of it with some keys nulled."""
@@ -77,10 +84,17 @@ class Stage:
         return reads(self.room, tuple([each.room for each in self.inputs]))
 
 
+@cache
+def reads(room: str, needs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Fields that a stage of a room reads of each of the stages that it needs, given their rooms."""
+    return tuple([ROOMS[room].reads[each] for each in needs])
+
+
 def key(stage: Stage, digests: Sequence[Mapping[str, str]]) -> str:
     """Identify a stage, given the digests of each of its inputs."""
-    moot = tuple(name for name, field in MOOT.get(stage.room, ()) if any(have.get(field) == EMPTY for have in digests))
-    words = [stage.room, room_code(stage.room), stage.config.digest_without(moot)]
+    room = ROOMS[stage.room]
+    moot = tuple(name for name, field in room.moot if any(have.get(field) == EMPTY for have in digests))
+    words = [room.name, room_code(room.name), stage.config.digest_without(moot)]
     for fields, have in zip(stage.reads, digests, strict=True):
         words.append("of")
         for field in fields:
@@ -109,18 +123,16 @@ class Layout:
         self._known: dict[tuple[Any, ...], Config] = {}
         self._places: dict[tuple[Any, ...], Stage] = {}
         self._keep: dict[int, Any] = {}  # sections are known by identity, so they must not go away
-        self._fused: dict[tuple[str, int, int], bool] = {}
-        self._nothing = Config("result", (), ())
+        self._fused: dict[tuple[bool, int, int], bool] = {}
 
-    def _config(self, kind: str, point: Point, vms: tuple[int, ...]) -> Config:
-        names = READS[kind]
-        sections = tuple([getattr(point, name) for name in names])
-        known = (kind, () if kind in OF_THE_MACHINE else vms, *map(id, sections))
+    def _config(self, reading: Reading, point: Point, vms: Vms) -> Config:
+        sections = tuple([getattr(point, name) for name in reading.sections])
+        known = (id(reading), vms if reading.of_vms else (), *map(id, sections))
         config = self._known.get(known)
         if config is None:
             for section in sections:
                 self._keep[id(section)] = section
-            made = Config(kind, sections, vms)
+            made = Config(reading, sections, vms)
             config = self._known[known] = self._configs.setdefault(made.digest, made)
         return config
 
@@ -134,25 +146,22 @@ class Layout:
         self.asked[stage.number] += 1
         return stage
 
-    def _is_fused(self, point: Point, baseline: str) -> bool:
-        known = (baseline, id(point.mmu), id(point.tlb))
+    def _is_fused(self, point: Point, alone: bool) -> bool:
+        known = (alone, id(point.mmu), id(point.tlb))
         if known not in self._fused:
             self._keep[id(point.mmu)], self._keep[id(point.tlb)] = point.mmu, point.tlb
-            self._fused[known] = is_fused(point, native(point) if baseline else point.mmu)
+            self._fused[known] = is_fused(point, native(point) if alone else own_mode(point))
         return self._fused[known]
 
-    def _chain(self, point: Point, vms: tuple[int, ...], traces: tuple[Stage, ...], baseline: str) -> tuple[Stage, ...]:
-        """Memory, TLB and MMU (or both in one), and cost over some VMs."""
-        memory = self._stage("memory", self._config(f"{baseline}memory", point, vms), traces)
-        if self._is_fused(point, baseline):
-            counted: tuple[Stage, ...] = (
-                memory,
-                self._stage("fused", self._config(f"{baseline}fused", point, vms), (*traces, memory)),
-            )
-        else:
-            tlb = self._stage("tlb", self._config(f"{baseline}tlb", point, vms), (*traces, memory))
-            counted = (memory, tlb, self._stage("mmu", self._config(f"{baseline}mmu", point, vms), (*traces, memory, tlb)))
-        return (*counted, self._stage("cost", self._config("cost", point, vms), counted))
+    def _chain(self, point: Point, vms: Vms, traces: tuple[Stage, ...], alone: bool) -> dict[str, tuple[Stage, ...]]:
+        """Stages from traces to cycles over some VMs, of a point or of what it is compared with, by room."""
+        fused = self._is_fused(point, alone)
+        made = {SOURCE.name: traces}
+        for room in CHAIN:
+            if room.fused is None or room.fused == fused:
+                config = self._config(room.baseline if alone else room.config, point, vms)
+                made[room.name] = (self._stage(room.name, config, needed(room.reads, made)),)
+        return made
 
     def add(self, point: Point) -> Stage:
         """Lay a point out; returns the stage of its result.
@@ -161,14 +170,21 @@ class Layout:
         `slowdown` divides by.
         """
         vms = tuple(range(point.count))
-        traces = tuple(self._stage("workload", self._config("workload", point, (vm,))) for vm in vms)
-        own = self._chain(point, vms, traces, "")
-        alone = [self._chain(point, (vm,), (traces[vm],), "baseline ")[-1] for vm in vms]
-        return self._stage("result", self._nothing, (*own, *alone))
+        traces = tuple([self._stage(SOURCE.name, self._config(SOURCE.config, point, (vm,))) for vm in vms])
+        made = self._chain(point, vms, traces, False)
+        last = CHAIN[-1].name
+        for vm in vms:
+            made[last] += self._chain(point, (vm,), (traces[vm],), True)[last]
+        return self._stage(END.name, self._config(END.config, point, vms), needed(END.reads, made))
 
     def finish(self) -> None:
         """Forget what only adding points needs."""
         self._configs, self._known, self._places = {}, {}, {}
+
+
+def needed(rooms: Iterable[str], made: Mapping[str, tuple[Stage, ...]]) -> tuple[Stage, ...]:
+    """Those of some stages that a room needs which reads of these."""
+    return tuple([stage for name in rooms for stage in made.get(name, ())])
 
 
 def graph(point: Point) -> list[Stage]:

@@ -1,7 +1,6 @@
-"""Run `python -m memvirt.reproduce`."""
-
-import sys
+"""`python -m memvirt.reproduce`."""
 
 from memvirt.reproduce.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from memvirt.command import run_command
 from memvirt.errors import ConfigError, MemvirtError, suggest
 
 
@@ -119,7 +121,7 @@ def reproduce(name: str, overrides: list[str]) -> int:
     return missed
 
 
-def run(argv: list[str] | None) -> int:
+def run(argv: list[str]) -> int:
     """Do what the arguments say; returns the exit code."""
     arguments, rest = parser().parse_known_args(argv)
     words = [word for word in [*arguments.names, *rest] if "=" not in word]
@@ -137,12 +139,6 @@ def run(argv: list[str] | None) -> int:
     return 1 if out else 0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; 1 if a number is out of tolerance, 2 for bad input, with one line that says why."""
-    try:
-        return run(argv)
-    except MemvirtError as wrong:
-        print(f"memvirt.reproduce: {wrong}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    return run_command("memvirt.reproduce", run, argv)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Column
+
 Counts = dict[str, NDArray[Any]]
 
 THRASH = 0.5  #: pressure above which a VM thrashes
@@ -59,28 +61,44 @@ SIGNALS = {
     "memory_state": Signal("memory_state", 0.0, True, "the host has left its state of plenty"),
 }
 
-#: Columns of epochs and of whole runs.
-COLUMNS = {
-    "pressure": "float",
-    "progress": "float",
-    "major_fault_rate": "float",
-    "swap_in_rate": "float",
-    "swap_out_rate": "float",
-    "refault_rate": "float",
-}
-EPOCH_COLUMNS = {
-    **{f"pressure_avg{span}": "float" for span in AVERAGES},
-    "active_share": "float",
-    "active_estimate_share": "float",
-    "host_free_share": "float",
-    "thrash": "int",
-}
-RUN_COLUMNS = {
-    "thrash_epochs": "int",
-    "first_thrash_epoch": "int",
-    **{f"alarm_{name}": "int" for name in SIGNALS},
-    **{f"warned_{name}": "int" for name in SIGNALS},
-}
+#: Columns of epochs and of whole runs, of epochs, and of whole runs.
+COLUMNS = (
+    Column("pressure", "share", doc="time waited for memory ÷ time not asleep (PSI's `full` of one task)"),
+    Column("progress", "instructions/s", doc="of the time not asleep"),
+    Column("major_fault_rate", "faults/ms", doc="`major_faults` and `guest_major_faults`, of the time not asleep"),
+    Column("swap_in_rate", "pages/ms", doc="`swap_in_pages` and `guest_swap_in_pages`, of the time not asleep"),
+    Column("swap_out_rate", "pages/ms", doc="`swap_out_pages` and `guest_swap_out_pages`, of the time not asleep"),
+    Column("refault_rate", "faults/ms", doc="`refaults`, of the time not asleep"),
+    Column(
+        "pressure_avg{}",
+        "share",
+        doc="running average of the pressure over so many epochs",
+        over=tuple(map(str, AVERAGES)),
+        tables=("epochs",),
+    ),
+    Column("active_share", "share", doc="`active_pages` ÷ what was resident when the epoch before ended", tables=("epochs",)),
+    Column("active_estimate_share", "share", doc="`active_estimate` ÷ the same", tables=("epochs",)),
+    Column("host_free_share", "share", doc="`host_free_pages` ÷ `host_pages`", tables=("epochs",)),
+    Column("thrash", "0 or 1", doc="whether the VM thrashes ([model.md](model.md#monitoring))", kind="int", tables=("epochs",)),
+    Column("thrash_epochs", "epochs", doc="in which the VM thrashes", kind="int", tables=("results",)),
+    Column("first_thrash_epoch", "epoch", doc="first of those, null if there is none", kind="int", tables=("results",)),
+    Column(
+        "alarm_{}",
+        "epoch",
+        doc="first in which a signal passed its threshold ([which](model.md#monitoring))",
+        kind="int",
+        over=tuple(SIGNALS),
+        tables=("results",),
+    ),
+    Column(
+        "warned_{}",
+        "epochs",
+        doc="that the alarm was ahead of `first_thrash_epoch`; null if it wasn't",
+        kind="int",
+        over=tuple(SIGNALS),
+        tables=("results",),
+    ),
+)
 
 
 def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
@@ -90,7 +108,7 @@ def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def rates(values: Counts) -> Counts:
-    """The `COLUMNS`, of epochs or of whole runs.
+    """The `COLUMNS` that epochs and whole runs have.
 
     Parameters
     ----------
@@ -133,7 +151,7 @@ def running(pressure: NDArray[np.float64], span: int) -> NDArray[np.float64]:
 
 
 def watch(values: Counts) -> Counts:
-    """What a monitor shows of each epoch: the `COLUMNS` and `EPOCH_COLUMNS`.
+    """What a monitor shows of each epoch: the `COLUMNS` of epochs.
 
     Shares of active pages are of those that were resident when the epoch before ended.
 
@@ -159,7 +177,7 @@ def first(where: NDArray[np.bool_]) -> list[int | None]:
 
 
 def warned(seen: Counts, lived: NDArray[np.bool_]) -> dict[str, Any]:
-    """What each signal would have warned of: the `RUN_COLUMNS`.
+    """What each signal would have warned of: the `COLUMNS` of whole runs alone.
 
     Parameters
     ----------

@@ -2,86 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.cost import HOST_CYCLES
-from memvirt.memory.counters import FLOWS, GAUGES
+from memvirt.cost import COLUMNS as PRICED
+from memvirt.counters import Column, Counter, every
 from memvirt.result import monitor
-from memvirt.types import EXITS
 
 Counts = dict[str, NDArray[Any]]
+LEADING = ("accesses", "instructions", "cycles", "slowdown")  #: columns that come first
+COUNTING = ("memory", "tlb", "mmu")  #: rooms that count, in the tables' order
 
-#: Every measured column of the result table with its kind, in the table's order (DESIGN: the result contract).
-COLUMNS: dict[str, str] = {
-    "accesses": "int",
-    "instructions": "int",
-    "l1_tlb_misses": "int",
-    "l2_tlb_misses": "int",
-    "fetches": "int",
-    "l1i_tlb_misses": "int",
-    "dirty_walks": "int",
-    "tlb_flushes": "int",
-    "tlb_shootdowns": "int",
-    "walks": "int",
-    "faulting_walks": "int",
-    "walk_refs_guest": "int",
-    "walk_refs_host": "int",
-    "walk_refs_in_l1d": "int",
-    "walk_refs_in_l2": "int",
-    "walk_refs_in_llc": "int",
-    "walk_refs_in_memory": "int",
-    "walk_refs_in_memory_remote": "int",
-    "walk_steps": "int",
-    "refs_per_walk": "str",
-    "pwc_hits_guest": "int",
-    "pwc_hits_host": "int",
-    "nested_tlb_hits": "int",
-    "pom_tlb_hits": "int",
-    "ad_updates_guest": "int",
-    "ad_updates_host": "int",
-    "resyncs": "int",
-    "l1d_cache_hits": "int",
-    "l1d_cache_misses": "int",
-    "l2_cache_hits": "int",
-    "l2_cache_misses": "int",
-    "llc_hits": "int",
-    "llc_misses": "int",
-    "data_refs_in_l2": "int",
-    "data_refs_in_llc": "int",
-    "data_refs_in_memory": "int",
-    "data_refs_in_memory_remote": "int",
-    "vm_exits": "int",
-    **{f"vm_exits_{reason}": "int" for reason in EXITS},
-    "minor_faults": "int",
-    "host_minor_faults": "int",
-    **{name: "int" for name in FLOWS[4:]},
-    "migrations": "int",
-    **{name: "float" for name in GAUGES},
-    "base_cycles": "float",
-    "tlb_cycles": "float",
-    "walk_cycles": "float",
-    "data_cycles": "float",
-    "exit_cycles": "float",
-    "fault_cycles": "float",
-    "stall_cycles": "float",
-    "cycles": "float",
-    **{name: "float" for name in HOST_CYCLES},
-    **monitor.COLUMNS,
-    "translation_share": "float",
-    "slowdown": "float",
-}
 #: What walks are told apart by, of a whole run alone: what an entry was read for, and its level, root highest.
-WALK_PARTS = [f"{row}_l{level}" for row in ("guest", "host", "data", "outer") for level in range(5, 0, -1)]
+WALK_PARTS = tuple(f"{row}_l{level}" for row in ("guest", "host", "data", "outer") for level in range(5, 0, -1))
 QUANTILES = (0.5, 0.9, 0.99)
-#: Columns that only whole runs have.
-WALK_COLUMNS: dict[str, str] = {
-    **{f"cycles_per_walk_p{round(100 * quantile)}": "float" for quantile in QUANTILES},
-    **{f"walk_refs_{part}": "int" for part in WALK_PARTS},
-    **{f"walk_cycles_{part}": "float" for part in WALK_PARTS},
-}
+#: What is known of the walks of whole runs.
+WALK_COLUMNS = (
+    Column(
+        "refs_per_walk",
+        "walks",
+        doc="by their number of references, most frequent first: `24:626043 …`",
+        kind="str",
+        tables=("results",),
+    ),
+    Column("cycles_per_walk_p{}", "cycles", doc="quantile of what a walk takes", over=("50", "90", "99"), tables=("results",)),
+    Column(
+        "walk_refs_{}",
+        "references",
+        doc="of walks, by what was read (`guest` tables, `host` entries on the way to those, or to the `data`, "
+        "`outer` ones below a guest hypervisor) and level, the lowest 1",
+        kind="int",
+        over=WALK_PARTS,
+        tables=("results",),
+    ),
+    Column("walk_cycles_{}", "cycles", doc="of those, one after the other", over=WALK_PARTS, tables=("results",)),
+)
+#: What is worked out here.
+COLUMNS = (
+    Column("migrations", "pages", doc="moved between NUMA nodes; none are yet", kind="int"),
+    Column("translation_share", "share", doc="of the cycles: TLB look-ups, walks, VM exits, invalidating translations"),
+    Column(
+        "slowdown",
+        "ratio",
+        doc="the VM's cycles to those of its accesses alone on `native`, everything mapped, without faults",
+        tables=("results",),
+    ),
+)
+
+
+def counters() -> tuple[Counter, ...]:
+    """Every counter that a result can have, those of policies among them, in the tables' order."""
+    return tuple(counter for room in COUNTING for counter in every(room))
+
+
+def columns(table: str) -> tuple[Counter | Column, ...]:
+    """Every measured column of a table, in its order.
+
+    Parameters
+    ----------
+    table : {'results', 'epochs'}
+    """
+    parts: Sequence[Counter | Column] = (*counters(), *COLUMNS, *PRICED, *monitor.COLUMNS, *WALK_COLUMNS)
+    parts = sorted(parts, key=lambda each: LEADING.index(each.name) if each.name in LEADING else len(LEADING))
+    return tuple(each for each in parts if isinstance(each, Counter) or table in each.tables)
 
 
 def refs_per_walk(histogram: NDArray[np.int64]) -> str:
@@ -94,29 +80,35 @@ def refs_per_walk(histogram: NDArray[np.int64]) -> str:
 Columns = dict[str, Any]  #: arrays, or lists of texts, of one length
 
 
-def over_epochs(name: str, values: NDArray[np.float64], lived: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Make one number of each VM's gauge: the mean of its epochs; what a scanner says at the end; the worst state.
+def over_epochs(how: str, values: NDArray[Any], lived: NDArray[np.bool_]) -> NDArray[Any]:
+    """Make one number of each VM's epochs, as a counter says.
 
     Parameters
     ----------
-    name : str
+    how : {'sum', 'mean', 'last', 'max'}
+        Of all epochs, but of the mean and the last: of those that the VM lived through.
     values, lived : (vms, epochs)
     """
-    if name == "memory_state":
+    if how == "sum":
+        return np.array([each.sum() for each in values])
+    values = values.astype(np.float64)
+    if how == "max":
         return np.asarray(values.max(axis=1, initial=0.0))
-    if name.startswith("ksm_"):
+    if how == "last":
         last = np.where(lived.any(axis=1), lived.shape[1] - 1 - np.argmax(lived[:, ::-1], axis=1), 0)
         return np.asarray(values[np.arange(values.shape[0]), last]) if values.shape[1] else np.zeros(values.shape[0])
     return np.asarray((values * lived).sum(axis=1) / np.maximum(lived.sum(axis=1), 1))
 
 
-def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
+def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
     """Make the rows of one point, column by column.
 
     Parameters
     ----------
     counts : dict of (vms, epochs) int64
         Of all rooms; epoch 0 is the warm-up and is left out.
+    how : dict of str
+        Of each, what makes a run of its epochs (`memvirt.counters.OVER_EPOCHS`).
     cycles : dict of (vms, epochs) float64
     baselines : list of dict of (1, epochs) float64
         Of each VM, its cycles in the set-up that `slowdown` divides by.
@@ -130,19 +122,15 @@ def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Colum
     """
     values: Counts = {**counts, **cycles}
     values["migrations"] = np.zeros_like(values["accesses"])
-    known = [name for name in COLUMNS if name in values]
+    how = {**how, **dict.fromkeys(["migrations", *cycles], "sum")}
     results: Columns = {"vm": np.arange(values["accesses"].shape[0])}
     lived = (values["accesses"][:, 1:] > 0) | (values["resident_pages"][:, 1:] > 0)
     vm, epoch = np.nonzero(lived)
     epochs: Columns = {"vm": vm, "epoch": epoch}
-    for name in known:
-        part = values[name][:, 1:]
-        if name in GAUGES:
-            part = part.astype(np.float64)
-            results[name] = over_epochs(name, part, lived)
-        else:
-            results[name] = np.array([each.sum() for each in part])
-        epochs[name] = part[vm, epoch]
+    for name, each in values.items():
+        part = each[:, 1:]
+        results[name] = over_epochs(how[name], part, lived)
+        epochs[name] = part[vm, epoch] if how[name] == "sum" else part[vm, epoch].astype(np.float64)
     counted = {name: each[:, 1:] for name, each in values.items()}
     seen = monitor.watch(counted)
     results |= monitor.rates({name: each.sum(axis=1) for name, each in counted.items()})
@@ -151,7 +139,7 @@ def rows(counts: Counts, cycles: Counts, baselines: list[Counts]) -> tuple[Colum
     alone = np.array([each["cycles"][0, 1:].sum() for each in baselines])
     with np.errstate(divide="ignore", invalid="ignore"):
         for columns in (results, epochs):
-            spent = columns["tlb_cycles"] + columns["walk_cycles"] + columns["exit_cycles"]
+            spent = sum(columns[f"{part}_cycles"] for part in ("tlb", "walk", "exit", "shootdown"))
             columns["translation_share"] = np.where(columns["cycles"] > 0, spent / columns["cycles"], np.nan)
         results["slowdown"] = np.where(alone > 0, results["cycles"] / alone, np.nan)
     return results, epochs

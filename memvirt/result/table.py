@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,40 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from memvirt.counters import Column, Counter
 from memvirt.errors import MemvirtError, WriteError
-from memvirt.result import monitor
-from memvirt.result.rows import COLUMNS, WALK_COLUMNS
+from memvirt.result.rows import columns
 
 KINDS = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
+#: What tells a row from the others, and what became of its point, before what is measured.
+ABOUT = (
+    Column("point_id", "", doc="hash of the point's config, memvirt's version and the traces' content", kind="str"),
+    Column("replicate", "", doc="which replicate", kind="int"),
+    Column("vm", "", doc="which VM", kind="int"),
+    Column("epoch", "", doc="which epoch, from 1 on; those before are warm-up", kind="int", tables=("epochs",)),
+    Column("status", "", doc="`ok`, `error`, `crashed` (its worker died each time) or `timeout`", kind="str", tables=("results",)),
+    Column("error", "", doc="why it has no result", kind="str", tables=("results",)),
+)
+
+
+def _fields(found: Iterable[Counter | Column]) -> list[pa.Field]:
+    return [pa.field(name, KINDS[each.kind]) for each in found for name in each.names]
+
+
 #: What is known of a point besides its varied keys.
-IDENTITY = [pa.field("point_id", pa.string()), pa.field("replicate", pa.int64())]
-#: What is measured of each VM, and of each VM and epoch: without what only a whole run has.
-RESULT_COLUMNS = [
-    pa.field("vm", pa.int64()),
-    pa.field("status", pa.string()),
-    pa.field("error", pa.string()),
-    *(pa.field(name, KINDS[kind]) for name, kind in {**COLUMNS, **WALK_COLUMNS, **monitor.RUN_COLUMNS}.items()),
-]
-NOT_OF_EPOCHS = ("slowdown", "refs_per_walk")
-EPOCH_COLUMNS = [
-    pa.field("vm", pa.int64()),
-    pa.field("epoch", pa.int64()),
-    *(pa.field(name, KINDS[kind]) for name, kind in {**COLUMNS, **monitor.EPOCH_COLUMNS}.items() if name not in NOT_OF_EPOCHS),
-]
+IDENTITY = _fields(ABOUT[:2])
+
+
+@cache
+def result_columns() -> list[pa.Field]:
+    """What is known of each VM besides its point."""
+    return _fields([*(each for each in ABOUT[2:] if "results" in each.tables), *columns("results")])
+
+
+@cache
+def epoch_columns() -> list[pa.Field]:
+    """What is known of each VM and epoch besides its point."""
+    return _fields([*(each for each in ABOUT[2:] if "epochs" in each.tables), *columns("epochs")])
 
 
 def column_type(values: Iterable[Any]) -> pa.DataType:

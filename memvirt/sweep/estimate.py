@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memvirt import workload
 from memvirt.pipeline.layout import Stage
+from memvirt.pipeline.rooms import ROOMS
 from memvirt.result.table import write_whole
-from memvirt.workload.config import Workload
+from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.plan.todo import Todo
+from memvirt.sweep.settings import Settings
 
-if TYPE_CHECKING:
-    from memvirt.sweep.plan.plan import Plan
-    from memvirt.sweep.settings import Settings
-    from memvirt.sweep.work import Todo, Work
-
-#: CPU seconds an access, and a stage whatever its length, where nothing was measured yet: one nested point with full caches,
-#: the slowest recorded program, on the machine of README's "Is it fast?".
-RATES = {"workload": 1e-9, "memory": 8e-9, "tlb": 6e-9, "mmu": 12e-9, "fused": 40e-9, "cost": 0.0, "result": 0.0}
-EACH = {"workload": 0.001, "memory": 0.002, "tlb": 0.001, "mmu": 0.002, "fused": 0.003, "cost": 0.0003, "result": 0.0006}
 BYTES = 6  #: an access of a recorded trace
 
 
@@ -32,11 +27,11 @@ def rates_file(settings: Settings) -> Path:
 def accesses(stage: Stage, known: dict[int, int]) -> int:
     """How many accesses a stage goes through; ``known`` are those of stages looked at before."""
     if stage.number not in known:
-        if stage.room == "workload":
-            config = stage.config.value
-            known[stage.number] = workload.length(Workload.model_validate({**config["workload"], "warmup": 0}))
+        length = ROOMS[stage.room].length
+        if length is not None:
+            known[stage.number] = length(stage.config.value)
         else:
-            known[stage.number] = sum(accesses(each, known) for each in stage.inputs if each.room == "workload")
+            known[stage.number] = sum(accesses(each, known) for each in stage.inputs if ROOMS[each.room].length is not None)
     return known[stage.number]
 
 
@@ -55,9 +50,9 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
     how = "stitched" if plan.stitch.valid else "for each point, since an option reaches beyond its own group"
     lines.append(f"{plan.composed} configs composed, {how}")
     measured = _measured(settings)
-    rates = {**RATES, **measured}
+    rates = {name: room.seconds_an_access for name, room in ROOMS.items()} | measured
     counts, asked = Counter[str](), Counter[str]()
-    seconds: dict[str, float] = dict.fromkeys(RATES, 0.0)
+    seconds: dict[str, float] = dict.fromkeys(ROOMS, 0.0)
     seen: set[int] = set()
     most = trace_bytes = 0
     for window in todo.windows():
@@ -69,8 +64,8 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
                 continue
             seen.add(stage.recipe)
             counts[stage.room] += 1
-            seconds[stage.room] += EACH[stage.room] + rates[stage.room] * length
-            if stage.room == "workload":
+            seconds[stage.room] += ROOMS[stage.room].seconds + rates[stage.room] * length
+            if ROOMS[stage.room].length is not None:
                 trace_bytes += BYTES * length
             most = max(most, length)
     workers = settings.executor.workers or _cores(settings)
@@ -89,26 +84,31 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
 
 
 def _cores(settings: Settings) -> int:
-    import os
-
     return 1 if settings.executor.name == "serial" else os.cpu_count() or 1
 
 
 def _measured(settings: Settings) -> dict[str, float]:
     try:
         found = json.loads(rates_file(settings).read_text())
-        return {room: float(found[room]) for room in RATES if room in found}
+        return {room: float(found[room]) for room in ROOMS if room in found}
     except (OSError, ValueError, TypeError):
         return {}
 
 
-def remember_rates(work: Work) -> None:
-    """Keep how long each room took an access, for later estimates."""
-    if work.kept is None:
+def remember_rates(settings: Settings, lengths: Mapping[str, tuple[float, int]]) -> None:
+    """Keep how long each room took an access, for later estimates.
+
+    Parameters
+    ----------
+    settings : Settings
+    lengths : dict of (float, int)
+        CPU seconds and accesses of what was computed, by room.
+    """
+    if not settings.reuse:
         return
-    rates: dict[str, Any] = _measured(work.settings)
-    rates |= {room: seconds / length for room, (seconds, length) in work.lengths.items() if length > 1_000_000}
+    rates: dict[str, Any] = _measured(settings)
+    rates |= {room: seconds / length for room, (seconds, length) in lengths.items() if length > 1_000_000}
     try:
-        write_whole(rates_file(work.settings), lambda part: part.write_text(json.dumps(rates, indent=1) + "\n"))
+        write_whole(rates_file(settings), lambda part: part.write_text(json.dumps(rates, indent=1) + "\n"))
     except Exception:  # an estimate the worse
         return

@@ -4,35 +4,58 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-if TYPE_CHECKING:
-    from memvirt.sweep.engine.engine import Engine
-    from memvirt.sweep.engine.node import Tally
+from memvirt.jit import compiling
+from memvirt.sweep.engine.engine import Engine
+from memvirt.sweep.engine.node import Tally
 
 EVERY = 10.0  #: seconds between lines where there is no terminal
 LOOK = 0.2  #: seconds between looks at what is running
 
 
+class Voice(NamedTuple):
+    """Says how a sweep goes, and what came of it.
+
+    Attributes
+    ----------
+    heard : bool
+        Whether it says anything.
+    """
+
+    heard: bool
+
+    def say(self, text: str) -> None:
+        """Tell the user something on the way, on standard error."""
+        if self.heard:
+            print(text, file=sys.stderr, flush=True)
+
+    def conclude(self, text: str) -> None:
+        """Tell the user an outcome, on standard output."""
+        if self.heard:
+            print(text)
+
+
 class Watch:
     """A live view on a terminal, a plain line now and then elsewhere; on standard error."""
 
-    def __init__(self, points: int, kept: int, title: str = "points") -> None:
+    def __init__(self, voice: Voice, points: int, kept: int, title: str = "points") -> None:
         self.points, self.kept, self.done, self.failed = points, kept, kept, 0
-        self.title = title
+        self.voice, self.title = voice, title
         self.console = Console(stderr=True)
-        self.begin = self.last = time.monotonic()
+        self.begin = self.last = self.looked = time.monotonic()
+        self.compiling = 0.0  # seconds in which kernels were compiled: of no use to tell how long the rest takes
         self.bar: Progress | None = None
-        if self.console.is_terminal:
+        if voice.heard and self.console.is_terminal:
             columns = [
                 TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
-                TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[doing]}"),
+                TextColumn("{task.fields[left]}"), TextColumn("{task.fields[doing]}"),
             ]  # fmt: skip
             self.bar = Progress(*columns, console=self.console, transient=True)
-            self.task = self.bar.add_task("", total=points, completed=kept, doing="", rate="")
+            self.task = self.bar.add_task("", total=points, completed=kept, doing="", rate="", left="")
             self.bar.start()
 
     def more(self, points: int, failed: bool = False) -> None:
@@ -43,6 +66,12 @@ class Watch:
     def __call__(self, engine: Engine) -> None:
         """Show where the sweep is."""
         now = time.monotonic()
+        if now - self.looked < LOOK:
+            return
+        compiles = compiling() > 0
+        if compiles:
+            self.compiling += now - self.looked
+        self.looked = now
         if now - self.last < (LOOK if self.bar is not None else EVERY):
             return
         self.last = now
@@ -50,16 +79,21 @@ class Watch:
         counts = {room: sum(len(b) for b in engine.running.values() if b[0].stage.room == room) for room in dict.fromkeys(rooms)}
         doing = ", ".join(f"{count} {room}" for room, count in counts.items()) or "nothing"
         failed = f", {self.failed} failed" if self.failed else ""
-        rate = (self.done - self.kept) / (now - self.begin)
+        if compiles:
+            doing += "; compiling kernels (first run only)"
+        seconds = max(now - self.begin - self.compiling, LOOK)
+        rate = (self.done - self.kept) / seconds
         computed = sum(tally.computed for tally in engine.tallies.values())
         stages = f"{computed} stages done"
+        left = f"{(self.points - self.done) / rate:.0f} s left" if self.done > self.kept and not compiles else ""
         if self.bar is not None:
             said = f"[{stages}; running {doing}{failed}]".replace("[", r"\[")
-            self.bar.update(self.task, completed=self.done, doing=said, rate=f"{rate:.1f}/s")
+            self.bar.update(self.task, completed=self.done, doing=said, rate=f"{rate:.1f}/s", left=left)
             return
-        left = f", {(self.points - self.done) / rate:.0f} s left" if self.done > self.kept else ""
-        said = f"{now - self.begin:.0f} s: {self.done} of {self.points} {self.title}{failed}, {rate:.1f}/s{left}"
-        print(f"{said}; {stages}, running {doing}", file=sys.stderr, flush=True)
+        said = (
+            f"{now - self.begin:.0f} s: {self.done} of {self.points} {self.title}{failed}, {rate:.1f}/s{', ' if left else ''}{left}"
+        )
+        self.voice.say(f"{said}; {stages}, running {doing}")
 
     def close(self) -> None:
         """Take the view away."""

@@ -6,102 +6,26 @@ import gc
 import importlib
 import signal
 import threading
-from collections.abc import Container, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-import numpy as np
-
-from memvirt.errors import ConfigError, MemvirtError
-from memvirt.pipeline.layout import Layout
-from memvirt.pipeline.point import Point
+from memvirt.errors import MemvirtError
 from memvirt.sweep.engine.engine import Engine
 from memvirt.sweep.engine.node import Carried, Failure, Tally
 from memvirt.sweep.estimate import accesses
 from memvirt.sweep.executor import Executor, make_executor
-from memvirt.sweep.plan.plan import Plan
-from memvirt.sweep.report import Watch
+from memvirt.sweep.plan.todo import Todo, Wanted, Window
+from memvirt.sweep.report import Voice, Watch
 from memvirt.sweep.settings import Settings
 from memvirt.sweep.store.block import Block, failure
 from memvirt.sweep.store.kept import Kept
 from memvirt.sweep.store.store import Store
-from memvirt.sweep.store.tables import Wanted
-
-WINDOW = 100_000  #: stages laid out at a time: about 200 MB of memory
 
 
 class TooManyFailures(MemvirtError):
     """More points failed than ``max_failures`` allows."""
-
-
-class Todo:
-    """The points of a plan, all of them still to be computed unless some are known to be done.
-
-    Attributes
-    ----------
-    ids : list of str
-        Of each point of the plan.
-    wanted : Wanted
-        Each distinct one.
-    missing : list of int
-        Numbers of those to be computed.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.ids = [plan.point(number)[1] for number in range(len(plan))]
-        first: dict[str, int] = {}
-        for number, point_id in enumerate(self.ids):
-            if point_id not in first:
-                first[point_id] = number
-            elif not plan.repeats:
-                pair = f"{plan.varied(first[point_id])} and {plan.varied(number)}"
-                raise ConfigError("sweep", pair, "are the same point, written in two ways")
-        self.missing = list(first.values())
-        self.wanted = Wanted(plan, np.array(list(first.values()), np.int64), list(first))
-
-    def skip(self, done: Container[str]) -> None:
-        """Leave points out that are done, by their ids."""
-        self.missing = [number for number in self.missing if self.ids[number] not in done]
-
-    def windows(self) -> Iterator[Window]:
-        """Lay the missing points out, so many at a time that their stages don't take too much memory."""
-        window = Window()
-        for number in self.missing:
-            point, point_id = self.plan.point(number)
-            window.add(point, point_id)
-            if len(window.layout.stages) >= WINDOW:
-                window.layout.finish()
-                yield window
-                window = Window()
-        if window.points:
-            window.layout.finish()
-            yield window
-
-
-class Window:
-    """Points that are computed together.
-
-    Attributes
-    ----------
-    layout : Layout
-    results : dict
-        Stage number of each result to the places of its points among ``points``.
-    points : list of (str, int)
-        Id and number of VMs.
-    """
-
-    def __init__(self) -> None:
-        self.layout = Layout()
-        self.results: dict[int, list[int]] = {}
-        self.points: list[tuple[str, int]] = []
-
-    def add(self, point: Point, point_id: str) -> None:
-        """Lay a point out."""
-        self.results.setdefault(self.layout.add(point).number, []).append(len(self.points))
-        self.points.append((point_id, point.count))
 
 
 class Interrupt:
@@ -112,7 +36,8 @@ class Interrupt:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        here = threading.current_thread() is threading.main_thread()  # signals are handled there alone
+        for number in (signal.SIGINT, signal.SIGTERM) if here else ():
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._ask)
         return self
@@ -138,6 +63,7 @@ class Work:
     Parameters
     ----------
     settings : Settings
+    voice : Voice
 
     Attributes
     ----------
@@ -151,8 +77,8 @@ class Work:
         Points of all plans so far.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, voice: Voice) -> None:
+        self.settings, self.voice = settings, voice
         self.tallies: dict[str, Tally] = {}
         self.lengths: dict[str, tuple[float, int]] = {}
         self.wanted: list[Wanted] = []
@@ -174,7 +100,10 @@ class Work:
                     starting.set_result(make_executor(self.settings.executor.model_dump()))
                 except BaseException as wrong:  # told where the executor is asked for
                     starting.set_exception(wrong)
+                    return
                 self._over.wait()  # what Ray starts dies with the thread that started it
+                if self._executor is None:  # the sweep was refused meanwhile
+                    starting.result().close()
 
             self._starting = starting
             threading.Thread(target=start, name="starts-ray", daemon=True).start()
@@ -209,7 +138,7 @@ class Work:
         if not todo.missing:
             return
         with Interrupt() as interrupt:
-            watch = Watch(len(todo.wanted.ids), kept, title)
+            watch = Watch(self.voice, len(todo.wanted.ids), kept, title)
             try:
                 executor = self.executor()
                 for window in todo.windows():
@@ -268,7 +197,7 @@ class Work:
             self._closing.start()
 
     def close(self) -> None:
-        """Stop what runs, and throw away what was kept too long; an executor that nobody asked for dies with the process."""
+        """Stop what runs, and throw away what was kept too long; an executor that nobody asked for stops once it runs."""
         if self._closing is not None:
             self._closing.join()
         elif self._executor is not None:

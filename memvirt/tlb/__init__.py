@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import as_counters, record_of
 from memvirt.digest import freeze
 from memvirt.errors import ConfigError
 from memvirt.memory.merge import merged
@@ -25,13 +26,14 @@ from memvirt.tlb.hierarchy import (
     INVALID,
     PREEMPT_FLUSHES,
     SPLIT,
+    STORES,
     SWITCH_FLUSHES,
     Bank,
     Hierarchy,
     translate,
 )
 from memvirt.tlb.segment import bypassed
-from memvirt.types import CHUNK, Counters, Schedule, Space, Trace, Traits, Walks
+from memvirt.types import CHUNK, Schedule, Space, Trace, Traits, Walks
 
 __all__ = ["COUNTERS", "Tlb", "build", "run"]
 
@@ -50,9 +52,16 @@ def _bank(config: Tlb, number: int, level: Level, cpus: int, keeps_dirty: bool, 
 
 def is_plain(config: Tlb, traits: Traits, traces: list[Trace]) -> bool:
     """Whether looking up needs none of what `memvirt.tlb.general` is for."""
-    if any(trace.fetches for trace in traces):
+    if config.has_side("store") or any(trace.fetches for trace in traces):
         return False
     return config.inclusion == "neither" and config.coalesce == 1 and traits.dirty == "none" and traits.bypass is None
+
+
+def others(schedule: Schedule) -> NDArray[np.int64]:
+    """How many CPUs the vCPUs of each VM run on besides each CPU, (vms, cpus)."""
+    runs_on = np.zeros((schedule.vms, schedule.cpus), np.int64)
+    runs_on[schedule.runs["vm"], schedule.runs["cpu"]] = 1
+    return np.asarray(runs_on.sum(axis=1, keepdims=True) - runs_on, np.int64)
 
 
 def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hierarchy:
@@ -63,7 +72,7 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
     ConfigError
         For a replacement policy that doesn't exist or doesn't fit the geometry.
     """
-    rules = np.zeros(10, np.int64)
+    rules = np.zeros(11, np.int64)
     rules[EVICT_TAKES_VM] = traits.host_unmap == "vm"
     rules[SWITCH_FLUSHES] = traits.flush_on_switch or not config.pcid
     rules[PREEMPT_FLUSHES] = not config.vpid
@@ -73,26 +82,30 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
     entries = lay_out_entries(space, traits.entry_size, group_bits(config))
     levels = [lay_out_level(config, level, space, entries) for level in (1, 2)]
     banks = [_bank(config, number, level, schedule.cpus, bool(rules[DIRTY_BITS])) for number, level in enumerate(levels, 1)]
-    rules[SPLIT] = config.is_split
-    fetch = banks[0]
-    if config.is_split:
-        level = lay_out_level(config, 1, space, entries, "instruction")
-        fetch = _bank(config, 1, level, schedule.cpus, bool(rules[DIRTY_BITS]), "instruction")
+    own = dict.fromkeys(("instruction", "store"), banks[0])
+    for rule, side in ((SPLIT, "instruction"), (STORES, "store")):
+        if config.has_side(side):
+            rules[rule] = 1
+            level = lay_out_level(config, 1, space, entries, side)
+            own[side] = _bank(config, 1, level, schedule.cpus, bool(rules[DIRTY_BITS]), side)
     none = np.zeros(1, np.uint8)
     return Hierarchy(
         first=banks[0],
         second=banks[1],
-        fetch=fetch,
+        fetch=own["instruction"],
+        store=own["store"],
         entries=entries,
         last=np.full(schedule.cpus, -1, np.int64),
         last_cycles=np.zeros(schedule.cpus, np.int64),
         base=space.page_base,
         rules=rules,
-        counts=np.zeros((schedule.vms, schedule.epochs, len(COUNTERS)), np.int64),
+        counts=np.zeros((schedule.vms, schedule.epochs), record_of(COUNTERS)).view(np.recarray),
         bypass=none if traits.bypass is None else bypassed(traits.bypass, space),
         written=np.zeros(space.vpn.size, np.uint8) if rules[DIRTY_BITS] else none,
         bit=(1 << (space.vpn.astype(np.int64) % config.coalesce)).astype(np.uint8) if rules[COALESCES] else none,
         asid=space.asid.copy(),
+        others=others(schedule),
+        batch=np.full(4, -1, np.int64),
     )
 
 
@@ -131,4 +144,4 @@ def run(
         else:
             found, next_event = translate_general(tlbs, part.page, part.line, runs, events, next_event, first, walks)
         offsets.append(walks[:found].copy())
-    return freeze(Walks(offsets, Counters(COUNTERS, tlbs.counts)))
+    return freeze(Walks(offsets, as_counters(tlbs.counts, COUNTERS)))

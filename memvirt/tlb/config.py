@@ -17,7 +17,8 @@ class Array(Section):
     ``hit_cycles`` is what looking it up takes, beyond the levels before; a level that finds nothing takes its slowest array's.
     ``ways`` may be ``full``. Where several arrays of a level hold a size, a hash bit of the page's number
     chooses; where several sizes share an array, each is indexed by its own page number. ``index`` overrules the section's.
-    ``side``: what a level 1 array is for, where a trace has fetches; either all are for both, or each for one.
+    ``side``: what a level 1 array is for: all of them ``both``, or each ``data`` or ``instruction`` (where a trace has fetches);
+    instead of ``data`` there may be some for ``load`` and some for ``store``.
     """
 
     level: Literal[1, 2]
@@ -26,7 +27,7 @@ class Array(Section):
     ways: int | Literal["full"]
     hit_cycles: int = Field(0, ge=0, le=1_000_000)
     index: Literal["modulo", "xor"] | None = None
-    side: Literal["both", "data", "instruction"] = "both"
+    side: Literal["both", "data", "instruction", "load", "store"] = "both"
 
     @property
     def associativity(self) -> int:
@@ -59,17 +60,13 @@ class Tlb(Section):
     seed: Seed = 0
 
     def of_side(self, level: int, side: str) -> dict[str, Array]:
-        """Arrays of a level that serve a side, by name."""
-        return {
-            name: array
-            for name, array in self.arrays.items()
-            if array.level == level and (level == 2 or array.side in ("both", side))
-        }
+        """Arrays of a level that serve a side, by name; ``data`` is loads, where stores have arrays of their own."""
+        sides = ("both", "data", "load") if side == "data" else ("both", side)
+        return {name: array for name, array in self.arrays.items() if array.level == level and (level == 2 or array.side in sides)}
 
-    @property
-    def is_split(self) -> bool:
-        """Whether instructions have a first level of their own."""
-        return any(array.side == "instruction" for array in self.arrays.values())
+    def has_side(self, side: str) -> bool:
+        """Whether instructions, or stores, have a first level of their own."""
+        return any(array.side == side for array in self.arrays.values())
 
     @model_validator(mode="before")
     @classmethod
@@ -99,11 +96,13 @@ class Tlb(Section):
                 key = f"tlb.{name}.index" if array.index else "tlb.index"
                 raise ConfigError(key, "xor", f"{name} has {array.sets} sets, which is no power of two")
         sides = {array.side for array in self.arrays.values() if array.level == 1}
-        if sides not in ({"both"}, {"data"}, {"data", "instruction"}):
+        if sides - {"instruction"} not in ({"both"}, {"data"}, {"load", "store"}) or {"both", "instruction"} <= sides:
             raise ConfigError(
-                "tlb", ", ".join(sorted(sides)), "level 1 arrays must all be for both sides, or each for data or instructions"
+                "tlb",
+                ", ".join(sorted(sides)),
+                "level 1 arrays must all be for both sides, or each for data or instructions, or loads, stores or instructions",
             )
-        for level, side in ((1, "data"), (1, "instruction"), (2, "both")):
+        for level, side in ((1, "data"), (1, "store"), (1, "instruction"), (2, "both")):
             for size in ("4K", "2M", "1G"):
                 holders = [name for name, array in self.of_side(level, side).items() if size in array.page_sizes]
                 if len(holders) > 2:

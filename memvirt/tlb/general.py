@@ -1,4 +1,4 @@
-"""Looking up in a hierarchy that isn't plain: inclusive or exclusive, dirty bits, coalesced entries, pages that bypass it."""
+"""Looking up in a hierarchy that isn't plain: inclusive or exclusive, dirty bits, coalesced entries, sides, pages that bypass."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.hierarchy import (
     BYPASSES,
     COALESCES,
-    CYCLES,
     DIRTY_BITS,
-    DIRTY_WALKS,
     EXCLUSIVE,
-    FETCHES,
     INCLUSION,
     INCLUSIVE,
     INVALID,
-    L1_MISSES,
-    L1I_MISSES,
-    L2_MISSES,
     SPLIT,
+    STORES,
     Bank,
     Hierarchy,
     find,
@@ -55,6 +50,14 @@ def slot_of(tlbs: Hierarchy, bank: Bank, cpu: int, page: int) -> int:
     slot = cpu * bank.level.slots + start
     way = way_of(tlbs, bank, slot, np.int64(bank.level.ways[start]), tlbs.entries.tag_now[page], page)
     return slot + way if way >= 0 else -1
+
+
+@inner
+def first_of(tlbs: Hierarchy, flags: int) -> Bank:
+    """First level that an access looks up; ``flags`` are as `look_up_one` has them."""
+    if flags & 1:
+        return tlbs.fetch
+    return tlbs.store if flags & 2 else tlbs.first
 
 
 @inner
@@ -123,7 +126,9 @@ def fill_both(tlbs: Hierarchy, cpu: int, page: int, flags: int, covers: int) -> 
             take_out(tlbs.first, cpu * tlbs.first.level.slots, np.int64(tlbs.first.level.start_now[out]), out)
             if tlbs.rules[SPLIT]:
                 take_out(tlbs.fetch, cpu * tlbs.fetch.level.slots, np.int64(tlbs.fetch.level.start_now[out]), out)
-    fill_first(tlbs, tlbs.fetch if flags & 1 else tlbs.first, cpu, page, covers, dirty)
+            if tlbs.rules[STORES]:
+                take_out(tlbs.store, cpu * tlbs.store.level.slots, np.int64(tlbs.store.level.start_now[out]), out)
+    fill_first(tlbs, first_of(tlbs, flags), cpu, page, covers, dirty)
 
 
 @inner
@@ -131,7 +136,7 @@ def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
     """Note a write that hits; whether it is the first to an entry that was loaded clean, which is dirty from now on."""
     found = False
     for level in range(2):
-        bank = tlbs.second if level else tlbs.first
+        bank = tlbs.second if level else tlbs.store
         slot = slot_of(tlbs, bank, cpu, page)
         if slot >= 0 and not bank.dirty[slot]:
             bank.dirty[slot] = 1
@@ -142,31 +147,31 @@ def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
 
 
 @inner_apart
-def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int, flags: int) -> int:
+def look_up_one(tlbs: Hierarchy, counts: Any, cpu: int, page: int, flags: int) -> int:
     """Look one access up: `HIT`, `MISS` (walk, then `fill_both`), or `FIRST_WRITE` (walk).
 
     ``flags`` are the two upper bits of `Accesses.line`: 2 for a write, 1 for an instruction fetch.
     """
     fetched = flags & 1
-    counts[FETCHES] += fetched
-    first = tlbs.fetch if fetched else tlbs.first
+    counts.fetches += fetched
+    first = first_of(tlbs, flags)
     if tlbs.rules[BYPASSES] and tlbs.bypass[page]:
         return HIT
     slot = slot_of(tlbs, first, cpu, page)
     if slot >= 0:
         touch_slot(first, cpu, page, slot)
-        counts[CYCLES] += first.level.cycles[slot - cpu * first.level.slots]
+        counts.tlb_lookup_cycles += first.level.cycles[slot - cpu * first.level.slots]
     else:
-        counts[L1_MISSES] += 1
-        counts[L1I_MISSES] += fetched
-        counts[CYCLES] += first.level.miss_cycles
+        counts.l1_tlb_misses += 1
+        counts.l1i_tlb_misses += fetched
+        counts.tlb_lookup_cycles += first.level.miss_cycles
         second = tlbs.second
         slot = slot_of(tlbs, second, cpu, page)
         if slot < 0:
-            counts[L2_MISSES] += 1
-            counts[CYCLES] += second.level.miss_cycles
+            counts.l2_tlb_misses += 1
+            counts.tlb_lookup_cycles += second.level.miss_cycles
             return MISS
-        counts[CYCLES] += second.level.cycles[slot - cpu * second.level.slots]
+        counts.tlb_lookup_cycles += second.level.cycles[slot - cpu * second.level.slots]
         covers = np.int64(second.covers[slot]) if tlbs.rules[COALESCES] else ONE_PAGE
         dirty = np.int64(second.dirty[slot]) if tlbs.rules[DIRTY_BITS] else np.int64(0)
         if tlbs.rules[INCLUSION] == EXCLUSIVE and first.level.start_now[page] >= 0:
@@ -178,7 +183,7 @@ def look_up_one(tlbs: Hierarchy, counts: NDArray[np.int64], cpu: int, page: int,
             touch_slot(second, cpu, page, slot)
         fill_first(tlbs, first, cpu, page, covers, dirty)
     if tlbs.rules[DIRTY_BITS] and flags >> 1 and write_to(tlbs, cpu, page):
-        counts[DIRTY_WALKS] += 1
+        counts.dirty_walks += 1
         return FIRST_WRITE
     return HIT
 

@@ -11,24 +11,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
-from memvirt.types import EVERY_SPACE, Event
+from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, SWITCH
 
 COUNTERS = (
-    "l1_tlb_misses",
-    "l2_tlb_misses",
-    "fetches",
-    "l1i_tlb_misses",
-    "dirty_walks",
-    "tlb_cycles",
-    "tlb_flushes",
-    "tlb_shootdowns",
+    Counter("l1_tlb_misses", "accesses", doc="that miss the first level of TLBs"),
+    Counter("l2_tlb_misses", "accesses", doc="that miss the second level too, and so must walk"),
+    Counter("fetches", "accesses", doc="that are instruction fetches"),
+    Counter("l1i_tlb_misses", "accesses", doc="fetches among `l1_tlb_misses`"),
+    Counter("dirty_walks", "walks", doc="of first writes to clean TLB entries"),
+    Counter("tlb_lookup_cycles", "cycles", doc="of looking up TLBs, beyond what an access takes anyway"),
+    Counter("tlb_flushes", "flushes", doc="of what a VM or a CPU has in the TLBs"),
+    Counter("tlb_shootdowns", "pages", doc="whose translations were taken out of the TLBs one by one"),
+    Counter("tlb_invlpgs", "entries", doc="invalidated one by one"),
+    Counter("tlb_batch_flushes", "flushes", doc="instead of more than 33 of those at once"),
+    Counter("tlb_invepts", "flushes", doc="of a VM after the host took a page away"),
+    Counter("tlb_ipis", "interrupts", doc="of other CPUs for a shootdown"),
 )
-L1_MISSES, L2_MISSES, FETCHES, L1I_MISSES, DIRTY_WALKS, CYCLES, FLUSHES, SHOOTDOWNS = np.arange(len(COUNTERS))
-EVICT, DROP, SWITCH, FLUSH = map(np.int64, (Event.EVICT, Event.DROP, Event.SWITCH, Event.FLUSH))
 INVALID = np.uint32(0xFFFFFFFF)
+MOST_INVLPGS = 33  #: of more entries at once Linux flushes all instead (`tlb_single_page_flush_ceiling`, arch/x86/mm/tlb.c)
 SCANNED = 16  #: up to so many ways, a search that stops at the hit is fastest
 
 
@@ -58,8 +62,8 @@ class Hierarchy(NamedTuple):
 
     Attributes
     ----------
-    first, second, fetch : Bank
-        The level for data, the level for both, and the first level for instructions, which may be the one for data.
+    first, second, fetch, store : Bank
+        The level for data, the level for both, and the first levels for instructions and for stores, which may be the one for data.
     entries : Entries
     last : (cpus,) int64
         Tag of each CPU's last access, -1 after anything that may have changed its place.
@@ -67,12 +71,12 @@ class Hierarchy(NamedTuple):
         What a hit on it costs.
     base : (vms + 1,) int64
         First tag of each VM.
-    rules : (10,) int64
+    rules : (11,) int64
         Whether an EVICT takes all of the VM's entries, a switch of address space flushes them, a switch of VM
         flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass; whether dirty
         bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether
-        instructions have a first level of their own.
-    counts : (vms, epochs, counters) int64
+        instructions, and stores, have a first level of their own.
+    counts : (vms, epochs) records of the `COUNTERS`
     bypass : (pages,) uint8
         Pages that need no entry.
     written : (pages,) uint8
@@ -80,21 +84,28 @@ class Hierarchy(NamedTuple):
     bit : (pages,) uint8
         The page's place in its group, as a bit.
     asid : (pages,) uint16
+    others : (vms, cpus) int64
+        CPUs that a VM's vCPUs run on besides this one: those that a shootdown from here interrupts.
+    batch : (4,) int64
+        The shootdown that goes on: the access before which it is, its VM, its entries so far, the last one's tag.
     """
 
     first: Bank
     second: Bank
     fetch: Bank
+    store: Bank
     entries: Entries
     last: NDArray[np.int64]
     last_cycles: NDArray[np.int64]
     base: NDArray[np.int64]
     rules: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    counts: Any
     bypass: NDArray[np.uint8]
     written: NDArray[np.uint8]
     bit: NDArray[np.uint8]
     asid: NDArray[np.uint16]
+    others: NDArray[np.int64]
+    batch: NDArray[np.int64]
 
 
 (
@@ -108,7 +119,8 @@ class Hierarchy(NamedTuple):
     COALESCES,
     INCLUSION,
     SPLIT,
-) = np.arange(10)
+    STORES,
+) = np.arange(11)
 INCLUSIVE, EXCLUSIVE = 1, 2
 
 
@@ -182,7 +194,27 @@ def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> N
         flush(tlbs.second, cpu * tlbs.second.level.slots, low, high)
         if tlbs.rules[SPLIT]:
             flush(tlbs.fetch, cpu * tlbs.fetch.level.slots, low, high)
+        if tlbs.rules[STORES]:
+            flush(tlbs.store, cpu * tlbs.store.level.slots, low, high)
         tlbs.last[cpu] = -1
+
+
+@inner
+def count_shootdown(tlbs: Hierarchy, counts: Any, event: Any, tag: int) -> None:
+    """Count what a DROP takes: an INVLPG for each entry, and one interrupt of each other CPU for all that goes at once."""
+    batch = tlbs.batch
+    if batch[0] != np.int64(event.at) or batch[1] != np.int64(event.vm):
+        batch[0], batch[1], batch[2], batch[3] = event.at, event.vm, 0, -1
+        counts.tlb_ipis += tlbs.others[event.vm, event.cpu]
+    if tag == batch[3]:
+        return
+    batch[2] += 1
+    batch[3] = tag
+    if batch[2] <= MOST_INVLPGS:
+        counts.tlb_invlpgs += 1
+    elif batch[2] == MOST_INVLPGS + 1:
+        counts.tlb_invlpgs -= MOST_INVLPGS
+        counts.tlb_batch_flushes += 1
 
 
 @inner_apart
@@ -207,9 +239,13 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
                 if tlbs.rules[SPLIT]:
                     fetch = tlbs.fetch
                     take_out(fetch, cpu * fetch.level.slots, np.int64(fetch.level.start[page, column]), np.int64(tag))
+                if tlbs.rules[STORES]:
+                    store = tlbs.store
+                    take_out(store, cpu * store.level.slots, np.int64(store.level.start[page, column]), np.int64(tag))
                 take_out(first, cpu * first.level.slots, np.int64(first.level.start[page, column]), np.int64(tag))
                 take_out(second, cpu * second.level.slots, np.int64(second.level.start[page, column]), np.int64(tag))
-            counts[SHOOTDOWNS] += 1
+            counts.tlb_shootdowns += 1
+            count_shootdown(tlbs, counts, event, np.int64(tag))
         if tlbs.rules[HOST_SIZE_MATTERS]:
             entries.host_order[page] = event.order
             column = min(entries.guest_order[page], entries.host_order[page]) // 9
@@ -217,6 +253,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             first.level.start_now[page] = first.level.start[page, column]
             second.level.start_now[page] = second.level.start[page, column]
             tlbs.fetch.level.start_now[page] = tlbs.fetch.level.start[page, column]
+            tlbs.store.level.start_now[page] = tlbs.store.level.start[page, column]
         tlbs.last[:] = -1
         return
     low, high = np.int64(0), np.int64(INVALID)
@@ -238,13 +275,14 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             last += 1
         high = last
     flush_range(tlbs, begin, end, low, high)
-    counts[FLUSHES] += 1
+    counts.tlb_flushes += 1
+    if kind == EVICT:
+        counts.tlb_invepts += 1
+        counts.tlb_ipis += tlbs.others[event.vm, event.cpu]
 
 
 @inner_apart
-def look_up(
-    tlbs: Hierarchy, pages: NDArray[np.uint32], begin: int, end: int, cpu: int, counts: NDArray[np.int64], walks: Any, found: int
-) -> int:
+def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: int, end: int, cpu: int, counts: Any, walks: Any, found: int) -> int:
     """Look up accesses ``begin`` to ``end`` on one CPU; returns the number of walks written so far."""
     first, second, tag_now = tlbs.first, tlbs.second, tlbs.entries.tag_now
     tags, policy, starts, ways_of, cycles_of = first.tags, first.policy, first.level.start_now, first.level.ways, first.level.cycles
@@ -288,9 +326,9 @@ def look_up(
             last = np.int64(-1)
     tlbs.last_cycles[cpu] = hit_cycles
     tlbs.last[cpu] = last
-    counts[L1_MISSES] += misses
-    counts[L2_MISSES] += found - walked
-    counts[CYCLES] += cycles + misses * first.level.miss_cycles + (found - walked) * second.level.miss_cycles
+    counts.l1_tlb_misses += misses
+    counts.l2_tlb_misses += found - walked
+    counts.tlb_lookup_cycles += cycles + misses * first.level.miss_cycles + (found - walked) * second.level.miss_cycles
     return found
 
 

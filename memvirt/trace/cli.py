@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 from memvirt.trace.record import record
 from memvirt.workload.files import FAMILY, Recording, read_file, write_own
@@ -63,8 +64,9 @@ def own_path(path: Path) -> Path:
     return path
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(argv: list[str]) -> None:
     """Do what the arguments say."""
+    arguments = parser().parse_args(argv)
     for name in ("limit", "skip"):
         value = getattr(arguments, name, None)
         if value is not None and value < (1 if name == "limit" else 0):
@@ -85,13 +87,6 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"wrote {output} ({output.stat().st_size:,} bytes)")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; 2 for bad input, with one line that says why."""
-    try:
-        run(parser().parse_args(argv))
-    except MemvirtError as wrong:
-        print(f"memvirt.trace: {wrong}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    return run_command("memvirt.trace", run, argv)

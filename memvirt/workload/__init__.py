@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
 from memvirt.policy import load as load_policy
+from memvirt.policy import names as policy_names
 from memvirt.types import EVERY_SPACE, FETCH, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.config import Workload
 from memvirt.workload.files import file_digest, read_cached
@@ -17,7 +18,7 @@ from memvirt.workload.names import SYNTHETIC, trace_file
 from memvirt.workload.source import Chunks, Source
 from memvirt.workload.synthetic import below, draws
 
-__all__ = ["Workload", "check", "digest", "length", "load"]
+__all__ = ["Workload", "check", "dependence", "digest", "length", "load"]
 
 MOST_ACCESSES, MOST_PAGES, MOST_EVENTS = 1 << 40, (1 << 31) - 1, 1 << 28
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
@@ -28,6 +29,13 @@ def digest(config: Workload) -> str:
     """Digest of what a trace depends on besides its config: its file's bytes ('' for a synthetic one)."""
     path = trace_file(config.name, config.path) or (Path(config.path) if config.path else None)
     return file_digest(path) if path is not None else ""
+
+
+def dependence(config: Workload) -> float | None:
+    """Share of a workload's accesses that depend on the one before; None where nobody has said."""
+    if config.dependence is None and config.name in policy_names(SYNTHETIC):
+        return getattr(_module(config), "DEPENDENCE", None)
+    return config.dependence
 
 
 def check(config: Workload) -> None:

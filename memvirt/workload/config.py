@@ -42,6 +42,9 @@ class Workload(BaseModel):
     fetches : bool
         Keep the instruction fetches that a trace was recorded with: accesses as others, but to the TLBs' instruction side,
         and to no data cache.
+    dependence : float, optional
+        Share of accesses whose address depends on what the access before has read; the CPU's default if neither this nor the
+        workload itself says. It changes prices alone.
     flush_every, flush_all : int, bool
         Every so many accesses the guest flushes its address space from the TLB, or all of its address spaces; 0 for never.
     idle_every, idle_time : int, time
@@ -68,6 +71,7 @@ class Workload(BaseModel):
     table_write_share: float = Field(1.0, gt=0, le=1)
     fork_every: Many = Field(0, ge=0)
     fetches: bool = False
+    dependence: float | None = Field(None, ge=0, le=1)
     flush_every: Many = Field(0, ge=0)
     flush_all: bool = False
     idle_every: Many = Field(0, ge=0)

@@ -8,6 +8,6 @@ import pandas as pd
 def measure(frame: pd.DataFrame) -> dict[str, float]:
     """Percent of all walk cycles, root (level 4) to leaf."""
     return {
-        f"T1 level {level}": float(100 * frame[f"walk_cycles_data_l{level}"].sum() / frame["walk_cycles"].sum())
+        f"T1 level {level}": float(100 * frame[f"walk_cycles_data_l{level}"].sum() / frame["walk_pending_cycles"].sum())
         for level in (4, 3, 2, 1)
     }

@@ -1,37 +1,47 @@
-"""T8: cycles under shadow and nested paging over the rate of page-table updates."""
+"""T8: cycles under shadow and nested paging over the rate of guest page faults."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-RATE = "page-table updates per 1000 accesses"
+FAULTS = "guest page faults per 1000 instructions"
+MISSES = "TLB misses per 1000 instructions"
+GAP = "nested over shadow (%)"
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Cycles by rate and mode."""
-    rated = frame.assign(**{RATE: 1000 / frame["workload.table_writes_every"]})
-    return rated.pivot_table(index=RATE, columns="mmu", values="cycles").sort_index()
+    """Rates of faults and TLB misses, and what nested paging takes beyond shadow paging, by program and rate."""
+    program = ["workload", "workload.remap_every"]
+    shadow, nested = (frame[frame["mmu"] == mode].set_index(program) for mode in ("shadow", "nested"))
+    rows = pd.DataFrame(
+        {
+            FAULTS: 1000 * nested["minor_faults"] / nested["instructions"],
+            MISSES: 1000 * nested["l2_tlb_misses"] / nested["instructions"],
+            GAP: 100 * (nested["cycles"] / shadow["cycles"] - 1),
+        }
+    )
+    return rows.reset_index().sort_values(["workload", FAULTS])
 
 
-def crossover(cycles: pd.DataFrame) -> float:
-    """Rate from which nested paging takes fewer cycles, between the rates simulated; NaN if the lines don't cross."""
-    gap = (cycles["shadow"] - cycles["nested"]).to_numpy()
-    rates = np.log(cycles.index.to_numpy(float))
-    places = np.flatnonzero((gap[:-1] <= 0) & (gap[1:] > 0))
+def crossover(rows: pd.DataFrame) -> float:
+    """Rate of faults from which nested paging takes fewer cycles, of one program; NaN if it does so everywhere, or nowhere."""
+    gap, rates = rows[GAP].to_numpy(), np.log(rows[FAULTS].to_numpy(float))
+    places = np.flatnonzero((gap[:-1] >= 0) & (gap[1:] < 0))
     if not places.size:
         return float("nan")
     at = int(places[0])
-    return float(np.exp(rates[at] + (rates[at + 1] - rates[at]) * -gap[at] / (gap[at + 1] - gap[at])))
+    return float(np.exp(rates[at] + (rates[at + 1] - rates[at]) * gap[at] / (gap[at] - gap[at + 1])))
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
-    """What the better of the two gains where it gains most, and the rate at which they are even."""
-    cycles = table(frame)
-    ratio = cycles["nested"] / cycles["shadow"]
+    """Both directions, the widest gap, and where the two are even for the program with most TLB misses of those that cross."""
+    rows = table(frame)
+    slower = 100 * ((1 + rows[GAP].abs() / 100).where(rows[GAP] >= 0, 1 / (1 + rows[GAP] / 100)) - 1)
+    crossed = [crossover(rows[rows["workload"] == program]) for program in rows.sort_values(MISSES)["workload"].unique()]
     return {
-        "T8 few updates": ratio.iloc[0],
-        "T8 many updates": 1 / ratio.iloc[-1],
-        "T8 gap": 100 * (max(ratio.iloc[0], 1 / ratio.iloc[-1]) - 1),
-        "T8 crossover": crossover(cycles),
+        "T8 few faults": float(rows[GAP].max()),
+        "T8 many faults": float(-rows[GAP].min()),
+        "T8 gap": float(slower.max()),
+        "T8 crossover": next((even for even in reversed(crossed) if even == even), float("nan")),
     }

@@ -7,13 +7,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import COMPRESSED_EVICTIONS, COMPRESSIONS, HOST_COMPRESSING_NS
 from memvirt.memory.frames import swap_out
 from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
-from memvirt.memory.log import count
 from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.state import NOTHING, ONE, SMALL, Now, World
+
+COUNTERS = (
+    Counter("compressions", "pages", doc="into the compressed cache"),
+    Counter("compressed_evictions", "pages", doc="from the compressed cache to swap"),
+    Counter("host_compressing_ns", "ns", doc="CPU time of the host that compresses and decompresses"),
+)
 
 
 class Cache(NamedTuple):
@@ -69,7 +74,7 @@ def put_in(cache: Cache, world: World, frame: int, packed: int) -> None:
     push_front(cache.order, frame)
     guest = world.vms[held.vm]
     guest.compressed += 1
-    count(world, np.int64(held.vm), np.int64(guest.epoch), COMPRESSIONS, ONE)
+    world.counts[np.int64(held.vm), np.int64(guest.epoch)].compressions += 1
 
 
 @inner_apart
@@ -85,7 +90,7 @@ def take_out(cache: Cache, world: World, frame: int) -> None:
 def charge_compressing(world: World, frame: int) -> None:
     """Count the time of compressing a page, whether it turns out to be worth while or not."""
     vm = np.int64(world.frames[frame].vm)
-    count(world, vm, np.int64(world.vms[vm].epoch), HOST_COMPRESSING_NS, np.int64(world.rules[0].compress_ns))
+    world.counts[vm, np.int64(world.vms[vm].epoch)].host_compressing_ns += np.int64(world.rules[0].compress_ns)
 
 
 @inner
@@ -101,5 +106,5 @@ def write_back(cache: Cache, world: World, now: Now, frame: int) -> None:
     vm = np.int64(world.frames[frame].vm)
     take_out(cache, world, frame)
     swap_out(world, now, frame, ONE, ONE)
-    count(world, vm, np.int64(world.vms[vm].epoch), COMPRESSED_EVICTIONS, ONE)
-    count(world, vm, np.int64(world.vms[vm].epoch), HOST_COMPRESSING_NS, np.int64(world.rules[0].decompress_ns))
+    world.counts[vm, np.int64(world.vms[vm].epoch)].compressed_evictions += 1
+    world.counts[vm, np.int64(world.vms[vm].epoch)].host_compressing_ns += np.int64(world.rules[0].decompress_ns)

@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import press
-from memvirt.memory.counters import ELAPSED_NS, STALL_NS
 from memvirt.memory.device import wait_until
 from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.epochs import change_state
 from memvirt.memory.evict import break_and_swap_of, swap_some
-from memvirt.memory.log import count, has_room
+from memvirt.memory.log import has_room
 from memvirt.memory.options import a_period, a_scale, a_share, a_time
 from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
@@ -37,19 +36,39 @@ from memvirt.memory.state import Now, World
 
 PER_VM = True  #: victims are named of the VM above its target, not of all
 
-#: What the config fixes: whether minFree is a sliding scale; how many times smaller than a real one the host is; the tax, and
-#: from when on (ns); time between settings of targets (background time) and between looks at free memory (the VMs'), ns.
+#: What the config fixes.
 FIXED = np.dtype(
-    [("sliding", "<i8"), ("scale", "<f8"), ("tax", "<f8"), ("tax_from", "<f8"), ("period", "<f8"), ("tick", "<f8")], align=True
+    [
+        ("sliding", "<i8"),  # whether minFree is a sliding scale
+        ("scale", "<f8"),  # how many times smaller than a real one the host is
+        ("tax", "<f8"),  # on idle memory
+        ("tax_from", "<f8"),  # from when on it is raised (ns)
+        ("period", "<f8"),  # between settings of targets (ns of background time)
+        ("tick", "<f8"),  # between looks at free memory (ns of the VMs' time)
+    ],
+    align=True,
 )
 
-#: What changes: when targets are due (ns); free memory when they were set; when the balloons were last adjusted, as their next
-#: due time tells.
-VARIES = np.dtype([("targets_due", "<f8"), ("free", "<i8"), ("balloon_due", "<f8")], align=True)
+#: What changes.
+VARIES = np.dtype(
+    [
+        ("targets_due", "<f8"),  # when targets are set next (ns)
+        ("free", "<i8"),  # free frames when they were set last
+        ("balloon_due", "<f8"),  # what the balloons' next due time was when they were last adjusted (ns)
+    ],
+    align=True,
+)
 
-#: Of a VM: what its balloon held when it was last adjusted, and wanted more then; whether it gave none, so that the host swaps;
-#: whether it has no page that could be taken.
-BALLOONED = np.dtype([("held", "<i8"), ("pressed", "<i8"), ("stuck", "<i8"), ("spent", "<i8")], align=True)
+#: A VM's balloon.
+BALLOONED = np.dtype(
+    [
+        ("held", "<i8"),  # pages in it when it was last adjusted
+        ("pressed", "<i8"),  # whether it wanted more then
+        ("stuck", "<i8"),  # whether it gave none, so that the host swaps
+        ("spent", "<i8"),  # whether the VM has no page that could be taken
+    ],
+    align=True,
+)
 
 
 class State(NamedTuple):
@@ -205,8 +224,8 @@ def block(state: State, world: World, now: Now, until: float) -> None:
             if until > since:
                 actor.ready = until
                 vm, epoch = np.int64(actor.vm), np.int64(world.vms[actor.vm].epoch)
-                count(world, vm, epoch, STALL_NS, np.int64(until - since))
-                count(world, vm, epoch, ELAPSED_NS, np.int64(until - since))
+                world.counts[vm, epoch].stall_ns += np.int64(until - since)
+                world.counts[vm, epoch].elapsed_ns += np.int64(until - since)
 
 
 @balance.register

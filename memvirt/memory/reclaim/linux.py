@@ -31,19 +31,18 @@ from memvirt.memory.state import Now, World
 
 KIB_A_PAGE = 4
 
-#: What the config fixes: how many times smaller than a real one the host is; shares of free memory; the largest and the least step;
-#: the watermarks' distance; time between steps (background time) and between looks at free memory (the VMs'), ns.
+#: What the config fixes.
 FIXED = np.dtype(
     [
-        ("scale", "<f8"),
-        ("pressure", "<f8"),
-        ("critical", "<f8"),
-        ("guest_free", "<f8"),
-        ("step", "<f8"),
-        ("least_step", "<f8"),
-        ("watermark_scale", "<f8"),
-        ("period", "<f8"),
-        ("tick", "<f8"),
+        ("scale", "<f8"),  # how many times smaller than a real one the host is
+        ("pressure", "<f8"),  # share of free memory below which guests shrink
+        ("critical", "<f8"),  # share below which they shrink to less than what they use
+        ("guest_free", "<f8"),  # share of its memory that a guest is left free
+        ("step", "<f8"),  # largest step, as a share of what a guest has
+        ("least_step", "<f8"),  # least step, likewise
+        ("watermark_scale", "<f8"),  # least distance of the watermarks, in 10,000ths of memory
+        ("period", "<f8"),  # between steps of the balloons (ns of background time)
+        ("tick", "<f8"),  # between looks at free memory (ns of the VMs' time)
     ],
     align=True,
 )

@@ -54,48 +54,45 @@ KEEP_US, WRITE_US, FREE_US, REQUEST_US = 0.35, 3.5, 1.0, 40.0
 NEVER = 1e300
 NOWHERE, INACTIVE, ACTIVE, FREED = range(4)
 
-#: A page: its list; PTE accessed; PG_referenced; unmapped and written, or being written; whether that write begins a
-#: request; its swap slot, or -1; the age of the lists when it was last evicted, or -1; when its write is through.
+#: A page.
 PAGE = np.dtype(
     [
-        ("place", "i1"),
-        ("accessed", "i1"),
-        ("referenced", "i1"),
-        ("clean", "i1"),
-        ("flying", "i1"),
-        ("starts", "i1"),
-        ("slot", "<i4"),
-        ("shadow", "<i8"),
-        ("done", "<f8"),
+        ("place", "i1"),  # the list that it is on: `NOWHERE`, `INACTIVE`, …
+        ("accessed", "i1"),  # its PTE's accessed bit
+        ("referenced", "i1"),  # PG_referenced
+        ("clean", "i1"),  # unmapped and written, or being written
+        ("flying", "i1"),  # being written
+        ("starts", "i1"),  # whether that write begins a request
+        ("slot", "<i4"),  # its swap slot, or -1
+        ("shadow", "<i8"),  # age of the lists when it was last evicted, or -1
+        ("done", "<f8"),  # when its write is through (us)
     ],
     align=True,
 )
 
-#: The rest, a row a group. Lengths of the lists, evictions and activations (`nonresident_age`), refaults activated; the same as
-#: of the last flush, and as of the last reclaim. Slots in use; pages and requests in the plug, pages of its first and last request,
-#: the last slot. What a fault takes, and a page at the device; the time, when the device is free, when the next flush is due.
+#: The statistics, the plug and the device of a group; times in us.
 NOW = np.dtype(
     [
-        ("inactive", "<i8"),
-        ("active", "<i8"),
-        ("age", "<i8"),
-        ("refaults", "<i8"),
-        ("seen_inactive", "<i8"),
-        ("seen_active", "<i8"),
-        ("seen_refaults", "<i8"),
-        ("last_refaults", "<i8"),
-        ("slots", "<i8"),
-        ("bound", "<i8"),
-        ("plugged", "<i8"),
-        ("requests", "<i8"),
-        ("first_length", "<i8"),
-        ("length", "<i8"),
-        ("last_slot", "<i8"),
-        ("fault", "<f8"),
-        ("page", "<f8"),
-        ("time", "<f8"),
-        ("disk", "<f8"),
-        ("flush", "<f8"),
+        ("inactive", "<i8"),  # length of the inactive list
+        ("active", "<i8"),  # length of the active list
+        ("age", "<i8"),  # evictions and activations (`nonresident_age`)
+        ("refaults", "<i8"),  # refaults activated
+        ("seen_inactive", "<i8"),  # `inactive` as of the last flush
+        ("seen_active", "<i8"),  # `active` as of the last flush
+        ("seen_refaults", "<i8"),  # `refaults` as of the last flush
+        ("last_refaults", "<i8"),  # `seen_refaults` as of the last reclaim
+        ("slots", "<i8"),  # swap slots in use
+        ("bound", "<i8"),  # where swap clusters begin
+        ("plugged", "<i8"),  # pages in the plug
+        ("requests", "<i8"),  # requests in the plug
+        ("first_length", "<i8"),  # pages of its first request
+        ("length", "<i8"),  # pages of its last request
+        ("last_slot", "<i8"),  # the last slot of that
+        ("fault", "<f8"),  # what a fault takes
+        ("page", "<f8"),  # what a page takes at the device
+        ("time", "<f8"),  # its clock
+        ("disk", "<f8"),  # when the device is free
+        ("flush", "<f8"),  # when the statistics are flushed next
     ],
     align=True,
 )

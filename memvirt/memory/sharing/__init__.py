@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.share import split
@@ -23,11 +22,6 @@ FAMILY = "memory.sharing"
 def scan(state: Any, world: Any, now: Any) -> float:
     """Do a step of background work, while `memvirt.memory.log.has_room`; returns when the next is due (ns)."""
     raise NotImplementedError(type(state))
-
-
-@verb
-def measure(state: Any, counts: NDArray[np.int64]) -> None:
-    """Write what the scanner tells its administrator into a VM's counters of an epoch (`memvirt.memory.state.GAUGES`)."""
 
 
 @inner

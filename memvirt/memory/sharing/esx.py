@@ -17,8 +17,7 @@ from pydantic import Field
 
 from memvirt.config import Section
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import HOST_SCANNING_NS
-from memvirt.memory.log import count, has_room
+from memvirt.memory.log import has_room
 from memvirt.memory.share import share
 from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
@@ -26,13 +25,26 @@ from memvirt.random import below, mix64
 
 DRAWS = 64  #: at a page that can be shared; guest frames need not be backed
 
-#: In a bucket of the table: the contents hashed to, and the next entry; -2 after one that is in no bucket.
-ENTRY = np.dtype([("content", "<i8"), ("next", "<i4")], align=True)
+#: In a bucket of the table.
+ENTRY = np.dtype(
+    [
+        ("content", "<i8"),  # contents hashed to
+        ("next", "<i4"),  # next entry of the bucket; `UNUSED` of one that is in no bucket
+    ],
+    align=True,
+)
 
 UNUSED = -2
 
-#: Pages looked at, hints found stale; time from one page to the next (ns).
-SEEN = np.dtype([("pages_scanned", "<i8"), ("stale_hints", "<i8"), ("pause_ns", "<f8")], align=True)
+#: Where the scanner is.
+SEEN = np.dtype(
+    [
+        ("pages_scanned", "<i8"),
+        ("stale_hints", "<i8"),  # hints found stale
+        ("pause_ns", "<f8"),  # from one page to the next
+    ],
+    align=True,
+)
 
 
 class Table(NamedTuple):
@@ -85,7 +97,7 @@ def _scan(state: State, world: World, now: Now) -> float:
         frame = below(state.rng, world.frames.size)
         if mergeable(world, frame):
             vm = np.int64(world.frames[frame].vm)
-            count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].scan_ns))
+            world.counts[vm, world.vms[vm].epoch].host_scanning_ns += np.int64(world.rules[0].scan_ns)
             examine(state, world, now, frame)
             state.seen[0].pages_scanned += 1
             break

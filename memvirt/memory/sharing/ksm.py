@@ -23,19 +23,12 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from memvirt.config import Section, TimeNs
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.counters import (
-    HOST_SCANNING_NS,
-    KSM_FULL_SCANS,
-    KSM_PAGES_SCANNED,
-    KSM_PAGES_SHARED,
-    KSM_PAGES_SHARING,
-    KSM_PAGES_UNSHARED,
-    KSM_PAGES_VOLATILE,
-)
-from memvirt.memory.log import count, has_room
+from memvirt.memory.log import has_room
+from memvirt.memory.measure import measure
 from memvirt.memory.share import share, split
-from memvirt.memory.sharing import is_small, measure, mergeable, scan
+from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import mix64
 from memvirt.workload.schedule import as_schedule
@@ -45,51 +38,81 @@ MOST_SKIPS = 16  #: full scans after which there is no page left that is only sk
 # Where an item is.
 NO_ITEM, OUTSIDE, UNSTABLE, STABLE = range(4)
 
-#: Of a guest frame: its content at the last visit that looked (-1: none did); the merged page it is listed at, with that
-#: node's ``serial``; where it is; visits in vain and those to be skipped for them (smart_scan).
-ITEM = np.dtype(
-    [("checksum", "<i8"), ("node", "<i4"), ("serial", "<i4"), ("where", "u1"), ("age", "u1"), ("skips", "u1")], align=True
+COUNTERS = (
+    Counter("ksm_pages_shared", "pages", doc="merged pages, as in /sys/kernel/mm/ksm", epochs="last", vms="same"),
+    Counter("ksm_pages_sharing", "pages", doc="that map merged pages, besides one each, as there", epochs="last", vms="same"),
+    Counter("ksm_pages_unshared", "pages", doc="that wait for an equal one, as there", epochs="last", vms="same"),
+    Counter("ksm_pages_volatile", "pages", doc="that changed too fast to be looked for, as there", epochs="last", vms="same"),
+    Counter("ksm_full_scans", "scans", doc="of all mergeable memory, as there", epochs="last", vms="same"),
+    Counter("ksm_pages_scanned", "pages", doc="visits of pages, as there", epochs="last", vms="same"),
 )
 
-#: A merged page: its host frame; the items listed; the next of its chain, or the next free one; its place in the tree; a
-#: number of its own, -1 of a free one.
-NODE = np.dtype([("hfn", "<i4"), ("length", "<i4"), ("next", "<i4"), ("place", "<i4"), ("serial", "<i4")], align=True)
+#: What is known of a guest frame, from its first visit on.
+ITEM = np.dtype(
+    [
+        ("checksum", "<i8"),  # its content at the last visit that looked, -1 if none did
+        ("node", "<i4"),  # merged page that it is listed at
+        ("serial", "<i4"),  # that node's ``serial`` when it was
+        ("where", "u1"),  # `NO_ITEM`, `OUTSIDE`, …
+        ("age", "u1"),  # visits in vain (smart_scan)
+        ("skips", "u1"),  # visits to be skipped for them
+    ],
+    align=True,
+)
 
-#: A content in the stable tree: its chain, or the next free place; when that was last cleared of unmapped dups.
-PLACE = np.dtype([("content", "<i8"), ("pruned_ns", "<f8"), ("first", "<i4")], align=True)
+#: A merged page.
+NODE = np.dtype(
+    [
+        ("hfn", "<i4"),  # its host frame
+        ("length", "<i4"),  # items listed
+        ("next", "<i4"),  # next of its chain; of a free node, the next free one
+        ("place", "<i4"),  # its content's place in the tree
+        ("serial", "<i4"),  # a number of its own, -1 of a free node
+    ],
+    align=True,
+)
 
-#: The next frame; pages left of the batch, pages that the last one had; how often it was woken; counters as /sys/kernel/mm/ksm has
-#: them; items in use; the first free node and place, nodes ever made.
+#: A content in the stable tree.
+PLACE = np.dtype(
+    [
+        ("content", "<i8"),  # its number
+        ("pruned_ns", "<f8"),  # when its chain was last cleared of unmapped dups
+        ("first", "<i4"),  # first merged page of its chain; of a free place, the next free one
+    ],
+    align=True,
+)
+
+#: Where the scanner is, and what it has counted.
 CURSOR = np.dtype(
     [
-        ("frame", "<i8"),
-        ("left", "<i8"),
-        ("batch", "<i8"),
-        ("woken", "<i8"),
-        ("full_scans", "<i8"),
+        ("frame", "<i8"),  # next guest frame to visit
+        ("left", "<i8"),  # pages left of this batch
+        ("batch", "<i8"),  # pages that the last batch had
+        ("woken", "<i8"),  # how often it was woken
+        ("full_scans", "<i8"),  # as /sys/kernel/mm/ksm has them, to pages_unshared
         ("pages_scanned", "<i8"),
         ("pages_skipped", "<i8"),
         ("pages_shared", "<i8"),
         ("pages_sharing", "<i8"),
         ("pages_unshared", "<i8"),
-        ("items_used", "<i8"),
-        ("free_node", "<i8"),
-        ("free_place", "<i8"),
-        ("nodes", "<i8"),
+        ("items_used", "<i8"),  # guest frames that have an item
+        ("free_node", "<i8"),  # first free node
+        ("free_place", "<i8"),  # first free place
+        ("nodes", "<i8"),  # nodes ever made
     ],
     align=True,
 )
 
-#: Of the `Options`.
+#: What the `Options` say.
 RULES = np.dtype(
     [
         ("pages_to_scan", "<i8"),
-        ("sleep", "<f8"),
+        ("sleep", "<f8"),  # ns
         ("max_page_sharing", "<i8"),
         ("smart_scan", "<i8"),
         ("first_sight", "<i8"),
-        ("chains_prune", "<f8"),
-        ("interval", "<f8"),
+        ("chains_prune", "<f8"),  # ns
+        ("interval", "<f8"),  # ns
     ],
     align=True,
 )
@@ -198,7 +221,7 @@ def visit(state: State, world: World, now: Now) -> bool:
         return False
     compare_and_merge(state, world, now, frame)
     vm = np.int64(world.frames[frame].vm)
-    count(world, vm, world.vms[vm].epoch, HOST_SCANNING_NS, np.int64(world.rules[0].scan_ns))
+    world.counts[vm, world.vms[vm].epoch].host_scanning_ns += np.int64(world.rules[0].scan_ns)
     cursor.pages_scanned += 1
     cursor.left -= 1
     if cursor.left > 0:
@@ -208,14 +231,14 @@ def visit(state: State, world: World, now: Now) -> bool:
 
 
 @measure.register
-def _measure(state: State, counts: NDArray[np.int64]) -> None:
+def _measure(state: State, counts: Any) -> None:
     cursor = state.cursor[0]
-    counts[KSM_PAGES_SHARED] = cursor.pages_shared
-    counts[KSM_PAGES_SHARING] = cursor.pages_sharing
-    counts[KSM_PAGES_UNSHARED] = cursor.pages_unshared
-    counts[KSM_PAGES_VOLATILE] = cursor.items_used - cursor.pages_shared - cursor.pages_sharing - cursor.pages_unshared
-    counts[KSM_FULL_SCANS] = cursor.full_scans
-    counts[KSM_PAGES_SCANNED] = cursor.pages_scanned
+    counts.ksm_pages_shared = cursor.pages_shared
+    counts.ksm_pages_sharing = cursor.pages_sharing
+    counts.ksm_pages_unshared = cursor.pages_unshared
+    counts.ksm_pages_volatile = cursor.items_used - cursor.pages_shared - cursor.pages_sharing - cursor.pages_unshared
+    counts.ksm_full_scans = cursor.full_scans
+    counts.ksm_pages_scanned = cursor.pages_scanned
 
 
 @inner

@@ -4,21 +4,26 @@ Gandhi, Hill and Swift, ISCA'16: a walk begins in the shadow tables and goes on 
 references with the last n levels nested. A write to a guest table that is shadowed exits, to one that is nested it doesn't.
 `policy`:
 
-``costs`` (default)
-    A table moves when what its present mode has cost more than the other would have, since that was least, reaches `switch_worth`
-    references (`return_worth` on the way back, which also empties TLB entries): a trapped write counts `write_worth`, a walk what
-    the host's entries cost it, or `walk_worth` where it was spared them. So what is lost to the better mode is bounded by the
-    switches.
-``writes``
-    The paper's: nested from the `threshold`-th write within `interval` accesses on, shadow again after an interval without one.
+``writes`` (default)
+    The paper's. Writes to a table are few or many in any `interval` (its observation), so the `threshold`-th write within one moves
+    the table and all below it to nested. At the end of each interval the hypervisor scans the dirty bits of the pages that hold
+    nested tables, the upper levels first: one that was not written in it, below shadowed ones only, moves back. The interval is the
+    paper's second (recalled), at one access a nanosecond: a detailed trace is shorter, and sees no scan unless `interval` is.
+``costs``
+    Our own: a table moves when what its present mode has cost more than the other would have, since that was least, reaches
+    `switch_worth` references (`return_worth` on the way back, which also empties TLB entries): a trapped write counts
+    `write_worth`, a walk what the host's entries cost it, or `walk_worth` where it was spared them. So what is lost to the better
+    mode is bounded by the switches, whatever the program.
 ``static``
     The last `nested_levels` levels are nested throughout.
 
-Everything starts in shadow but for `nested_levels`. A switch is an exit and empties the walk caches of its address space. Where a
-table comes back it is synchronized, and its range is flushed from the TLBs: from now on the hypervisor invalidates it by linear
-address, which combined entries made under nested would outlive. Loading an address space takes no exit while it is one of the
-`contexts` whose shadow root the hardware remembers (the paper's section on context switches). Left out: tables above a nested one
-that moves back alone (a table is shadowed only below shadowed ones).
+Everything starts in shadow but for `nested_levels`. A table that is new is not trapped before it is shadowed, as under `shadow`;
+once it is, each write is, since the policy must see them (no `unsync`). A switch is an exit, as is a scan that moves tables, and
+empties the walk caches of its address space. A table that comes back is synchronized, and its range is flushed from the TLBs: from
+now on the hypervisor invalidates it by linear address, which combined entries made under nested would outlive. Loading an address
+space takes no exit while it is one of the `contexts` whose shadow root the hardware remembers (the paper's section on context
+switches). Left out: starting short-lived processes in nested, what the scan itself takes, and dirty bits that hardware sets in
+guest tables.
 """
 
 from __future__ import annotations
@@ -28,30 +33,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import inner, inner_apart
+from memvirt.jit import inner_apart
 from memvirt.mmu import shadow_tables
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
-    AT,
     CR3_WRITE,
     EPT_VIOLATION,
     GUEST,
     INVLPG,
-    MODE_SWITCH,
-    PAGE_TABLE_WRITE,
     REFS_HOST,
-    RESYNCS,
     SHADOW_FAULT_HIDDEN,
     SHADOW_FAULT_TRUE,
     Port,
-    ask_flush,
     begin_walk,
     end_walk,
     exit_to_host,
     read_entry,
 )
-from memvirt.mmu.pwc import Pwc, drop_spaces, first_level, keep_entry, make_pwc
+from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.radix import walk_on
 from memvirt.mmu.shadow_tables import (
     Shadow,
@@ -64,6 +64,7 @@ from memvirt.mmu.shadow_tables import (
     zap_entry,
     zap_guest_entry,
 )
+from memvirt.mmu.switching import LATEST, POLICIES, guest_writes, scan, switching_level, weigh_walk
 from memvirt.mmu.two_dimensional import (
     COW_FAULT,
     DROP,
@@ -80,7 +81,6 @@ from memvirt.mmu.two_dimensional import (
 )
 from memvirt.types import NONE, Event, Traits
 
-POLICIES = ("costs", "writes", "static")
 OPTIONS = {
     "policy": POLICIES,
     "nested_levels": 0,
@@ -89,14 +89,12 @@ OPTIONS = {
     "switch_worth": 60.0,
     "return_worth": 300.0,
     "threshold": 2,
-    "interval": 1_000_000,
+    "interval": 1_000_000_000,
     "contexts": 8,
 }
 LIMITS = {"contexts": (0, 4096)}
 TRAITS = Traits(host_unmap="vm", fused=True)
 TABLE_WRITE, GUEST_UNMAP = np.int64(Event.TABLE_WRITE), np.int64(Event.GUEST_UNMAP)
-BY_COSTS, BY_WRITES = np.arange(2)
-TO_NESTED, LATEST = np.int64(1), np.int64(3)
 
 
 class State(NamedTuple):
@@ -109,11 +107,11 @@ class State(NamedTuple):
     debt : (tables,) float64
         What the present mode has cost more than the other, since that was least; never negative.
     writes, last : (tables,) int64
-        Writes in the present interval, and when the last was.
+        Writes in the interval of the last one, and which that was.
     contexts : (cpus, contexts) int64
         Spaces whose shadow root the hardware remembers, most recent first.
-    rules : (4,) int64
-        Policy, threshold, interval; whether the guest's last fault was on a nested table.
+    rules : (5,) int64
+        Policy, threshold, interval; whether the guest's last fault was on a nested table; intervals that are over and scanned.
     worth : (4,) float64
         Of a trapped write, of a walk, of a switch to nested, of one back, in references.
     """
@@ -144,83 +142,13 @@ def make(setup: Setup) -> State:
         nested,
         np.zeros(tables),
         np.zeros(tables, np.int64),
-        np.full(tables, -(1 << 62), np.int64),
+        np.full(tables, -2, np.int64),
         np.full((setup.schedule.cpus, max(1, int(setup.option("contexts")))), -1, np.int64),
-        np.array([POLICIES.index(setup.option("policy")), setup.option("threshold"), setup.option("interval"), 0], np.int64),
+        np.array(
+            [POLICIES.index(setup.option("policy")), setup.option("threshold"), max(1, setup.option("interval")), 0, 0], np.int64
+        ),
         np.array([setup.option(name) for name in ("write_worth", "walk_worth", "switch_worth", "return_worth")], np.float64),
     )
-
-
-@inner
-def switching_level(state: State, port: Port, page: int) -> int:
-    """Highest level whose table on the way to a page is nested; -1 if all of the way is shadowed."""
-    lowest = np.int64(port.guest_order[page]) // 9
-    row = state.shadow.table[port.guest_row[page]]
-    for level in range(row.size - 1, lowest - 1, -1):
-        if state.nested[row[level]]:
-            return level
-    return -1
-
-
-@inner_apart
-def move(state: State, port: Port, page: int, level: int, to_nested: int) -> None:
-    """Move the table at a level on the way to a page to the other mode, and all that lie below it to nested."""
-    table = state.shadow.table[port.guest_row[page], level]
-    state.debt[table] = 0.0
-    first_row = last_row = np.int64(port.guest_row[page])
-    while first_row > 0 and state.shadow.table[first_row - 1, level] == table:
-        first_row -= 1
-    while last_row + 1 < state.shadow.table.shape[0] and state.shadow.table[last_row + 1, level] == table:
-        last_row += 1
-    state.nested[table] = to_nested
-    low, high = state.shadow.row_first[first_row], state.shadow.row_first[last_row + 1]
-    if to_nested:
-        for row in range(first_row, last_row + 1):
-            for below in range(level):
-                state.nested[state.shadow.table[row, below]] = 1
-    elif level == np.int64(port.guest_order[page]) // 9:
-        for other in range(low, high):  # the table comes back in sync
-            if port.hfn_of_page[other] != NONE and np.int64(port.guest_order[other]) // 9 == level:
-                fill_entry(state.shadow, port, other)
-        port.tally[RESYNCS] += 1
-    if not to_nested:
-        ask_flush(port, low, high)
-    exit_to_host(port, MODE_SWITCH, ONCE)
-    drop_spaces(state.pwc, port.space_of_page[page], port.space_of_page[page] + 1)
-
-
-@inner_apart
-def guest_writes(state: State, port: Port, page: int, level: int) -> None:
-    """Let the guest write the table at a level on the way to a page: trapped if it is shadowed, and then perhaps no longer."""
-    table = state.shadow.table[port.guest_row[page], level]
-    policy = state.rules[0]
-    if port.now[AT] - state.last[table] > state.rules[2]:
-        state.writes[table] = 0
-    state.writes[table] += 1
-    state.last[table] = port.now[AT]
-    if state.nested[table]:
-        state.debt[table] = max(0.0, state.debt[table] - state.worth[0])
-        return
-    exit_to_host(port, PAGE_TABLE_WRITE, ONCE)
-    state.debt[table] += state.worth[0]
-    due = policy == BY_COSTS and state.debt[table] >= state.worth[2]
-    if due or (policy == BY_WRITES and state.writes[table] >= state.rules[1]):
-        move(state, port, page, level, TO_NESTED)
-
-
-@inner_apart
-def weigh_walk(state: State, port: Port, page: int, switch: int, host_refs: int) -> None:
-    """Account for a walk, after which the highest nested table on its way may go back to shadow."""
-    lowest = np.int64(port.guest_order[page]) // 9
-    row = state.shadow.table[port.guest_row[page]]
-    if switch < 0:
-        state.debt[row[lowest]] = max(0.0, state.debt[row[lowest]] - state.worth[1])
-        return
-    table = row[switch]
-    state.debt[table] += host_refs
-    due = state.rules[0] == BY_COSTS and state.debt[table] >= state.worth[3]
-    if due or (state.rules[0] == BY_WRITES and port.now[AT] - state.last[table] > state.rules[2]):
-        move(state, port, page, switch, NONE_MISSING)
 
 
 @inner_apart
@@ -254,6 +182,7 @@ def walk_agile(state: State, port: Port, page: int, switch: int, guest_missing: 
 
 @walk.register
 def _walk(state: State, port: Port, page: int) -> None:
+    scan(state, port)
     switch = switching_level(state, port, page)
     if switch < 0 and not is_present(state.shadow, page):
         walk_agile(state, port, page, switch, missing_tables(state.shadow, port, page), NOT_REACHED, FAULTED)
@@ -287,6 +216,7 @@ def on_guest_fault(state: State, port: Port, event: Any, page: int, kind: int) -
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: int) -> None:
     kind = np.int64(event.kind)
+    scan(state, port)
     if kind == GUEST_MAP or kind == COW_FAULT:
         on_guest_fault(state, port, event, page, kind)
     elif kind == TABLE_WRITE or kind == GUEST_UNMAP:

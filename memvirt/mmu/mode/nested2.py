@@ -1,11 +1,22 @@
-"""A guest hypervisor: the guest's tables, those of the hypervisor that is itself a guest, and the host's; 124 references for 4·4·4.
+"""A guest hypervisor (L1) runs the guest (L2), on a host (L0) that has hardware for two dimensions of tables.
 
-Each number that a walk needs is translated through the guest hypervisor's tables, each of which lies behind the host's: (Lg +
-1)(Lm + 1)(Lh + 1) - 1 references if hardware walked all three (the count that the Turtles project's nested paging, Ben-Yehuda et
-al., OSDI'10, avoids by folding two of them in software). The guest hypervisor maps its guest's memory one to one over its own, in
-pages of the size of the host's. The host's entries and the guest's are cached as under `nested`; the middle ones aren't, a nested
-TLB spans both lower dimensions. An EPT violation is one exit to the host and one that the host hands on to the guest hypervisor.
-Left out: emulated VMCS accesses, of which each such exit makes many.
+`walk`:
+
+``two_dimensional`` (default)
+    Multi-dimensional paging (Ben-Yehuda et al., OSDI'10): the host folds L1's tables for L2 (EPT12) and its own for L1 (EPT01)
+    into one (EPT02), which hardware walks as any other: (Lg + 1)(Lh + 1) - 1 references. EPT02 is a shadow of EPT12. A page's
+    first touch is an EPT violation that the host hands on to L1; L1 clears a page of its own, which the host has yet to back (a
+    second violation), writes EPT12, which is trapped as a guest's write is under `shadow`, and resumes L2, which is a call of the
+    host (``hypercall``); L2's next try is a hidden fault, after which EPT02 has the entry. What the host took away costs one
+    violation to bring back.
+``three_dimensional``
+    Hypothetical: hardware that walks L2's tables, EPT12 and EPT01 behind each other, (Lg + 1)(Lm + 1)(Lh + 1) - 1 references, 124
+    for 4·4·4. The host's entries and the guest's are cached as under `nested`, the middle ones aren't, and a nested TLB spans both
+    lower dimensions. Violations are handed on as above, but nothing is shadowed.
+
+L1 maps its guest's memory one to one over its own, in pages of the size of the host's, and takes nothing back, so that EPT12 is
+never flushed (INVEPT) and, with `unsync`, a table of it that is out of sync stays so. Left out: L1's accesses of its VMCS, of
+which each exit that reaches it makes many without VMCS shadowing, and what the host spends on merging VMCSs.
 """
 
 from __future__ import annotations
@@ -25,8 +36,11 @@ from memvirt.mmu.port import (
     HOST,
     HOST_ROW,
     HOST_SPACE,
+    HYPERCALL,
     OUTER_ROW,
+    PAGE_TABLE_WRITE,
     ROW,
+    SHADOW_FAULT_HIDDEN,
     VM,
     Port,
     begin_walk,
@@ -36,18 +50,36 @@ from memvirt.mmu.port import (
 )
 from memvirt.mmu.pwc import Pwc, first_level, in_nested_tlb, keep_entry, keep_in_nested_tlb, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
-from memvirt.mmu.two_dimensional import FAULTED, HOST_MAP, NONE_MISSING, SERVED, SWAP_IN, fault_length, forget, is_fault
+from memvirt.mmu.two_dimensional import (
+    FAULTED,
+    HOST_MAP,
+    NONE_MISSING,
+    ONCE,
+    SERVED,
+    SWAP_IN,
+    fault_length,
+    forget,
+    is_fault,
+    walk_two,
+)
 from memvirt.types import NONE, Traits
 
+WALKS = ("two_dimensional", "three_dimensional")
+OPTIONS = {"walk": WALKS, "unsync": True}
 TRAITS = Traits(host_unmap="vm")
-TWICE = np.int64(2)
 
 
 class State(NamedTuple):
-    """The guest hypervisor's tables.
+    """The guest hypervisor's tables; where they are is known only if hardware walks them.
 
     Attributes
     ----------
+    folded, keeps_unsync : bool
+        Whether hardware walks EPT02; whether EPT12's lowest tables may be out of sync.
+    known : (frames,) uint8
+        Whether EPT12 maps a guest frame.
+    unsync : (rows,) uint8
+        Whether the table of EPT12 for 512 guest frames is out of sync.
     middle : (rows, levels) int64
         For each 512 guest frames, the frame of its table at each level, in the guest hypervisor's own memory: numbered from where
         the VM's frames end.
@@ -58,6 +90,10 @@ class State(NamedTuple):
     """
 
     pwc: Pwc
+    folded: bool
+    keeps_unsync: bool
+    known: NDArray[np.uint8]
+    unsync: NDArray[np.uint8]
     middle: NDArray[np.int64]
     outer: NDArray[np.int64]
     outer_row: NDArray[np.int64]
@@ -82,6 +118,8 @@ def _shape(setup: Setup) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[
 
 def frames(setup: Setup) -> int:
     """Host frames: those behind the middle tables, and the host's tables for them."""
+    if setup.option("walk") == WALKS[0]:
+        return 0
     _, count, _, rows = _shape(setup)
     return int(count.sum() + rows.sum() * setup.frames.host.frames.shape[1])
 
@@ -94,8 +132,17 @@ def make(setup: Setup) -> State:
     owner = np.repeat(np.arange(setup.schedule.vms), np.diff(setup.frames.frame_base) // 512)
     tables = int(setup.port.spare) + int(count.sum())
     outer = tables + np.arange(int(rows.sum()) * levels, dtype=np.int64).reshape(-1, levels)
-    # A middle table's number is kept as its host frame; what the host's walk needs besides is its number within the VM.
-    return State(make_pwc(setup), middle + start[owner][:, None] if middle.size else middle, outer, first)
+    return State(
+        make_pwc(setup),
+        setup.option("walk") == WALKS[0],
+        bool(setup.option("unsync")),
+        (setup.port.hfn_of_frame != NONE).astype(np.uint8),
+        np.zeros(max(1, setup.port.hfn_of_frame.size // 512), np.uint8),
+        # A middle table's number is kept as its host frame; what the host's walk needs besides is its number within the VM.
+        middle + start[owner][:, None] if middle.size else middle,
+        outer,
+        first,
+    )
 
 
 @inner
@@ -150,9 +197,44 @@ def walk_three(state: State, port: Port, page: int, guest_missing: int, data_mis
     end_walk(port, begun, faulted)
 
 
+@inner
+def walk_as_told(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+    """Walk what hardware knows of: EPT02, or all three."""
+    if state.folded:
+        walk_two(state.pwc, port, page, guest_missing, data_missing, faulted)
+    else:
+        walk_three(state, port, page, guest_missing, data_missing, faulted)
+
+
+@inner
+def middle_writes(state: State, port: Port, frame: int, level: int) -> None:
+    """Let the guest hypervisor write EPT12 at a level."""
+    row = frame >> 9
+    if level == 0 and state.keeps_unsync:
+        if state.unsync[row]:
+            return
+        state.unsync[row] = 1
+    exit_to_host(port, PAGE_TABLE_WRITE, ONCE)
+
+
+@inner_apart
+def touch_first(state: State, port: Port, event: Any, page: int) -> None:
+    """Serve what neither EPT12 nor EPT01 has: the violation is handed on, and the guest hypervisor's own page is missing too."""
+    exit_to_host(port, EPT_VIOLATION, ONCE + ONCE)
+    exit_to_host(port, HYPERCALL, ONCE)
+    if state.folded:
+        highest = np.int64(port.host_frames.shape[1] - 1)
+        middle_writes(state, port, np.int64(event.frame), min(np.int64(event.order) // 9 + np.int64(event.count), highest))
+        if page != NONE:
+            walk_as_told(state, port, page, NONE_MISSING, np.int64(event.count), FAULTED)
+        exit_to_host(port, SHADOW_FAULT_HIDDEN, ONCE)
+    for part in range(1 << np.int64(event.order)):
+        state.known[np.int64(event.frame) + part] = 1
+
+
 @walk.register
 def _walk(state: State, port: Port, page: int) -> None:
-    walk_three(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
+    walk_as_told(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
 
 
 @on_event.register
@@ -161,8 +243,10 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
     if is_fault(kind):
         if page != NONE:
             guest_missing, data_missing = fault_length(event, kind)
-            walk_three(state, port, page, guest_missing, data_missing, FAULTED)
-        if kind == HOST_MAP or kind == SWAP_IN:
-            exit_to_host(port, EPT_VIOLATION, TWICE)
+            walk_as_told(state, port, page, guest_missing, data_missing, FAULTED)
+        if kind == HOST_MAP and not state.known[event.frame]:
+            touch_first(state, port, event, page)
+        elif kind == HOST_MAP or kind == SWAP_IN:
+            exit_to_host(port, EPT_VIOLATION, ONCE)
     else:
         forget(state.pwc, port, event, page, kind)

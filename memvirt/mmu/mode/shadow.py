@@ -1,11 +1,17 @@
 """Shadow paging: the hypervisor keeps a table gVA→hPA that the hardware walks in one dimension.
 
-It write-protects the guest's tables, so that each of the guest's page-table writes exits, and fills its own
-on hidden faults (Waldspurger, OSDI'02, section 2; Adams and Agesen, ASPLOS'06). After a trapped write the shadow entry is
-empty until the next access. With `unsync` the first write to one of the guest's lowest tables exits and lifts its protection;
-further ones are free until the guest flushes: an INVLPG synchronizes the page's entry, a CR3 write or a flush every table
-written since, which are then protected again (Linux, arch/x86/kvm/mmu/mmu.c, `mmu_try_to_unsync_pages`, `kvm_mmu_sync_roots`).
-Left out: prefetching of entries around a fault, and tables that KVM gives up shadowing because they are written too often.
+It write-protects the guest's tables once it shadows them, so that each of the guest's writes to one exits, and fills its own on
+hidden faults (Waldspurger, OSDI'02, section 2; Adams and Agesen, ASPLOS'06). A table that is new is not shadowed yet: what the
+guest writes there before its first access takes no exit. The root is shadowed when it is loaded.
+
+`unsync` (the default, as in KVM since Linux 2.6.28): the first write to one of the guest's tables of 4K pages exits and lifts its
+protection, further ones are free until the guest flushes. An INVLPG synchronizes the page's entry; a CR3 write or a flush
+synchronizes and protects again every table of its address space that was written since (arch/x86/kvm/mmu/mmu.c,
+`mmu_try_to_unsync_pages`, `mmu_sync_children`). Tables above those always trap. Without `unsync` every write to a shadowed
+table exits, and leaves its shadow entry empty until the next access.
+
+Left out: prefetching of entries around a fault, tables that KVM gives up shadowing because they are written too often, and exits
+for what the guest's kernel itself touches first.
 """
 
 from __future__ import annotations
@@ -44,9 +50,9 @@ from memvirt.mmu.shadow_tables import (
     zap_entry,
     zap_guest_entry,
 )
-from memvirt.types import NONE, Event, Traits
+from memvirt.types import EVERY_SPACE, NONE, Event, Traits
 
-OPTIONS = {"unsync": False}
+OPTIONS = {"unsync": True}
 TRAITS = Traits(flush_on_switch=True)
 HYPERVISOR_SETS_DIRTY = True  #: an entry is read-only until the guest's page is dirty
 GUEST_MAP, DROP, SWITCH, PREEMPT, TABLE_WRITE, GUEST_UNMAP, FLUSH, COW_FAULT = map(
@@ -79,6 +85,7 @@ class State(NamedTuple):
     stack : (tables + 1,) int64
         Those out of sync, and last their number.
     space_of_table : (tables,) int64
+    asid_of_space : (spaces,) int64
     """
 
     pwc: Pwc
@@ -87,6 +94,7 @@ class State(NamedTuple):
     unsync: NDArray[np.uint8]
     stack: NDArray[np.int64]
     space_of_table: NDArray[np.int64]
+    asid_of_space: NDArray[np.int64]
 
 
 def make(setup: Setup) -> State:
@@ -97,7 +105,8 @@ def make(setup: Setup) -> State:
     space[shadow.table] = setup.port.space_of_page[shadow.row_first[:-1]][:, None]
     rules = np.array([setup.option("unsync"), 0], np.int64)
     stack = np.zeros(tables + 1, np.int64)
-    return State(make_pwc(setup, tagged=False), shadow, rules, np.zeros(tables, np.uint8), stack, space)
+    asid = setup.space.asid[setup.port.page_base[:-1]].astype(np.int64)
+    return State(make_pwc(setup, tagged=False), shadow, rules, np.zeros(tables, np.uint8), stack, space, asid)
 
 
 @inner_apart
@@ -112,19 +121,14 @@ def walk_shadow(state: State, port: Port, page: int, missing: int, faulted: int)
 
 
 @inner
-def lowest_table(state: State, port: Port, page: int) -> int:
-    """Number of the guest's table whose entry maps a page."""
-    return np.int64(state.shadow.table[port.guest_row[page], port.guest_order[page] // 9])
-
-
-@inner
-def guest_writes(state: State, port: Port, page: int) -> int:
-    """Let the guest write the entry of a page; returns whether the table was out of sync already, and so took no exit."""
-    table = lowest_table(state, port, page)
-    if state.unsync[table]:
+def guest_writes(state: State, port: Port, page: int, level: int) -> int:
+    """Let the guest write its table at a level on the way to a page; returns whether the shadow entry stays as it is for now."""
+    table = np.int64(state.shadow.table[port.guest_row[page], level])
+    shadowed = level == state.shadow.path.size - 1 or state.shadow.hfn[table] != NONE
+    if state.unsync[table] or not shadowed:
         return 1
     exit_to_host(port, PAGE_TABLE_WRITE, ONCE)
-    if state.rules[UNSYNC]:
+    if state.rules[UNSYNC] and level == 0:
         state.unsync[table] = 1
         state.stack[state.stack[-1]] = table
         state.stack[-1] += 1
@@ -133,12 +137,14 @@ def guest_writes(state: State, port: Port, page: int) -> int:
 
 
 @inner
-def resync(state: State, port: Port, low: int, high: int) -> None:
-    """Synchronize and protect again what a range of address spaces has out of sync."""
+def resync(state: State, port: Port, vm: int, asid: int) -> None:
+    """Synchronize and protect again what an address space of a VM, or each of them, has out of sync."""
     left = 0
     for number in range(state.stack[-1]):
         table = state.stack[number]
-        if low <= state.space_of_table[table] < high:
+        space = state.space_of_table[table]
+        mine = port.space_base[vm] <= space < port.space_base[vm + 1]
+        if mine and (asid == EVERY_SPACE or state.asid_of_space[space] == asid):
             state.unsync[table] = 0
             port.tally[RESYNCS] += 1
         else:
@@ -159,13 +165,13 @@ def _walk(state: State, port: Port, page: int) -> None:
 @inner_apart
 def on_guest_event(state: State, port: Port, event: Any, page: int, kind: int) -> None:
     """Take notice of what the guest does to its tables."""
+    lowest = np.int64(port.guest_order[page]) // 9
     if kind == GUEST_MAP:
         walk_shadow(state, port, page, missing_tables(state.shadow, port, page), FAULTED)
         exit_to_host(port, SHADOW_FAULT_TRUE, ONCE)
-        exit_to_host(port, PAGE_TABLE_WRITE, np.int64(event.count))
-        guest_writes(state, port, page)
+        guest_writes(state, port, page, min(lowest + np.int64(event.count), np.int64(state.shadow.path.size - 1)))
     elif kind == TABLE_WRITE:
-        free = guest_writes(state, port, page)
+        free = guest_writes(state, port, page, lowest)
         if np.int64(event.count) > 0:
             exit_to_host(port, INVLPG, ONCE)
         if free:
@@ -173,7 +179,7 @@ def on_guest_event(state: State, port: Port, event: Any, page: int, kind: int) -
         else:
             zap_guest_entry(state.shadow, port, page)
     elif kind == GUEST_UNMAP:
-        guest_writes(state, port, page)
+        guest_writes(state, port, page, lowest)
         exit_to_host(port, INVLPG, ONCE)
     else:  # a COW_FAULT
         walk_shadow(state, port, page, missing_tables(state.shadow, port, page), FAULTED)
@@ -196,7 +202,7 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         else:
             flush_spaces(state.pwc, port, event)
         exit_to_host(port, CR3_WRITE, ONCE)
-        resync(state, port, port.space_base[event.vm], port.space_base[event.vm + 1])
+        resync(state, port, np.int64(event.vm), np.int64(event.asid))
     elif kind == PREEMPT:
         flush_on_switch(state.pwc, port, event)
     elif page != NONE and (kind == GUEST_MAP or kind == TABLE_WRITE or kind == GUEST_UNMAP or kind == COW_FAULT):

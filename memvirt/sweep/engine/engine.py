@@ -13,11 +13,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from memvirt.pipeline.compute import FIELDS, KNOWN_BY_KEY, ROOMS, known_digests
+from memvirt.pipeline.compute import known_digests
 from memvirt.pipeline.layout import Layout, Stage, key
+from memvirt.pipeline.rooms import BY_VALUE, ROOMS
 from memvirt.sweep.engine.node import NOTHING, Carried, Failure, Node, Tally
 from memvirt.sweep.engine.queue import Queue, home
-from memvirt.sweep.executor import BY_VALUE, Ended, Executor, Job, Outcome, Remote
+from memvirt.sweep.executor import Ended, Executor, Job, Outcome, Remote
 from memvirt.sweep.store.block import Block
 from memvirt.sweep.store.kept import Kept, KeptStage
 
@@ -155,20 +156,20 @@ class Engine:
     def _recall(self, node: Node) -> None:
         """Look whether a new node's digests are known without computing it."""
         room = node.stage.room
-        if room == "result":
+        if ROOMS[room].gives_rows:
             if node.name in self.known:
                 node.digests = known_digests(room, node.name)
                 self.tallies[room].reused += 1
             return
         if self.kept is not None:
             found = self.kept.read(node.name)
-            if found is not None and set(found.digests) == set(FIELDS[room]):
+            if found is not None and set(found.digests) == set(ROOMS[room].gives):
                 node.digests, node.fields, node.seconds = found.digests, found.fields, found.seconds
                 node.chain = node.seconds + max((each.chain for each in node.inputs), default=0.0)
                 node.kept = True
                 self.tallies[room].reused += 1
                 return
-        if room == "workload":  # made when somebody reads it
+        if ROOMS[room].lazy:  # made when somebody reads it
             node.digests = known_digests(room, node.name)
 
     def _node(self, stage: Stage) -> Node:
@@ -184,7 +185,7 @@ class Engine:
         self.over[number] = True
         for need in stage.inputs:
             self._unclaim(self._node(need))
-        if stage.room == "result":
+        if ROOMS[stage.room].gives_rows:
             self._result(number)
         for consumer in self.consumers[number]:
             self.missing[consumer] -= 1
@@ -273,7 +274,7 @@ class Engine:
         assert self.kept is not None
         small, large = self.kept.read(node.name), self.kept.read_large(node.name) or {}
         fields = {**small.fields, **large} if small is not None else large
-        if set(fields) != set(FIELDS[node.stage.room]):
+        if set(fields) != set(ROOMS[node.stage.room].gives):
             node.kept = False
             return False
         self._hold(node, *self.executor.put(fields))
@@ -416,7 +417,7 @@ class Engine:
         """Hand rows on with the points that they are of, then settle the stages."""
         pairs = []
         for stage in settled:
-            if stage.room == "result" and not self.over[stage.number]:
+            if ROOMS[stage.room].gives_rows and not self.over[stage.number]:
                 self.over[stage.number] = True
                 for need in stage.inputs:
                     self._unclaim(self._node(need))
@@ -450,7 +451,7 @@ class Engine:
             self._hold(node, outcome.fields, outcome.bytes, outcome.place)
             if node.claims <= 0:
                 self._set_aside(node)
-        if node.stage.room not in ("cost", "result"):
+        if not ROOMS[node.stage.room].light:
             self.carried.remember(node, outcome.fields)
         self._keep(node, outcome)
         for each in node.inputs:
@@ -465,8 +466,8 @@ class Engine:
 
     def _keep(self, node: Node, outcome: Outcome) -> None:
         """Keep a stage on disk for later sweeps, if that is worth while."""
-        room = node.stage.room
-        if self.kept is None or room in KNOWN_BY_KEY or not self.kept.worth_keeping(outcome.seconds, outcome.bytes):
+        known = ROOMS[node.stage.room].known_by_key
+        if self.kept is None or known or not self.kept.worth_keeping(outcome.seconds, outcome.bytes):
             return
         large = {name: value for name, value in outcome.fields.items() if name not in BY_VALUE}
         small = {name: value for name, value in outcome.fields.items() if name not in large}

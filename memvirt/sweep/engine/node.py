@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from memvirt.pipeline.layout import Stage
-from memvirt.sweep.executor import BY_VALUE
+from memvirt.pipeline.rooms import BY_VALUE
 
 CARRIED_STAGES = 20_000  #: stages remembered from one layout of a sweep to the next
 NOTHING: dict[str, Any] = {}  #: never written to

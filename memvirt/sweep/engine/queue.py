@@ -10,21 +10,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memvirt.pipeline.compute import ROOMS
+from memvirt.pipeline.rooms import ROOMS
+from memvirt.sweep.engine.node import Node
 from memvirt.sweep.executor import Outcome, Remote
-
-if TYPE_CHECKING:
-    from memvirt.sweep.engine.node import Node
 
 BATCH_SECONDS = 0.1  #: stages that take less are sent together
 LARGEST_BATCH = 256
 PATIENCE = 0.5  #: seconds that a stage waits for others to be sent with
 LOOK_AHEAD = 16  #: stages looked through for one whose inputs are where a worker is free
-NO_KERNELS = ("cost", "result")
-FIRST_GUESS = 0.002  #: seconds of a stage without kernels
-PRODUCERS = ("workload", "memory")  #: rooms whose stages take memory and give none back
+LIGHT = tuple(name for name, room in ROOMS.items() if room.light)
+FIRST_GUESS = 0.002  #: seconds of a light stage
 Kind = tuple[str, ...]
 
 
@@ -41,9 +38,9 @@ class Queue:
         self.wanted = wanted
         self.ready: dict[str, deque[Node]] = {room: deque() for room in reversed(ROOMS)}
         self.compiling: dict[Kind, list[Node]] = {}  # what waits until one of its kind has compiled
-        self.compiled: set[Kind] = {(room,) for room in NO_KERNELS}
-        self.mean: dict[Kind, float] = {(room,): FIRST_GUESS for room in NO_KERNELS}
-        self.of_room: dict[str, float] = dict.fromkeys(NO_KERNELS, FIRST_GUESS)
+        self.compiled: set[Kind] = {(room,) for room in LIGHT}
+        self.mean: dict[Kind, float] = {(room,): FIRST_GUESS for room in LIGHT}
+        self.of_room: dict[str, float] = dict.fromkeys(LIGHT, FIRST_GUESS)
         self._kinds: dict[int, Kind] = {}
 
     def __len__(self) -> int:
@@ -57,7 +54,7 @@ class Queue:
     def kind(self, node: Node) -> Kind:
         """What decides which kernels a stage compiles: its room and the policies that it names."""
         room, config = node.stage.room, node.stage.config
-        if room in NO_KERNELS:
+        if room in LIGHT:
             return (room,)
         kind = self._kinds.get(id(config))
         if kind is None or kind[0] != room:
@@ -118,7 +115,7 @@ class Queue:
         now = time.monotonic()
         best, most = None, -1.0
         for room, nodes in self.ready.items():
-            if not nodes or (room in PRODUCERS and not producers):
+            if not nodes or (ROOMS[room].costs_memory and not producers):
                 continue
             seconds = len(nodes) * self.of_room.get(room, 1.0)
             if seconds >= BATCH_SECONDS or len(nodes) >= LARGEST_BATCH or now - nodes[0].since > PATIENCE:

@@ -18,11 +18,10 @@ from numba.core import event
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.pipeline.compute import compute
+from memvirt.pipeline.rooms import ROOMS
 from memvirt.sweep.store.block import Block, pack
 
 Handle = Any
-#: Fields that travel by value, since the driver hands them to rooms that take a moment; the others stay where they are made.
-BY_VALUE = ("counters", "histogram", "cycles")
 
 
 class Remote(NamedTuple):
@@ -224,11 +223,11 @@ def packed(jobs: Sequence[Job], outcomes: list[Outcome]) -> tuple[list[Outcome],
     rows = [
         (job.name, outcome.fields["results"], outcome.fields["epochs"])
         for job, outcome in zip(jobs, outcomes, strict=True)
-        if job.room == "result" and outcome.status == "ok"
+        if ROOMS[job.room].gives_rows and outcome.status == "ok"
     ]
     if not rows:
         return outcomes, None
-    return [o._replace(fields={}) if job.room == "result" else o for job, o in zip(jobs, outcomes, strict=True)], pack(rows)
+    return [o._replace(fields={}) if ROOMS[job.room].gives_rows else o for job, o in zip(jobs, outcomes, strict=True)], pack(rows)
 
 
 def size(value: Any) -> int:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from memvirt.pipeline.rooms import ROOMS
 from memvirt.sweep.executor import Compiling, Ended, Handle, Job, Outcome, packed, run_jobs, size
 
 
@@ -39,7 +40,7 @@ class Serial:
         outcomes: list[Outcome] = []
         run_jobs(jobs, lambda job: job.inputs, outcomes.append, self._compiling)
         for place, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True)):
-            if job.room != "result" and outcome.status == "ok":
+            if not ROOMS[job.room].gives_rows and outcome.status == "ok":
                 outcomes[place] = outcome = outcome._replace(bytes=size(outcome.fields))
             if job.limit is not None and outcome.seconds > job.limit:
                 outcomes[place] = Outcome("timeout", seconds=outcome.seconds, compiling=outcome.compiling)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.sweep.executor import BY_VALUE, Compiling, Ended, Job, Remote, attempt, size
+from memvirt.pipeline.rooms import BY_VALUE, ROOMS
+from memvirt.sweep.executor import Compiling, Ended, Job, Remote, attempt, size
 from memvirt.sweep.executor.worker import Worker, versions
 
 QUEUE = 0.25  #: a worker whose batch should take less than so many seconds is given the next one already
@@ -100,7 +101,7 @@ class Ray:
 
     def submit(self, number: int, jobs: Sequence[Job], estimate: float, place: str) -> None:
         """Hand a batch to a free worker, on the machine that holds its inputs if one is free there."""
-        if self.spread and any(job.room == "workload" and job.config["workload"]["path"] for job in jobs):
+        if self.spread and any(ROOMS[job.room].reads_file(job.config) for job in jobs):
             self._here(number, jobs)
             return
         slots = [slot for slot in self._slots if slot.free()]

@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from memvirt.sweep.executor import BY_VALUE, Compiling, Job, Outcome, Remote, packed, run_jobs, size
+from memvirt.pipeline.rooms import BY_VALUE
+from memvirt.sweep.executor import Compiling, Job, Outcome, Remote, packed, run_jobs, size
 from memvirt.sweep.store.block import Block
 
 TICK = 0.02  #: seconds between looks at a job that has a limit

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from memvirt import __version__, workload
 from memvirt.config import Section
 from memvirt.digest import canonical, text_digest
-from memvirt.pipeline import rooms
 from memvirt.pipeline.point import Point, check_finite, checked
+from memvirt.pipeline.rooms.memory import CHECKED, check
 from memvirt.sweep.plan.stitch import Stitcher, Tree
 
 PARTS = 30_000  #: section values remembered
@@ -66,9 +66,9 @@ class Sections:
 
     def _check(self, point: Point) -> None:
         """See whether a point's sections go together; each combination once."""
-        known = tuple([id(getattr(point, name)) for name in rooms.CHECKED])
+        known = tuple([id(getattr(point, name)) for name in CHECKED])
         if known not in self._checked:
-            rooms.check(point)
+            check(point)
             self._checked.add(known)
 
     def _stitched(self, choice: Sequence[int], replicate: int) -> dict[str, Part]:

@@ -13,28 +13,13 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, OmegaConf
 
 from memvirt.errors import ConfigError, suggest
 from memvirt.sweep.plan.axes import Axis
+from memvirt.sweep.plan.compose import Composer
 
 Tree = dict[str, Any]
-
-
-class Composer:
-    """Composes configs with Hydra, and counts."""
-
-    def __init__(self, loader: ConfigLoaderImpl, master: DictConfig) -> None:
-        self.loader, self.master, self.count = loader, master, 0
-        self._last: tuple[list[str], DictConfig] | None = None
-
-    def __call__(self, overrides: list[str]) -> DictConfig:
-        """Compose one config; the same as the last one is the last one."""
-        if self._last is None or self._last[0] != overrides:
-            self.count += 1
-            self._last = (list(overrides), self.loader.load_sweep_config(self.master, overrides))
-        return self._last[1]
 
 
 def without_hydra(config: DictConfig) -> DictConfig:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from memvirt.result.rows import Columns
-from memvirt.result.table import EPOCH_COLUMNS, RESULT_COLUMNS
+from memvirt.result.table import epoch_columns, result_columns
 
 
 class Block(NamedTuple):
@@ -26,8 +27,18 @@ class Block(NamedTuple):
 
 
 KEY = pa.field("key", pa.string())
-RESULTS = pa.schema([KEY, *RESULT_COLUMNS])
-EPOCHS = pa.schema([KEY, *EPOCH_COLUMNS])
+
+
+@cache
+def results_schema() -> pa.Schema:
+    """Of a block's result rows."""
+    return pa.schema([KEY, *result_columns()])
+
+
+@cache
+def epochs_schema() -> pa.Schema:
+    """Of its epoch rows."""
+    return pa.schema([KEY, *epoch_columns()])
 
 
 def _table(schema: pa.Schema, keys: Sequence[str], parts: Sequence[Columns], fixed: dict[str, Any]) -> pa.Table:
@@ -86,13 +97,13 @@ def pack(results: Sequence[tuple[str, Columns, Columns]]) -> Block:
         groups.setdefault(tuple(each[1]), []).append(each)
     for group in groups.values():
         keys = [key for key, _, _ in group]
-        tables[0].append(_table(RESULTS, keys, [columns for _, columns, _ in group], {"status": "ok", "error": ""}))
-        tables[1].append(_table(EPOCHS, keys, [columns for _, _, columns in group], {}))
+        tables[0].append(_table(results_schema(), keys, [columns for _, columns, _ in group], {"status": "ok", "error": ""}))
+        tables[1].append(_table(epochs_schema(), keys, [columns for _, _, columns in group], {}))
     return Block(*(to_bytes(pa.concat_tables(each)) for each in tables))
 
 
 def failure(key: str, status: str, error: str, vms: int) -> Block:
     """Make the rows of a point that has no result: one a VM, without counts."""
     columns: Columns = {"vm": np.arange(vms)}
-    rows = _table(RESULTS, [key], [columns], {"status": status, "error": error})
-    return Block(to_bytes(rows), to_bytes(EPOCHS.empty_table()))
+    rows = _table(results_schema(), [key], [columns], {"status": status, "error": error})
+    return Block(to_bytes(rows), to_bytes(epochs_schema().empty_table()))

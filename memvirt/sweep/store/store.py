@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from memvirt.digest import hash_file
 from memvirt.errors import ConfigError, MemvirtError, WriteError
-from memvirt.sweep.store.block import EPOCHS, RESULTS, Block, from_bytes
+from memvirt.sweep.store.block import Block, epochs_schema, from_bytes, results_schema
 from memvirt.sweep.store.journal import Damage, Entry, Journal, frames
 
 JOURNAL = "journal.bin"
@@ -99,7 +99,7 @@ class Store:
                 about, results, epochs = self._check_shard(path)
                 if about.schema.metadata[b"code"].decode() != self.code:
                     continue
-                for part, schema in ((results, RESULTS), (epochs, EPOCHS)):
+                for part, schema in ((results, results_schema()), (epochs, epochs_schema())):
                     if not pq.read_schema(part).equals(schema):
                         raise ValueError(f"{part.name} has other columns")
                 keys = pq.read_table(results, columns=["key", "status"])
@@ -144,8 +144,8 @@ class Store:
         rows = None
         if entry.block is not None:
             try:
-                from_bytes(entry.block.epochs, EPOCHS)
-                rows = from_bytes(entry.block.results, RESULTS)
+                from_bytes(entry.block.epochs, epochs_schema())
+                rows = from_bytes(entry.block.results, results_schema())
             except ValueError as wrong:
                 return " ".join(str(wrong).split())
             self._blocks.append(entry.block)
@@ -204,11 +204,11 @@ class Store:
 
     def _tables(self) -> tuple[pa.Table, pa.Table]:
         """Rows that are in no shard yet."""
-        results = [from_bytes(block.results, RESULTS) for block in self._blocks]
-        epochs = [from_bytes(block.epochs, EPOCHS) for block in self._blocks]
+        results = [from_bytes(block.results, results_schema()) for block in self._blocks]
+        epochs = [from_bytes(block.epochs, epochs_schema()) for block in self._blocks]
         return (
-            pa.concat_tables(results) if results else RESULTS.empty_table(),
-            pa.concat_tables(epochs) if epochs else EPOCHS.empty_table(),
+            pa.concat_tables(results) if results else results_schema().empty_table(),
+            pa.concat_tables(epochs) if epochs else epochs_schema().empty_table(),
         )
 
     def _write_shard(self) -> None:
@@ -245,13 +245,13 @@ class Store:
     def results(self) -> Iterator[pa.Table]:
         """Rows of every result that is here, a shard at a time; where a key stands twice, the later rows hold."""
         for path, _ in self._shards:
-            yield pq.read_table(path, schema=RESULTS)
+            yield pq.read_table(path, schema=results_schema())
         yield self._tables()[0]
 
     def epochs(self) -> Iterator[pa.Table]:
         """Their epochs, a shard at a time."""
         for _, path in self._shards:
-            yield pq.read_table(path, schema=EPOCHS)
+            yield pq.read_table(path, schema=epochs_schema())
         yield self._tables()[1]
 
     def close(self) -> None:

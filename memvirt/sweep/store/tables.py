@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from memvirt.result.table import EPOCH_COLUMNS, IDENTITY, RESULT_COLUMNS, as_column, column_type, write_whole
+from memvirt.result.table import IDENTITY, as_column, column_type, epoch_columns, result_columns, write_whole
 from memvirt.sweep.plan.plan import Plan
-from memvirt.sweep.store.block import EPOCHS, RESULTS
+from memvirt.sweep.plan.todo import Wanted
+from memvirt.sweep.store.block import epochs_schema, results_schema
 from memvirt.sweep.store.store import Store
 
 STRETCH = 100_000  #: rows made at a time
@@ -67,22 +68,6 @@ def _stretches(places: Sequence[tuple[int, int]]) -> Iterator[slice]:
             begin, total = number + 1, 0
     if begin < len(places) or not places:
         yield slice(begin, len(places))
-
-
-class Wanted(NamedTuple):
-    """Points of a plan.
-
-    Attributes
-    ----------
-    plan : Plan
-    numbers : (points,) int64
-        Theirs in the plan.
-    ids : list of str
-    """
-
-    plan: Plan
-    numbers: NDArray[np.int64]
-    ids: Sequence[str]
 
 
 def varied_fields(plans: Sequence[Plan]) -> list[pa.Field]:
@@ -156,18 +141,18 @@ def write_tables(wanted: Sequence[Wanted], store: Store) -> dict[str, int]:
         gathered.close()
 
     def results(part: Path, csv: Path) -> None:
-        schema = pa.schema([*fields, *IDENTITY, *RESULT_COLUMNS])
+        schema = pa.schema([*fields, *IDENTITY, *result_columns()])
         with pq.ParquetWriter(part, schema, compression="zstd") as writer, pyarrow.csv.CSVWriter(csv, schema) as text:
-            for piece in pieces(store.results(), RESULTS, schema):
+            for piece in pieces(store.results(), results_schema(), schema):
                 writer.write_table(piece)
                 text.write_table(piece)
                 for each in pc.value_counts(piece.column("status")).to_pylist():
                     statuses[each["values"]] = statuses.get(each["values"], 0) + each["counts"]
 
     def epochs(part: Path) -> None:
-        schema = pa.schema([*fields, *IDENTITY, *EPOCH_COLUMNS])
+        schema = pa.schema([*fields, *IDENTITY, *epoch_columns()])
         with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-            for piece in pieces(store.epochs(), EPOCHS, schema):
+            for piece in pieces(store.epochs(), epochs_schema(), schema):
                 writer.write_table(piece)
 
     try:

@@ -7,7 +7,7 @@ Each has a function ``make(call)``, whose outcome has the ``plan`` that is known
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from memvirt.errors import ConfigError, MemvirtError
-from memvirt.result.table import RESULT_COLUMNS, write_whole
+from memvirt.result.rows import counters
+from memvirt.result.table import result_columns, write_whole
+from memvirt.sweep.call import Call
 from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.plan.todo import Todo
 from memvirt.sweep.store.store import Store
-from memvirt.sweep.work import Todo, Work
+from memvirt.sweep.work import Work
 
-if TYPE_CHECKING:
-    from memvirt.sweep.run import Call
-
-OVER_VMS = ("mean", "max", "min", "sum")
+OVER_VMS = ("mean", "max", "min", "sum", "host")
 
 
 class Study:
@@ -50,8 +50,6 @@ class Study:
 
     def evaluate(self, plan: Plan, title: str = "points") -> list[str]:
         """Compute what is missing of a plan; returns the id of each of its points, in order."""
-        from memvirt.sweep.run import say
-
         todo = self._first if plan is self.plan else Todo(plan)
         todo.skip(self.store.points)
         kept = len(todo.wanted.ids) - len(todo.missing)
@@ -59,8 +57,8 @@ class Study:
         if len(todo.wanted.ids) != len(plan):
             said = f"{len(todo.wanted.ids)} distinct, " + said
         for text, count in plan.dropped.items():
-            say(f"constraint {text}: {count:,} points dropped")
-        say(f"{len(plan)} {title}, {said}{plan.composed} configs composed; writing to {self.store.folder}")
+            self.work.voice.say(f"constraint {text}: {count:,} points dropped")
+        self.work.voice.say(f"{len(plan)} {title}, {said}{plan.composed} configs composed; writing to {self.store.folder}")
         self.ids.append(todo.ids)
         self.work.compute(self.store, todo, kept, title)
         return todo.ids
@@ -72,17 +70,14 @@ class Study:
         ----------
         ids : list of str
         columns : list of str
-        over_vms : {'mean', 'max', 'min', 'sum'}
+        over_vms : {'mean', 'max', 'min', 'sum', 'host'}
 
         Returns
         -------
         DataFrame
             NaN for points that failed.
         """
-        rows = self.rows(ids, columns)
-        rows.loc[rows["status"] != "ok", columns] = np.nan
-        found: pd.DataFrame = rows.groupby("number")[columns].agg(over_vms)
-        return found.reset_index(drop=True)
+        return one_of_vms(self.rows(ids, columns), columns, over_vms)
 
     def rows(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
         """Columns of points, one row a VM.
@@ -116,6 +111,31 @@ class Study:
             self.written.append(f"figures/{name}{suffix}")
 
 
+def one_of_vms(rows: pd.DataFrame, columns: list[str], over_vms: str) -> pd.DataFrame:
+    """Make one row a point of those of its VMs.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As `Study.rows` gives it.
+    columns : list of str
+    over_vms : {'mean', 'max', 'min', 'sum', 'host'}
+        ``host``: what a counter says of itself (`memvirt.counters.Counter.vms`); the mean of what is no counter.
+
+    Returns
+    -------
+    DataFrame
+        In order of ``number``; NaN for points that failed.
+    """
+    said = {name: "first" if each.vms == "same" else each.vms for each in counters() for name in each.names}
+    how = {column: said.get(column, "mean") if over_vms == "host" else over_vms for column in columns}
+    grouped = rows.groupby("number")
+    found: pd.DataFrame = grouped[columns].agg(how).astype(float)
+    failed = rows.assign(failed=rows["status"] != "ok").groupby("number")["failed"].any()
+    found.loc[failed.to_numpy()] = np.nan  # a sum of nothing would be 0
+    return found.reset_index(drop=True)
+
+
 def check_columns(options: Mapping[str, Any], key: str, columns: Sequence[str]) -> None:
     """Refuse columns that hold no numbers, and unknown ways to make one number of several VMs'.
 
@@ -123,7 +143,7 @@ def check_columns(options: Mapping[str, Any], key: str, columns: Sequence[str]) 
     ------
     ConfigError
     """
-    numbers = [field.name for field in RESULT_COLUMNS if not pa.types.is_string(field.type)]
+    numbers = [field.name for field in result_columns() if not pa.types.is_string(field.type)]
     for column in columns:
         if column not in numbers:
             raise ConfigError(key, column, "is not a column of numbers", numbers)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from memvirt.sweep.call import Call
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Study
-
-if TYPE_CHECKING:
-    from memvirt.sweep.run import Call
 
 
 class Points(NamedTuple):

@@ -8,20 +8,18 @@ back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from memvirt.errors import ConfigError
+from memvirt.sweep.call import Call
 from memvirt.sweep.plan.axes import Axis
 from memvirt.sweep.plan.choices import Design, Grid, Rows, no_intervals, number
 from memvirt.sweep.plan.plan import Plan, plan_design
 from memvirt.sweep.study import Incomplete, Study, check_plan
 from memvirt.sweep.study._cliff import DIGITS, Hunt, Verdict
-
-if TYPE_CHECKING:
-    from memvirt.sweep.run import Call
 
 RATIO, POLICY, IDLE = "overcommit.ratio", "reclaim", "none"
 COLUMNS = ["cycles", "thrash_epochs"]

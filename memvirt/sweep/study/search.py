@@ -5,19 +5,17 @@ The sampler is the tree-structured Parzen estimator (Bergstra et al., NeurIPS 20
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from memvirt.errors import ConfigError
+from memvirt.sweep.call import Call
 from memvirt.sweep.plan.choices import Design, Rows, number
 from memvirt.sweep.plan.constraint import Constraint, read_constraints
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
-
-if TYPE_CHECKING:
-    from memvirt.sweep.run import Call
 
 
 class Search:

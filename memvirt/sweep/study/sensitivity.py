@@ -8,20 +8,18 @@ interval by resampling.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
+from memvirt.sweep.call import Call
 from memvirt.sweep.design import morris, saltelli
 from memvirt.sweep.plan.axes import Axis
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
-
-if TYPE_CHECKING:
-    from memvirt.sweep.run import Call
 
 LEVEL = 0.95  #: of the confidence intervals
 

@@ -5,9 +5,10 @@ A file has ``OPTIONS``, the defaults of its own keys, and ``make(pages, seed, **
 for writes. The function must be pure: accesses ``first`` to ``last`` are the same whichever others were asked for.
 `draws` gives such random numbers.
 
-It may have, besides, ``check(**options)``, which refuses values of its keys; ``READS_FILE``, which checks the file that
-`workload.path` names; ``accesses(path, pause_ns, **options)``, how
-many there are unless `workload.accesses` says; and ``burst(**options)``, how many come before each `workload.idle_time`.
+It may have, besides, ``DEPENDENCE``, the share of its accesses whose address depends on what the access before has read (left
+out where it stands for programs that differ in that); ``check(**options)``, which refuses values of its keys; ``READS_FILE``,
+which checks the file that `workload.path` names; ``accesses(path, pause_ns, **options)``, how many there are unless
+`workload.accesses` says; and ``burst(**options)``, how many come before each `workload.idle_time`.
 """
 
 from __future__ import annotations

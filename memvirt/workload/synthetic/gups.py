@@ -14,6 +14,7 @@ from memvirt.types import WRITE
 from memvirt.workload.synthetic import below, draws
 
 OPTIONS: dict[str, Any] = {}
+DEPENDENCE = 0.0  #: an update's index is a random number of its own
 
 
 def make(pages: int, seed: int) -> Any:

@@ -16,6 +16,7 @@ from memvirt.types import WRITE
 from memvirt.workload.synthetic import below, draws
 
 OPTIONS = {"pattern": "zipf09"}
+DEPENDENCE = 0.0  #: the tool reads page numbers from an array
 PAGES = 16384  #: of the region that was replayed
 
 

@@ -15,6 +15,7 @@ from memvirt.types import WRITE
 from memvirt.workload.schedule import read_schedule
 
 OPTIONS = {"writes": 0, "seconds": 3.0}
+DEPENDENCE = 0.0  #: pages are written in order
 READS_FILE = read_schedule
 A, FIRST = 6364136223846793005, 9  #: the LCG's factor, and the number that it begins with; it adds 1
 

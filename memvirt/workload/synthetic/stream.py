@@ -9,6 +9,7 @@ import numpy as np
 from memvirt.types import WRITE
 
 OPTIONS: dict[str, Any] = {}
+DEPENDENCE = 0.0  #: its indices count up
 
 
 def make(pages: int, seed: int) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from memvirt.workload.synthetic import below, draws, with_writes
 
 OPTIONS = {"write_share": 0.3}
+DEPENDENCE = 0.0  #: draws are independent
 
 
 def make(pages: int, seed: int, write_share: float) -> Any:

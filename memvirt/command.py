@@ -1,0 +1,57 @@
+"""What all commands share: how one begins, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from memvirt.errors import MemvirtError
+
+#: Each command, with what it does; it is ``main`` of ``memvirt.NAME.__main__``.
+COMMANDS = {
+    "sweep": "simulate a grid of designs, each distinct stage once",
+    "trace": "import, record and describe traces of accesses",
+    "figures": "draw columns of a sweep's table",
+    "reproduce": "print published numbers beside simulated ones",
+}
+
+
+def run_command(who: str, run: Callable[[list[str]], int | None], argv: Sequence[str] | None) -> int:
+    """Run a command; returns its exit code.
+
+    Parameters
+    ----------
+    who : str
+        What an error begins with.
+    run : function
+        Gets the arguments, and returns an exit code, or None for 0.
+    argv : sequence of str, optional
+        This process's arguments if not given.
+
+    Returns
+    -------
+    int
+        What ``run`` says; that of a `MemvirtError`, which is told in one line; 130 after Ctrl-C.
+    """
+    try:
+        return run(list(sys.argv[1:] if argv is None else argv)) or 0
+    except MemvirtError as wrong:
+        print(f"{who}: {wrong}", file=sys.stderr)
+        return wrong.exit_code
+    except KeyboardInterrupt as stopped:
+        if text := str(stopped):
+            print(text, file=sys.stderr)
+        return 130
+
+
+def leave(code: int) -> NoReturn:
+    """End this process at once, when all is written and stopped.
+
+    What is left would be to unload, which takes most of a second, and Ray, if it is still starting for a sweep that was refused:
+    what it has started dies with this process.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

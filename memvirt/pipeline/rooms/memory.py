@@ -1,0 +1,157 @@
+"""The memory room's part: where each page is and what happened; and whether a point's mechanisms go together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memvirt import memory, mmu, workload
+from memvirt.memory.config import check_mechanisms, check_pace, check_replacement, check_table_area, swaps_itself
+from memvirt.pipeline.point import VM_KEYS, Point
+from memvirt.pipeline.room import Fields, Reading, Room, Vms
+from memvirt.types import Event, Machine
+
+#: A host that never takes a page away.
+NO_RECLAIM: dict[str, Any] = {
+    "name": "none",
+    "replacement": {"name": "fifo"},
+    **{part: {"name": "none"} for part in ("sharing", "balloon", "compression")},
+    "device": {"name": "none", "read_latency": 0, "write_latency": 0, "bandwidth": 1 << 30, "channels": 1},
+}
+
+
+def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, Any]:
+    member = point.member(vm)
+    config: dict[str, Any] = {name: getattr(member.vms, name) for name in VM_KEYS}
+    config["warmup"] = float(member.workload.warmup)
+    if contents_matter:
+        config["contents"] = member.contents.model_dump()
+    return config
+
+
+def _is_alone(point: Point) -> bool:
+    """Whether the host's paging isn't there: VMs are its processes, or it maps everything to itself."""
+    return mmu.traits(point.mmu).dimensions == 1 or point.host.levels == 0
+
+
+def _has_enough(point: Point, vms: Vms) -> bool:
+    """Whether the host can't run short, so that reclaim is never asked."""
+    overcommit = point.overcommit
+    enough = overcommit.host_memory is None and (overcommit.ratio or 1.0) <= 1.0 and not overcommit.charge_tables
+    return enough and not point.reclaim.in_background and all(point.member(vm).vms.limit is None for vm in vms)
+
+
+#: Sections on which it depends whether a point's mechanisms go together.
+CHECKED = ("vms", "workload", "contents", "guest", "host", "clock", "overcommit", "reclaim", "mmu")
+
+
+def check(point: Point) -> None:
+    """Refuse a point whose sections are each right, but can't be together.
+
+    Raises
+    ------
+    ConfigError
+    """
+    vms = tuple(range(point.count))
+    alone = _is_alone(point)
+    if not alone:
+        check_table_area(point.guest, point.host)
+    enough = _has_enough(point, vms)
+    if swaps_itself(point.guest, point.reclaim) and not (enough and point.guest.swap is None):
+        check_replacement("guest.replacement", point.guest.replacement, "the guest's own swap")
+    if not enough:
+        members = [point.member(vm).vms for vm in vms]
+        check_mechanisms(point.reclaim, 1 if alone else 2, point.guest, point.host, max(each.vcpus for each in members))
+        limited = any(each.limit is not None for each in members)
+        if point.reclaim.per_vm or limited:
+            asks = f"reclaim={point.reclaim.name}" if point.reclaim.per_vm else "vms.limit"
+            check_replacement("reclaim.replacement", point.reclaim.replacement.name, asks)
+        check_pace(point.reclaim, point.clock, max(_longest(point, vm) for vm in vms))
+
+
+def _longest(point: Point, vm: int) -> float:
+    """What a VM's instructions and pauses take, about (ns)."""
+    work, start = point.member(vm).workload, point.member(vm).vms.start
+    accesses = workload.length(work)
+    pauses = accesses // work.idle_every if work.idle_every else 0
+    return start + accesses * work.instructions_per_access * point.clock.ns_per_instruction + pauses * work.idle_time
+
+
+def _config(point: Point, vms: Vms) -> dict[str, Any]:
+    alone = _is_alone(point)
+    overcommit = point.overcommit.model_dump()
+    reclaim: dict[str, Any] = point.reclaim.model_dump()
+    if "scale" in reclaim and reclaim["scale"] is None:
+        reclaim["scale"] = point.vms.scale
+    if _has_enough(point, vms):
+        reclaim = NO_RECLAIM
+        overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
+    matter = reclaim["sharing"]["name"] != "none" or reclaim["compression"]["name"] != "none"
+    return {
+        "dimensions": 1 if alone else 2,
+        "members": [_member_config(point, vm, matter) for vm in vms],
+        "guest": {**point.guest.model_dump(), **({"table_area": None} if alone else {})},
+        "host": {} if alone else point.host.model_dump(),  # one dimension: the host's paging isn't there to be read
+        "clock": point.clock.model_dump(),
+        "epoch": point.epoch.model_dump(),
+        "numa": point.numa.model_dump(),
+        "overcommit": overcommit,
+        "reclaim": reclaim,
+        "keep_mapped": False,
+        "seed": point.workload.seed,
+    }
+
+
+def _baseline(point: Point, vms: Vms) -> dict[str, Any]:
+    """What the definition of `slowdown` keeps: alone, everything mapped, local, without faults."""
+    members = [point.member(vm) for vm in vms]
+    numa = point.numa.model_dump()
+    numa.update(nodes=1, cpus_per_node=max(1, *(member.vms.vcpus for member in members)), page_tables="as_data")
+    numa.update(placement={"name": "first_touch"}, scheduler={"name": "packed"})
+    return {
+        "dimensions": 1,
+        "members": [{"vcpus": member.vms.vcpus, "warmup": float(member.workload.warmup)} for member in members],
+        "guest": {
+            **point.guest.model_dump(),
+            "prefault": point.guest.prefault or True,
+            "table_area": None,
+            "swap": None,
+            "replacement": "lru",
+        },
+        "host": {},
+        "clock": point.clock.model_dump(),
+        "epoch": {},
+        "numa": numa,
+        "overcommit": {"ratio": 1.0, "host_memory": None, "charge_tables": False},
+        "reclaim": NO_RECLAIM,
+        "keep_mapped": True,
+        "seed": point.workload.seed,
+    }
+
+
+def _run(config: Any, inputs: list[Fields]) -> Fields:
+    machine = memory.run(memory.MemoryConfig.model_validate(config), [each["trace"] for each in inputs])
+    kinds = set(machine.shootdowns["kind"].tolist())
+    return {
+        **machine._asdict(),
+        "evictions": Event.EVICT in kinds or None,
+        "switches": Event.SWITCH in kinds or None,
+    }
+
+
+ROOM = Room(
+    name="memory",
+    run=_run,
+    config=Reading(
+        ("workload", "vms", "contents", "guest", "host", "clock", "epoch", "numa", "overcommit", "reclaim", "mmu"),
+        _config,
+        of_vms=True,
+    ),
+    baseline=Reading(("workload", "vms", "contents", "guest", "clock", "numa"), _baseline, of_vms=True),
+    reads={"workload": ("trace",)},
+    gives=(*Machine._fields, "evictions", "switches"),
+    code=("memvirt.memory",),
+    costs_memory=True,
+    by_value=("counters",),
+    seconds=0.002,
+    seconds_an_access=8e-9,
+)

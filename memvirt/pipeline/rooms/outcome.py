@@ -1,0 +1,101 @@
+"""The parts of prices and results: from counts to rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from memvirt import mmu, workload
+from memvirt.cost import CYCLES, latencies, price, price_levels
+from memvirt.cost.config import Cpu
+from memvirt.pipeline.point import Point
+from memvirt.pipeline.room import Fields, Reading, Room, Vms
+from memvirt.result.rows import add_walks, rows
+from memvirt.types import Counters
+
+
+def by_name(counters: Counters) -> dict[str, np.ndarray]:
+    """Counters of a room, each (vms, epochs)."""
+    return {name: counters.values[:, :, place] for place, name in enumerate(counters.names)}
+
+
+def counts_by_name(inputs: list[Fields]) -> dict[str, np.ndarray]:
+    """Gather the counters of several rooms, each (vms, epochs)."""
+    counts: dict[str, np.ndarray] = {}
+    for each in inputs:
+        counts |= by_name(each["counters"])
+    return counts
+
+
+def _run_cost(config: Any, inputs: list[Fields]) -> Fields:
+    cpu, walks = Cpu.model_validate(config["cpu"]), inputs[-1]
+    cycles = price(cpu, counts_by_name(inputs), config["dependence"], config["virtual"])
+    return {
+        "cycles": Counters(CYCLES, np.stack([cycles[name] for name in CYCLES], axis=2), ("sum",) * len(CYCLES)),
+        "level_cycles": price_levels(cpu, walks["levels"]),
+        "latency": np.stack([latencies(cpu, paths) for paths in walks["paths"]]),
+    }
+
+
+def _run_result(config: Any, inputs: list[Fields]) -> Fields:
+    counted = [each for each in inputs if "counters" in each]
+    own, *baselines = inputs[len(counted) :]
+    walks = counted[-1]
+    how = {name: each for room in counted for name, each in zip(room["counters"].names, room["counters"].epochs, strict=True)}
+    results, epochs = rows(counts_by_name(counted), how, by_name(own["cycles"]), [by_name(each["cycles"]) for each in baselines])
+    add_walks(results, walks["histogram"], walks["levels"], own["level_cycles"], own["latency"])
+    return {"results": results, "epochs": epochs}
+
+
+def _prices(point: Point, vms: Vms, virtual: bool) -> dict[str, Any]:
+    dependence = [workload.dependence(point.member(vm).workload) for vm in vms]
+    if len({*dependence}) == 1:  # as many VMs as there may be, all with one price
+        dependence = dependence[:1]
+    return {"cpu": point.cpu.model_dump(), "dependence": dependence, "virtual": virtual}
+
+
+COST = Room(
+    name="cost",
+    run=_run_cost,
+    config=Reading(
+        ("cpu", "workload", "vms", "contents", "mmu"),
+        lambda point, vms: _prices(point, vms, mmu.traits(point.mmu).dimensions == 2),
+        of_vms=True,
+    ),
+    baseline=Reading(("cpu", "workload", "vms", "contents"), lambda point, vms: _prices(point, vms, False), of_vms=True),
+    reads={
+        "memory": ("counters",),
+        "tlb": ("counters",),
+        "mmu": ("counters", "levels", "paths"),
+        "fused": ("counters", "levels", "paths"),
+    },
+    gives=("cycles", "level_cycles", "latency"),
+    code=("memvirt.cost",),
+    known_by_key=True,  # it costs less to make than to hash
+    light=True,
+    by_value=("cycles",),
+    seconds=0.0003,
+)
+
+NOTHING = Reading((), lambda point, vms: {})
+#: Of the prices it reads those of the point first, then those of each VM's baseline.
+RESULT = Room(
+    name="result",
+    run=_run_result,
+    config=NOTHING,
+    baseline=NOTHING,
+    reads={
+        "memory": ("counters",),
+        "tlb": ("counters",),
+        "mmu": ("counters", "histogram", "levels"),
+        "fused": ("counters", "histogram", "levels"),
+        "cost": ("cycles", "level_cycles", "latency"),
+    },
+    gives=("results", "epochs"),
+    code=("memvirt.result.rows",),
+    known_by_key=True,
+    light=True,
+    gives_rows=True,
+    seconds=0.0006,
+)
