@@ -284,6 +284,8 @@ def judge(words: list[str], folder: Path) -> tuple[str, str]:
         return ("refused" if good else "traceback"), said
     if code != 0:
         return "traceback", f"exit {code}: {said}"
+    if "dry_run=true" in words:
+        return "ok", out.getvalue()
     frame = pd.read_parquet(folder / "one" / "results.parquet")
     if (folder / "one" / "tracebacks.txt").exists():
         return "traceback", (folder / "one" / "tracebacks.txt").read_text()
@@ -305,7 +307,7 @@ def judge_point(words: list[str], config: dict[str, Any], groups: set[str]) -> t
     from memvirt.sweep.executor.local import Serial
     from memvirt.sweep.plan.sections import Sections
     from memvirt.sweep.plan.stitch import put
-    from memvirt.sweep.store.block import RESULTS, from_bytes
+    from memvirt.sweep.store.block import from_bytes, results_schema
 
     failures: list[Any] = []
     blocks: list[Any] = []
@@ -327,7 +329,7 @@ def judge_point(words: list[str], config: dict[str, Any], groups: set[str]) -> t
         return "traceback", traceback.format_exc()
     for why in failures:
         return ("traceback", why.details) if why.details else ("row", why.error)
-    frame = from_bytes(next(filter(None, blocks)).results, RESULTS).to_pandas()
+    frame = from_bytes(next(filter(None, blocks)).results, results_schema()).to_pandas()
     wrong = [name for name in ("accesses", "instructions", "cycles") if not (frame[name] >= 0).all()]
     return ("traceback", f"negative or missing: {frame[wrong].to_dict('list')}") if wrong else ("ok", "")
 

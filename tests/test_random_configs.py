@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.random_configs import GOOD, Runner, run_all
-from tests.support import here
 
 SMALL = ["workload=uniform", "workload.accesses=200", "workload.footprint=64KiB"]
 
@@ -77,14 +76,16 @@ LISTS = {
 
 
 @pytest.mark.parametrize("text", LISTS)
-def test_cells_of_a_list(text: str, tmp_path: Path) -> None:
+def test_cells_of_a_list(text: str, runner: Runner, tmp_path: Path) -> None:
     """An empty cell is null; one that isn't a value of its column is named."""
-    (tmp_path / "points.csv").write_text(text)
-    done = here("memvirt.sweep", *SMALL, "plan=list", "plan.path=points.csv", "executor=serial", "dry_run=true", cwd=tmp_path)
-    assert done.returncode == (2 if LISTS[text] else 0), done.stderr
+    path = tmp_path / "points.csv"
+    path.write_text(text)
+    found = runner(0, [*SMALL, "plan=list", f"plan.path={path}", "dry_run=true"], whole=True)
     if LISTS[text]:
-        assert done.stderr.startswith(f"memvirt.sweep: {LISTS[text]}")
-        assert done.stderr.count("\n") == 1
+        assert found.how == "refused", found
+        assert found.said.replace(str(path), "points.csv").startswith(f"memvirt.sweep: {LISTS[text]}")
+    else:
+        assert found.how == "ok", found
 
 
 def ends_well(seeds: range) -> None:
