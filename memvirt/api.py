@@ -208,7 +208,9 @@ def run_sweep(*overrides: str, name: str | None = None, executor: str | None = N
         key, _, value = word.partition("=")
         if given.get(key) is not None:
             raise ConfigError(key, value, "is given twice")
-    with plainly(words):
+    from matplotlib import rc_context
+
+    with plainly(words), rc_context():
         return Sweep(sweep(read_call(words, [DEFAULT]), Voice(not quiet)))
 
 

@@ -46,6 +46,7 @@ def designs(draw: st.DrawFn) -> list[str]:
             [[], ["overcommit.charge_tables=true"], ["numa=two_socket"], ["workload.idle_every=90", "workload.idle_time=1ms"]]
         )
     )
+    words += draw(st.sampled_from([[], ["guest.table_area=blocks"], ["guest.table_area=range"]]))
     return [*words, f"workload.footprint={draw(st.sampled_from(['128KiB', '400KiB']))}"]
 
 

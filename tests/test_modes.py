@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from memvirt import memory, mmu, tlb
 from memvirt.mmu import Cache, Mmu
-from memvirt.mmu.mode.dmt import largest_mappings
+from memvirt.mmu.mode.dmt import covered_pages
 from memvirt.tlb import Tlb
-from tests.support import composed, row, trace, write_pages
+from memvirt.tlb.segment import _hash
+from memvirt.types import Event, Segment
+from tests.support import composed, row, rows, trace, write_pages
 from tests.test_naive import memory_config
 
 few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
@@ -69,8 +71,10 @@ def test_whole_walks(mode: str, guest: str, host: str, levels: tuple[int, int]) 
         (["mmu=dmt", "mmu.paravirtual=true"], 2, 2),
         (["mmu=dmt", "host.levels=0"], 1, 1),
         (["mmu=dmt", "mmu.registers=0"], 24, 24),
-        (["mmu=ecpt"], 9 * 9 + 9 + 9, 3),
-        (["mmu=ecpt", "mmu.ways=2"], 6 * 6 + 6 + 6, 3),
+        (["mmu=ecpt"], 9 * 3 + 9 + 9, 5),  # 27 probes for where the candidates are, 12 at a time
+        (["mmu=ecpt", "mmu.parallel=27"], 9 * 3 + 9 + 9, 3),
+        (["mmu=ecpt", "mmu.parallel=4"], 9 * 3 + 9 + 9, 7 + 3 + 3),
+        (["mmu=ecpt", "mmu.ways=2"], 6 * 2 + 6 + 6, 3),
         (["mmu=ecpt", "host.levels=0"], 9, 1),
         (["mmu=direct_segment", "mmu.segments=vmm"], 4, 4),
         (["mmu=direct_segment", "mmu.segments=guest"], 4, 4),
@@ -83,8 +87,9 @@ def test_papers_counts(overrides: list[str], refs: int, steps: int) -> None:
     got = row(*PLAIN, *overrides)
     assert lengths(got) == {refs: got["walks"]}
     assert got["walk_steps"] == steps * got["walks"] > 0
-    assert got["cycles_per_walk_p50"] == got["cycles_per_walk_p99"] == 200 * steps
-    assert got["walk_pending_cycles"] == 200 * steps * got["walks"]
+    hashes = 0 if "mmu=ecpt" not in overrides else 1 if "host.levels=0" in overrides else 3
+    assert got["cycles_per_walk_p50"] == got["cycles_per_walk_p99"] == 200 * steps + 2 * hashes
+    assert got["walk_pending_cycles"] == (200 * steps + 2 * hashes) * got["walks"]
 
 
 def test_dual_direct_segments_need_no_walk() -> None:
@@ -113,35 +118,176 @@ def test_escape_filter_false_positives() -> None:
     assert fractions.mean() == pytest.approx((1 - np.exp(-64 / 256)) ** 4, rel=0.35)
 
 
+SMALL = ("tlb=reference", "tlb.l1_4k.entries=4", "tlb.l1_2m.entries=4", "tlb.l2.entries=8", "tlb.l2.ways=8", "guest.prefault=true")
+
+
+def walked(tmp_path: Path, pages: list[int], *overrides: str) -> dict[str, Any]:
+    """Row of a trace of pages, each of which misses TLBs as small as `SMALL`'s if it comes after eight others."""
+    path = write_pages(tmp_path / "t.parquet", pages)
+    return row("workload=trace", f"workload.path={path}", "cache=none", *SMALL, *overrides)
+
+
 def test_pom_tlb_hits_cost_one_reference() -> None:
-    """Each page's first walk is 1 + 24, later ones 1."""
+    """Each page's first walk is 2 + 24, for its entry is in neither half; later ones 1, a line of stacked memory 6 ns nearer than memory."""
     got = row(*PLAIN, "mmu=pom_tlb", "workload.accesses=60000")
     pages = 64 << 8
     assert lengths(got)[1] == got["pom_tlb_hits"] > 0
-    assert lengths(got)[25] <= pages
-    assert set(lengths(got)) == {1, 25}
+    assert lengths(got)[26] <= pages
+    assert set(lengths(got)) == {1, 26}
+    assert got["pom_tlb_lookups"] == got["walk_refs_in_stacked"] == lengths(got)[1] + 2 * lengths(got)[26]
+    assert got["cycles_per_walk_p50"] == 200 - 6 * 2.5
+    assert got["walk_pending_cycles"] == 185 * got["pom_tlb_lookups"] + 24 * 200 * lengths(got)[26]
+    dear = row(*PLAIN, "mmu=pom_tlb", "workload.accesses=60000", "+cpu.memory_stacked=300")
+    assert dear["walk_pending_cycles"] - got["walk_pending_cycles"] == 115 * got["pom_tlb_lookups"]
+
+
+def test_pom_tlb_is_not_cached_in_the_l1d() -> None:
+    """Once all entries are in, each walk is one line, which the L2 has: 64 sets of one size, none of which the L1D ever sees."""
+    got = row("workload=uniform", "workload.footprint=1MiB", "workload.accesses=20000", "workload.warmup=0.5", "mmu=pom_tlb", "cache=pte",
+              "mmu.size=8192", *SMALL)  # fmt: skip
+    assert lengths(got) == {1: got["walks"]}
+    assert got["walk_refs_in_l2"] == got["walks"] > 0
+    assert got["l1d_cache_hits"] == got["l1d_cache_misses"] == 0
+
+
+def test_pom_tlb_predicts_the_size_of_a_page(tmp_path: Path) -> None:
+    """Pages 0 and 512 share a bit. All large: the first lookup goes to the wrong half, and misses; then the bit is right."""
+    large = ("guest.page_size=2M", "host.page_size=2M", "mmu=pom_tlb", "mmu.pwc.enabled=false", "tlb.l2.entries=1", "tlb.l2.ways=1",
+             "tlb.l1_2m.entries=1", "tlb.l1_2m.ways=1")  # fmt: skip
+    got = walked(tmp_path, [0, 512, 0, 512, 0], *large)
+    assert lengths(got) == {2 + 15: 2, 1: 3}
+    # with 4K pages behind a large guest page the entry is small, and a bit that another page set to large sends the lookup astray
+    one_bit = walked(tmp_path, [0, 512, 0, 512, 0], *large, "mmu.predictor=1")
+    assert lengths(one_bit) == lengths(got)
 
 
 def test_ecpt_needs_one_probe_where_size_and_way_are_known() -> None:
-    """With cuckoo walk caches warm, one size is probed: 3 x 3 + 3 + 3 probes in three steps."""
-    got = row(*PLAIN, "mmu=ecpt", "mmu.pwc.enabled=true", "workload.footprint=16MiB", "workload.accesses=60000")
+    """With cuckoo walk caches warm: 3 candidates of known size, each found by one probe, and one for the data, whose way is known too."""
+    small = (*PLAIN, "mmu=ecpt", "mmu.pwc.enabled=true", "workload.footprint=16MiB", "workload.accesses=60000")
+    got = row(*small)
     most = max(lengths(got).items(), key=lambda each: each[1])[0]
-    assert most == 15
-    assert got["walk_steps"] == 3 * got["walks"]
+    assert most == 3 + 3 + 1
+    assert got["cycles_per_walk_p50"] == 3 * (200 + 4)
+    apart = row(*small, "mmu.cwc_pte_tables=0", "mmu.cwc_pte=0")
+    assert max(lengths(apart).items(), key=lambda each: each[1])[0] == 9 + 3 + 3
 
 
-def test_dmt_registers_go_to_the_largest_mappings() -> None:
-    """Of three ranges of pages the two largest are served directly."""
-    pages = [*range(1000, 1010), *range(5000, 5500), *range(9000, 9400)]
+def test_ecpt_hides_what_is_faster_on_another_node_too() -> None:
+    """The second VM runs on node 1, its tables stand on node 0: each of its five turns takes one remote reference, not one a probe."""
+    here, there = rows(*PLAIN, "mmu=ecpt", "vms.count=2", "numa=two_socket", "numa.cpus_per_node=1")
+    assert here["cycles_per_walk_p50"] == 5 * 200 + 6
+    assert there["cycles_per_walk_p50"] == 5 * 400 + 6
+    assert there["walk_pending_cycles"] == (5 * 400 + 6) * there["walks"]
+
+
+def test_ecpt_caches_headers_only_while_that_pays() -> None:
+    """Uniform over 256 MiB an eighth of the lookups hits 16 entries of 2 MiB: after 1,024 lookups all three ways are probed, and no more
+    entries are read."""
+    got = row(*PLAIN, "mmu=ecpt", "mmu.pwc.enabled=true", "workload.footprint=256MiB", "workload.accesses=20000")
+    assert lengths(got)[3 + 3 + 3] >= got["walks"] - 1100
+
+
+@pytest.mark.parametrize(("regions", "refs"), [(16, 1), (17, 3 + 2)])
+def test_ecpt_entry_spans_64_headers_of_eight_pages(tmp_path: Path, regions: int, refs: int) -> None:
+    """Sixteen PMD entries know the ways of 2M pages in 16 GiB; a page in each of 17 GiB pushes out the next one's. Two lines of the
+    table behind the caches are then read beside the three probes."""
+    got = walked(tmp_path, [gib << 18 for gib in range(regions)] * 20, "mmu=ecpt", "guest.page_size=2M", "host.levels=0")
+    counts = lengths(got)
+    assert counts[refs] >= got["walks"] - 17
+    assert got["walk_steps"] == got["walks"]
+
+
+def test_flattened_gives_the_entries_to_the_level_that_is_left(tmp_path: Path) -> None:
+    """2 + 4 + 32 entries hold the root nodes' entries of 38 GiB; nothing is left at the levels that are folded."""
+    pages = ([gib << 18 for gib in range(gibs)] * 5 for gibs in (38, 39))
+    fits, thrashes = (walked(tmp_path, each, "mmu=flattened", "host.levels=0") for each in pages)
+    assert lengths(fits) == {2: 38, 1: 4 * 38}
+    assert lengths(thrashes) == {2: 5 * 39}
+
+
+def stub(pages: list[int], **options: Any) -> Any:
+    """What `covered_pages` reads of a set-up."""
+    known = {"registers": 16, "hole": 511, "merge": 0.0, "fragmentation": 0.0, "seed": 0} | options
 
     class Stub:
         class port:
             vpn = np.array(pages)
             space_of_page = np.zeros(len(pages), np.int64)
 
-    covered = largest_mappings(Stub, 2, 512)  # type: ignore[arg-type]
-    assert covered.tolist() == [0] * 10 + [1] * 900
-    assert largest_mappings(Stub, 1, 5000).tolist() == [1] * 910  # type: ignore[arg-type]
+        option = staticmethod(known.__getitem__)
+
+    return Stub
+
+
+def test_dmt_registers_go_to_the_largest_mappings() -> None:
+    """Of three ranges of pages the two largest are served directly."""
+    pages = [*range(1000, 1010), *range(5000, 5500), *range(9000, 9400)]
+    assert covered_pages(stub(pages, registers=2)).tolist() == [0] * 10 + [1] * 900
+    assert covered_pages(stub(pages, registers=1, hole=5000)).tolist() == [1] * 910
+
+
+def test_dmt_joins_no_mappings_across_2_mib_unless_told() -> None:
+    """A hole of 511 pages is a VMA's, one of 512 lies between two; those 512 are 0.4995 of what both take together."""
+    assert covered_pages(stub([0, 512], registers=1)).tolist() == [1, 1]
+    assert covered_pages(stub([0, 1, 514], registers=1)).tolist() == [1, 1, 0]
+    pages = [*range(256), *range(768, 1025)]
+    assert covered_pages(stub(pages, registers=1)).sum() == 257
+    assert covered_pages(stub(pages, registers=1, merge=0.4995)).sum() == 257
+    assert covered_pages(stub(pages, registers=1, merge=0.4996)).sum() == 513
+
+
+def test_dmt_growth_fails_where_memory_is_fragmented() -> None:
+    """A mapping's first 512 pages always have entries; with a quarter of growths failing, 0.75 of mappings get the next 512."""
+    one = list(range(2000))
+    assert covered_pages(stub(one, fragmentation=1.0)).tolist() == [1] * 512 + [0] * 1488
+    assert covered_pages(stub(one)).all()
+    ends = [start + page for start in range(0, 4096 << 12, 4096) for page in (0, 511, 512, 600, 1023)]
+    pages = covered_pages(stub(ends, registers=1 << 20, fragmentation=0.25)).reshape(-1, 5)
+    assert pages[:, :2].all()
+    assert pages[:, 2:].all(axis=1).mean() == pytest.approx(0.75, abs=0.02)
+    assert (pages[:, 2] == pages[:, 4]).all()
+
+
+@pytest.mark.parametrize("bits", [64, 4096])
+def test_what_the_host_takes_away_fills_the_escape_filter(bits: int) -> None:
+    """Dual direct segments under host swap, against a filter kept here: which pages escape, how many only seem to, and what walks."""
+    options = {"segments": "dual", "filter_bits": bits}
+    run = trace(np.random.default_rng(0).integers(0, 512, 3000))
+    machine = memory.run(
+        memory_config(dimensions=2, overrides=["overcommit.ratio=1.05", "reclaim=swap", "guest.prefault=all"]), [run]
+    )
+    pages = machine.space.vpn.size
+    direct, taken = np.ones(pages, bool), np.zeros(bits, bool)
+    escaped = caught = passing = 0
+    numbers = np.arange(pages, dtype=np.uint64)
+    places = np.array([_hash(Segment(1.0, 0.0, bits, 4, 1), numbers, which) % np.uint64(bits) for which in range(4)]).T.astype(int)
+    for event in machine.frames.changes:
+        if event["kind"] == Event.EVICT:
+            passing = event["count"]
+        elif event["kind"] == Event.DROP and passing:
+            passing -= 1
+            escaped += direct[event["page"]]
+            direct[event["page"]] = False
+            taken[places[event["page"]]] = True
+            found = direct & taken[places].all(axis=1)
+            caught += found.sum()
+            direct &= ~found
+    parts = (machine.space, machine.schedule, machine.frames, machine.nodes)
+    mode = Mmu(name="direct_segment", pwc={"enabled": False}, **options)
+    config = Tlb.model_validate(composed(*SMALL)["tlb"])
+    walks = tlb.run(config, mmu.traits(mode), [run], machine.space, machine.schedule, machine.shootdowns)
+    out = mmu.run(mode, Cache(name="none"), [run], *parts, walks.offsets)
+    got = dict(zip(out.counters.names, out.counters.values.sum(axis=(0, 1)).tolist(), strict=True))
+    assert (got["segment_escapes"], got["segment_false_positives"]) == (escaped, caught)
+    assert escaped > 0
+    if bits == 64:
+        assert escaped + caught == pages  # so small a filter takes every page for one that is away
+    refs = np.flatnonzero(out.histogram.sum(axis=0)).tolist()
+    assert refs in (
+        [4],
+        [0, 4],
+    )  # the guest's segment still holds; out of the host's, its tables are walked; 0 are the guest's faults
+    assert got["walks"] > escaped
 
 
 WALK_COUNTERS = ("walks", "faulting_walks", "walk_refs_guest", "walk_refs_host", "walk_refs_in_l1d", "walk_refs_in_l2", "walk_refs_in_llc",
@@ -185,8 +331,6 @@ def test_modes_share_the_data_layout(mode: str) -> None:
 
 def row_of_first(*overrides: str) -> dict[str, Any]:
     """Row of the first VM."""
-    from tests.support import rows
-
     return rows(*overrides)[0]
 
 

@@ -89,6 +89,8 @@ def price(
             "nested_tlb_lookups": cpu.pwc,
             **{f"walk_refs_in_{place}": each for place, each in zip(PLACES, place_prices(cpu), strict=True)},
             **overlapped,
+            "walk_refs_in_stacked": stacked_price(cpu),
+            "walk_lookup_cycles": 1.0,
         }
     )
     cleared, copied = (4096.0 / bandwidth * cpu.ghz for bandwidth in (cpu.clear_bandwidth, cpu.copy_bandwidth))
@@ -150,6 +152,15 @@ def place_prices(cpu: Cpu) -> tuple[float, ...]:
     return cpu.l1d, cpu.l2, cpu.llc, cpu.memory, cpu.memory_remote - cpu.memory
 
 
+STACKED_NS = 6.0  #: a line comes so much sooner from stacked memory: Ryoo et al., ISCA'17, device timings of its table (recalled)
+
+
+def stacked_price(cpu: Cpu) -> float:
+    """What a line of stacked memory costs beyond one of main memory, where it stands as well; less than nothing, as a rule."""
+    stacked = cpu.memory - STACKED_NS * cpu.ghz if cpu.memory_stacked is None else cpu.memory_stacked
+    return max(stacked, 0.0) - cpu.memory
+
+
 def price_levels(cpu: Cpu, levels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Price references by what they were read for.
 
@@ -166,7 +177,7 @@ def price_levels(cpu: Cpu, levels: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(levels @ np.array(place_prices(cpu)), np.float64)
 
 
-PATH_BITS = 9  #: of each number in a path's key (`memvirt.mmu.port.keep_path`)
+PATH_BITS = 7  #: of each number in a path's key (`memvirt.mmu.port.keep_path`)
 
 
 def latencies(cpu: Cpu, paths: NDArray[np.int64], quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)) -> NDArray[np.float64]:
@@ -188,8 +199,9 @@ def latencies(cpu: Cpu, paths: NDArray[np.int64], quantiles: tuple[float, ...] =
     if not times.sum():
         return np.full(len(quantiles), np.nan)
     cycles = np.zeros(key.size)
-    for place, each in enumerate((*place_prices(cpu), cpu.pwc)):
-        cycles += each * (key >> (PATH_BITS * (5 - place)) & ((1 << PATH_BITS) - 1))
+    prices = (*place_prices(cpu), cpu.pwc, stacked_price(cpu), 1.0)
+    for place, each in enumerate(prices, 1):
+        cycles += each * (key >> (PATH_BITS * (len(prices) - place)) & ((1 << PATH_BITS) - 1))
     order = np.argsort(cycles, kind="stable")
     reached = np.cumsum(times[order]) / times.sum()
     return np.asarray(cycles[order][np.searchsorted(reached, np.array(quantiles))], np.float64)

@@ -14,6 +14,7 @@ Cycles = Annotated[float, Field(ge=0, le=1e9)]  #: of one event; sums of them st
 class Cpu(Section):
     """What each count costs, in cycles unless the name says otherwise; a preset of `conf/cpu` with its source.
 
+    ``memory_stacked`` is memory on the die's own stack, where a mode uses any: 6 ns nearer than ``memory`` unless it is given.
     ``walkers`` is how many page walks can go on at once, ``fill_buffers`` how many misses of the L1D; ``dependence`` the share of
     accesses whose address depends on what the access before has read, where a workload doesn't say. What a program waits for
     follows from the three (`memvirt.cost.shown`), unless ``walk_shown`` or ``data_shown``, an effective share, is given.
@@ -31,6 +32,7 @@ class Cpu(Section):
     llc: Cycles
     memory: Cycles
     memory_remote: Cycles
+    memory_stacked: Cycles | None = None
     walkers: int = Field(1, ge=1, le=64)
     fill_buffers: int = Field(10, ge=1, le=1024)
     dependence: float = Field(0.5, ge=0, le=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from memvirt.drawing.style import DASHES, MARKERS, label, use
+from memvirt.drawing.style import DASHES, MARKERS, label, subplots, use
 
 CLIFF = "0.25"
 
@@ -30,10 +30,8 @@ def throughput(tried: pd.DataFrame, found: pd.DataFrame, keys: list[str], limit:
     -------
     matplotlib.figure.Figure
     """
-    import matplotlib.pyplot as plt
-
     use()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.7), layout="constrained")
+    figure, (left, right) = subplots(1, 2, figsize=(9.6, 3.7))
     colours = sns.color_palette("colorblind", max(len(found), 1))
     for place, (_, row) in enumerate(found.iterrows()):
         mine = tried[(tried[keys] == row[keys]).all(axis=1)].sort_values("ratio")

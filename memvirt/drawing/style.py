@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # files only: no display is needed
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import rcParams
+from matplotlib.figure import Figure
 
 #: What the axes say for columns whose name alone doesn't.
 LABELS = {
@@ -56,8 +54,23 @@ def ordered(values: pd.Series[Any]) -> list[Any]:
 
 def use() -> None:
     """Set the style."""
-    sns.set_theme(context="paper", style="ticks", palette="colorblind", font_scale=1.05)
-    plt.rcParams.update({"axes.grid": True, "grid.alpha": 0.35, "grid.linewidth": 0.6, "legend.frameon": False})
+    sns.set_theme(context="paper", style="ticks", palette="colorblind", font_scale=1.05, color_codes=False)
+    rcParams.update({"axes.grid": True, "grid.alpha": 0.35, "grid.linewidth": 0.6, "legend.frameon": False})
+
+
+class Picture(Figure):
+    """A figure that pyplot doesn't know of, so no window opens for it; a notebook shows it where it is a cell's value."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+        return buffer.getvalue()
+
+
+def subplots(down: int = 1, across: int = 1, *, figsize: tuple[float, float], **options: Any) -> tuple[Picture, Any]:
+    """Make a figure and its axes, as `matplotlib.pyplot.subplots` does."""
+    figure = Picture(figsize=figsize, layout="constrained")
+    return figure, figure.subplots(down, across, **options)
 
 
 def spans_decades(values: pd.Series[Any]) -> bool:
@@ -73,9 +86,7 @@ def panels(
     values = ordered(frame[col]) if col else [None]
     across = min(4, len(values))
     down = -(-len(values) // across)
-    figure, grid = plt.subplots(
-        down, across, figsize=(width * across, height * down), squeeze=False, sharey=share, layout="constrained"
-    )
+    figure, grid = subplots(down, across, figsize=(width * across, height * down), squeeze=False, sharey=share)
     for spare in grid.flat[len(values) :]:
         spare.set_visible(False)
     pairs = list(zip(grid.flat, values, strict=False))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
 from memvirt.cost import PARTS
-from memvirt.drawing.style import DASHES, HATCHES, MARKERS, binned, label, ordered, replicated, spans_decades, use
+from memvirt.drawing.style import DASHES, HATCHES, MARKERS, binned, label, ordered, replicated, spans_decades, subplots, use
 from memvirt.errors import MemvirtError
 
 #: Axes that are worth a colour of their own, the first first.
@@ -99,7 +98,7 @@ def cycle_parts(frame: pd.DataFrame, role: dict[str, str | None]) -> Any:
     assert bars is not None
     values = ordered(frame[panel]) if panel else [None]
     values = values[:6]
-    figure, grid = plt.subplots(1, len(values), figsize=(1.2 + 2.9 * len(values), 3.5), squeeze=False, layout="constrained")
+    figure, grid = subplots(1, len(values), figsize=(1.2 + 2.9 * len(values), 3.5), squeeze=False)
     colours = sns.color_palette("colorblind", len(PARTS))
     for axes, value in zip(grid[0], values, strict=True):
         part = frame if panel is None else frame[frame[panel] == value]

@@ -107,7 +107,7 @@ def make_port(mmu: Mmu, cache: Cache, space: Space, schedule: Schedule, frames: 
         kind=KINDS[cache.name],
         caches=make_caches(cache, nodes, frames.host_frames),
         now=np.zeros(9, np.int64),
-        walk=np.zeros(7, np.int64),
+        walk=np.zeros(9, np.int64),
         tally=np.zeros(len(TALLY), np.int64),
         histogram=np.zeros((schedule.vms, HISTOGRAM), np.int64),
         levels=np.zeros((schedule.vms, len(ROWS), LEVELS, len(PLACES)), np.int64),
@@ -145,6 +145,8 @@ def counters(counts: NDArray[np.int64], kind: int) -> Counters:
                      for where in ("l1d", "l2", "llc", "memory")]).sum(axis=1)  # fmt: skip
     for level in range(3):
         missed = refs[level + 1 :].sum(axis=0)
+        if level == 0:
+            missed = missed - counts[:, :, place["pom_tlb_lookups"]]  # which never ask the L1D
         extra += [refs[level] if kind else 0 * refs[level], missed if kind else 0 * missed]
     hidden = sum(counts[:, :, place[f"walk_refs_overlapped_in_{where}"]] for where in PLACES[:4])
     extra.append(counts[:, :, place["walk_refs_guest"]] + counts[:, :, place["walk_refs_host"]] - hidden)

@@ -90,6 +90,13 @@ def read_line(caches: Caches, cpu: int, line: int) -> int:
     if reuse(caches.l1d, row, caches.l1d.shape[1], tag):
         return 0
     insert_first(caches.l1d, row, caches.l1d.shape[1], tag)
+    return read_beyond_l1d(caches, cpu, line)
+
+
+@inner
+def read_beyond_l1d(caches: Caches, cpu: int, line: int) -> int:
+    """Read a line from the L2 on, filling every level on the way; returns where it was, as `read_line` does."""
+    tag = caches.l1d.dtype.type(line)
     row = cpu * caches.sets[1] + line % caches.sets[1]
     if reuse(caches.l2, row, caches.l2.shape[1], tag):
         return 1

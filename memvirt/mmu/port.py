@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.counters import Counter, names_of
 from memvirt.jit import inner
-from memvirt.mmu.caches import Caches, read_line
+from memvirt.mmu.caches import Caches, read_beyond_l1d, read_line
 from memvirt.types import EXITS
 
 PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
@@ -25,16 +25,27 @@ COUNTERS = (
         over=PLACES,
     ),
     Counter("walk_refs_overlapped_in_{}", "references", doc="of walks, that went out beside a slower one", over=PLACES),
+    Counter(
+        "walk_refs_in_stacked", "references", doc="to memory stacked on the die, which stand under memory as well (`mmu=pom_tlb`)"
+    ),
+    Counter(
+        "walk_lookup_cycles", "cycles", doc="of looking up what a mode adds to the walker: hashes, cuckoo walk caches (`mmu=ecpt`)"
+    ),
     Counter("pwc_lookups_guest", "look-ups", doc="of page-walk caches of the guest's dimension, all levels at once being one"),
     Counter("pwc_lookups_host", "look-ups", doc="of page-walk caches of the host's dimension, all levels at once being one"),
     Counter("nested_tlb_lookups", "look-ups", doc="of the nested TLB"),
     Counter("pwc_hits_guest", "hits", doc="of page-walk caches of the guest's dimension"),
     Counter("pwc_hits_host", "hits", doc="of page-walk caches of the host's dimension"),
     Counter("nested_tlb_hits", "hits", doc="of the nested TLB"),
+    Counter(
+        "pom_tlb_lookups", "references", doc="of walks, to lines of the TLB in memory, which the L1D doesn't hold (`mmu=pom_tlb`)"
+    ),
     Counter("pom_tlb_hits", "hits", doc="of the TLB in memory (`mmu=pom_tlb`)"),
     Counter("ad_updates_guest", "updates", doc="of accessed and dirty bits of guest entries by the hardware"),
     Counter("ad_updates_host", "updates", doc="of accessed and dirty bits of host entries by the hardware"),
     Counter("resyncs", "tables", doc="shadow tables that were synchronized"),
+    Counter("segment_escapes", "pages", doc="that left the host's direct segment because the host took them away"),
+    Counter("segment_false_positives", "pages", doc="that left it because its escape filter takes them for such a page"),
     Counter(
         "data_refs_in_{}",
         "references",
@@ -52,11 +63,14 @@ def place_of(name: str) -> Any:
 
 
 WALKS, FAULTING_WALKS, REFS_GUEST, REFS_HOST, IN_L1D = np.arange(5)
+WALK_STACKED, LOOKUP_CYCLES = place_of("walk_refs_in_stacked"), place_of("walk_lookup_cycles")
 WALK_REMOTE, OVERLAPPED = place_of("walk_refs_in_memory_remote"), place_of("walk_refs_overlapped_in_l1d")
 PWC_LOOKUPS, NESTED_TLB_LOOKUPS = place_of("pwc_lookups_guest"), place_of("nested_tlb_lookups")
-PWC_HITS, NESTED_TLB_HITS, POM_TLB_HITS = place_of("pwc_hits_guest"), place_of("nested_tlb_hits"), place_of("pom_tlb_hits")
+PWC_HITS, NESTED_TLB_HITS = place_of("pwc_hits_guest"), place_of("nested_tlb_hits")
+POM_TLB_LOOKUPS, POM_TLB_HITS = place_of("pom_tlb_lookups"), place_of("pom_tlb_hits")
 AD_UPDATES_GUEST, AD_UPDATES_HOST = place_of("ad_updates_guest"), place_of("ad_updates_host")
 RESYNCS = place_of("resyncs")
+SEGMENT_ESCAPES, SEGMENT_FALSE_POSITIVES = place_of("segment_escapes"), place_of("segment_false_positives")
 DATA_IN_L1D, DATA_REMOTE = place_of("data_refs_in_l1d"), place_of("data_refs_in_memory_remote")
 (
     EPT_VIOLATION,
@@ -81,9 +95,10 @@ HISTOGRAM = 1024  #: references a walk that the histogram tells apart
 # What `Port.now` holds: physical CPU, its node, VM, the space of the VM's guest-physical addresses, first global frame of the
 # VM, whether the epoch counts, whether the access is a write, the row that references are read for, the place in the merged order.
 CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT = np.arange(9)
-# What `Port.walk` holds: references so far by place, then look-ups of walk caches, then whether the walk is one that faults.
-WALK_LOOKUPS, WALK_FAULTS = np.int64(5), np.int64(6)
-PATH_BITS = 9  #: of each number in the key of a path
+# What `Port.walk` holds: references so far by place, look-ups of walk caches, references to stacked memory, cycles of looking up
+# what a mode adds, then whether the walk is one that faults.
+WALK_LOOKUPS, STACKED, ADDED, WALK_FAULTS = np.arange(5, 9)
+PATH_BITS = 7  #: of each number in the key of a path
 
 
 class Port(NamedTuple):
@@ -96,7 +111,7 @@ class Port(NamedTuple):
     caches : Caches
     now : (9,) int64
         Who is walking, and why.
-    walk : (7,) int64
+    walk : (9,) int64
         What the walk that goes on has read.
     tally : (`TALLY`,) int64
     histogram : (vms, refs) int64
@@ -170,7 +185,7 @@ class Port(NamedTuple):
 
 @inner
 def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> int:
-    """Read entry ``index`` of the table in host frame ``hfn``, and tally where it was, which is returned."""
+    """Read entry ``index`` of the table in host frame ``hfn``, and tally where it was, which is returned (a place of `PLACES`)."""
     line = (np.int64(hfn) << 6) | ((index & 511) >> 3)
     where = np.int64(3)
     if port.kind:
@@ -187,14 +202,42 @@ def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> 
         port.levels[port.now[VM], row, level, where] += 1
         if remote:
             port.levels[port.now[VM], row, level, 4] += 1
+    return np.int64(4) if remote else np.int64(where)
+
+
+@inner
+def read_stacked(port: Port, hfn: int, index: int) -> int:
+    """Read a line of memory stacked on the die, which is cached from the L2 on and has a price of its own; returns where it was."""
+    where = np.int64(3)
+    if port.kind:
+        where = read_beyond_l1d(port.caches, port.now[CPU], (np.int64(hfn) << 6) | index)
+    port.tally[POM_TLB_LOOKUPS] += 1
+    port.tally[REFS_GUEST] += 1
+    port.tally[IN_L1D + where] += 1
+    port.walk[where] += 1
+    if where == 3:
+        port.tally[WALK_STACKED] += 1
+        port.walk[STACKED] += 1
+    if port.now[COUNTED]:
+        port.levels[port.now[VM], GUEST_ROW, 0, where] += 1
     return where  # type: ignore[no-any-return]
+
+
+@inner
+def take_cycles(port: Port, cycles: int) -> None:
+    """Note the time of looking up what a mode adds to the walker: hashes, filters, caches of its own."""
+    port.tally[LOOKUP_CYCLES] += cycles
+    port.walk[ADDED] += cycles
 
 
 @inner
 def overlap(port: Port, where: int) -> None:
     """Note that a reference was read beside a slower one, and so takes no time of its own."""
-    port.tally[OVERLAPPED + where] += 1
-    port.walk[where] -= 1
+    port.tally[OVERLAPPED + min(where, 3)] += 1
+    port.walk[min(where, 3)] -= 1
+    if where == 4:  # which stands under memory as well
+        port.tally[OVERLAPPED + 4] += 1
+        port.walk[4] -= 1
 
 
 @inner

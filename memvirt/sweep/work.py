@@ -86,6 +86,7 @@ class Work:
         self.carried = Carried()
         self._executor: Executor | None = None
         self._starting: Future[Executor] | None = None
+        self._starter: threading.Thread | None = None
         self._over = threading.Event()
         self._closing: threading.Thread | None = None
         self.kept = Kept(Path(settings.output) / ".stages", settings.reuse_limit) if settings.reuse else None
@@ -106,7 +107,8 @@ class Work:
                     starting.result().close()
 
             self._starting = starting
-            threading.Thread(target=start, name="starts-ray", daemon=True).start()
+            self._starter = threading.Thread(target=start, name="starts-ray", daemon=True)
+            self._starter.start()
             threading.Thread(target=importlib.import_module, args=("memvirt.drawing.style",), daemon=True).start()
 
     def executor(self) -> Executor:
@@ -203,5 +205,7 @@ class Work:
         elif self._executor is not None:
             self._executor.close()
         self._over.set()
+        if self._starter is not None and self._executor is not None:  # else it is still starting what nobody asked for
+            self._starter.join()
         if self.kept is not None:
             self.kept.prune()

@@ -32,7 +32,7 @@ from memvirt.tlb.hierarchy import (
     Hierarchy,
     translate,
 )
-from memvirt.tlb.segment import bypassed
+from memvirt.tlb.segment import bypassing, no_segments
 from memvirt.types import CHUNK, Schedule, Space, Trace, Traits, Walks
 
 __all__ = ["COUNTERS", "Tlb", "build", "run"]
@@ -100,7 +100,7 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
         base=space.page_base,
         rules=rules,
         counts=np.zeros((schedule.vms, schedule.epochs), record_of(COUNTERS)).view(np.recarray),
-        bypass=none if traits.bypass is None else bypassed(traits.bypass, space),
+        bypass=no_segments() if traits.bypass is None else bypassing(traits.bypass, space),
         written=np.zeros(space.vpn.size, np.uint8) if rules[DIRTY_BITS] else none,
         bit=(1 << (space.vpn.astype(np.int64) % config.coalesce)).astype(np.uint8) if rules[COALESCES] else none,
         asid=space.asid.copy(),

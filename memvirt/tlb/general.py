@@ -155,7 +155,7 @@ def look_up_one(tlbs: Hierarchy, counts: Any, cpu: int, page: int, flags: int) -
     fetched = flags & 1
     counts.fetches += fetched
     first = first_of(tlbs, flags)
-    if tlbs.rules[BYPASSES] and tlbs.bypass[page]:
+    if tlbs.rules[BYPASSES] and tlbs.bypass.direct[page]:
         return HIT
     slot = slot_of(tlbs, first, cpu, page)
     if slot >= 0:

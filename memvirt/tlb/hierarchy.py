@@ -15,6 +15,7 @@ from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.tlb.segment import Escapes, take_away
 from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, SWITCH
 
 COUNTERS = (
@@ -77,8 +78,8 @@ class Hierarchy(NamedTuple):
         bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether
         instructions, and stores, have a first level of their own.
     counts : (vms, epochs) records of the `COUNTERS`
-    bypass : (pages,) uint8
-        Pages that need no entry.
+    bypass : Escapes
+        Pages that need no entry, until the host takes them away.
     written : (pages,) uint8
         Whether the table's entry is dirty, at its tag.
     bit : (pages,) uint8
@@ -100,7 +101,7 @@ class Hierarchy(NamedTuple):
     base: NDArray[np.int64]
     rules: NDArray[np.int64]
     counts: Any
-    bypass: NDArray[np.uint8]
+    bypass: Escapes
     written: NDArray[np.uint8]
     bit: NDArray[np.uint8]
     asid: NDArray[np.uint16]
@@ -231,7 +232,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         if tlbs.rules[TO_PASS] > 0:
             tlbs.rules[TO_PASS] -= 1
             if tlbs.rules[BYPASSES]:
-                tlbs.bypass[page] = 0  # what the host took away escapes from the segment
+                take_away(tlbs.bypass, np.int64(event.vm), page)
         else:
             column = min(entries.guest_order[page], entries.host_order[page]) // 9
             tag = entries.tag[page, column]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from memvirt.drawing.style import use
+from memvirt.drawing.style import subplots, use
 from memvirt.experiments.balloon_overhead.measure import table
 
 
@@ -15,7 +14,7 @@ def draw(frame: pd.DataFrame) -> Any:
     """Bars in pairs, with what is between them in per cent."""
     use()
     cycles = table(frame) / 1e9
-    figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    figure, axes = subplots(figsize=(5, 3.4))
     for shift, how, hatch, colour in ((-0.2, "given", "//", "0.75"), (0.2, "ballooned", "", "C0")):
         axes.bar(
             [place + shift for place in range(len(cycles))],

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from memvirt.drawing.style import use
+from memvirt.drawing.style import subplots, use
 from memvirt.experiments.idle_memory_tax.measure import ACTIVE, IDLE, over_time
 
 EPOCH_S, SWITCHED_S, MIB = 0.25, 12.0, 1 / 256
@@ -18,7 +17,7 @@ def draw(frame: pd.DataFrame) -> Any:
     use()
     epochs = over_time(frame)
     taxes = sorted(epochs["reclaim.tax"].unique())
-    figure, grid = plt.subplots(1, len(taxes), figsize=(4.2 * len(taxes), 3.3), sharey=True, squeeze=False, layout="constrained")
+    figure, grid = subplots(1, len(taxes), figsize=(4.2 * len(taxes), 3.3), sharey=True, squeeze=False)
     for axes, tax in zip(grid[0], taxes, strict=True):
         for vm, name, dashes in ((IDLE, "idle VM", (1, 0)), (ACTIVE, "active VM", (4, 1.5))):
             rows = epochs[(epochs["reclaim.tax"] == tax) & (epochs["vm"] == vm)].sort_values("epoch")

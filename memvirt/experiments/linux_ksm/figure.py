@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from memvirt.drawing.style import use
+from memvirt.drawing.style import subplots, use
 from memvirt.experiments.linux_ksm.measure import arguments, kernel, simulated
 
 SHOWN = {"pages_sharing": "sharing", "pages_unshared": "unshared", "pages_volatile": "volatile", "pages_shared": "shared"}
@@ -19,7 +18,7 @@ def draw(frame: pd.DataFrame) -> Any:
     runs = simulated(frame)
     across = min(4, max(1, len(runs)))
     down = max(1, -(-len(runs) // across))
-    figure, grid = plt.subplots(down, across, figsize=(3.1 * across, 2.5 * down + 0.4), squeeze=False, layout="constrained")
+    figure, grid = subplots(down, across, figsize=(3.1 * across, 2.5 * down + 0.4), squeeze=False)
     for spare in grid.flat[len(runs) :]:
         spare.set_visible(False)
     for axes, (run, rows) in zip(grid.flat, runs.items(), strict=False):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from memvirt.drawing.style import MARKERS, use
+from memvirt.drawing.style import MARKERS, subplots, use
 from memvirt.experiments.linux_swap.measure import POLICIES, errors
 
 
@@ -15,7 +14,7 @@ def draw(frame: pd.DataFrame) -> Any:
     """A line a trace and limit, a mark a policy; grey from the kernel's least count to its most, 5 % at the least."""
     use()
     table = errors(frame)[::-1].reset_index(drop=True)
-    figure, axes = plt.subplots(figsize=(6.4, 1.2 + 0.17 * len(table)), layout="constrained")
+    figure, axes = subplots(figsize=(6.4, 1.2 + 0.17 * len(table)))
     mean = table["major_faults_mean"]
     low = (100 * (table["major_faults_min"] / mean - 1)).clip(upper=-5)
     high = (100 * (table["major_faults_max"] / mean - 1)).clip(lower=5)

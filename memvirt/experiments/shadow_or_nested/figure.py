@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from memvirt.drawing.style import DASHES, MARKERS, use
+from memvirt.drawing.style import DASHES, MARKERS, subplots, use
 from memvirt.experiments.shadow_or_nested.measure import FAULTS, GAP, MISSES, crossover, table
 
 
 def draw(frame: pd.DataFrame) -> Any:
     """A line a program, above zero where shadow paging wins, with where each crosses."""
     use()
-    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    figure, axes = subplots(figsize=(6, 3.6))
     axes.axhline(0, color="0.4", linewidth=1)
     for number, (program, rows) in enumerate(table(frame).groupby("workload")):
         label = f"{program} ({rows[MISSES].mean():.2g} TLB misses)"

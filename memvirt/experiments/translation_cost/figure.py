@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
 from memvirt.config import parse_size
-from memvirt.drawing.style import DASHES, MARKERS, ordered, use
+from memvirt.drawing.style import DASHES, MARKERS, ordered, subplots, use
 from memvirt.experiments.translation_cost.measure import COST, costs
 
 SYNTHETIC = ("uniform", "zipf")
@@ -25,9 +24,7 @@ def draw(frame: pd.DataFrame) -> Any:
     programs = [name for name in SYNTHETIC if name in set(frame["workload"])]
     recorded = [name for name in ordered(frame["workload"]) if name not in SYNTHETIC]
     rows = len(programs) + bool(recorded)
-    figure, grid = plt.subplots(
-        rows, len(sizes), figsize=(5.2 * len(sizes), 3.0 * rows), squeeze=False, layout="constrained", sharey="row"
-    )
+    figure, grid = subplots(rows, len(sizes), figsize=(5.2 * len(sizes), 3.0 * rows), squeeze=False, sharey="row")
     for column, size in enumerate(sizes):
         part = frame[frame["guest.page_size"] == size]
         for row, program in enumerate(programs):

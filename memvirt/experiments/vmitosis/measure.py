@@ -1,31 +1,77 @@
-"""T2 to T5: walk cycles and run time of native and virtualized GUPS, 4K and 2M."""
+"""T2 to T5: walk cycles and run time of native and virtualized GUPS, 4K and 2M, and by where the tables are."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 
-LEVELS = range(1, 6)
+from memvirt.experiments.pending import pending, shown
 
 
-def walk_cycles(row: pd.Series, where: tuple[str, ...]) -> float:
-    """Cycles a touch of walks' references, one after the other, read for some purposes."""
-    return float(sum(row[f"walk_cycles_{each}_l{level}"] for each in where for level in LEVELS) / row["accesses"])
+class Run(NamedTuple):
+    """Cycles a touch: walks in the guest's dimension and the EPT's, all, and those without the data's."""
+
+    guest: float
+    ept: float
+    time: float
+    fixed: float
+
+    @property
+    def walk(self) -> float:
+        """Of both dimensions."""
+        return self.guest + self.ept
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
-    """Ratios, and the two dimensions against each other."""
-    rows = {(row["mmu"], row["guest.page_size"]): row for _, row in frame.iterrows()}
-    walk = {key: walk_cycles(row, ("guest", "host", "data")) for key, row in rows.items()}
-    time = {key: row["cycles"] / row["accesses"] for key, row in rows.items()}
-    virtual = rows["nested", "4K"]
+    """Walks by dimension, ratios of walks and of run times, and run times by where the tables are (guest's first, EPT second)."""
+    rows = {
+        (row["mmu"], row["guest.page_size"], row["guest.table_area"], place): row
+        for place, (_, part) in zip("LRI", frame.groupby("cpu.memory"), strict=True)  # local, remote, remote with interference
+        for _, row in part.iterrows()
+    }
+    waits = shown(rows["native", "4K", "blocks", "L"])
+    run = {
+        key: Run(
+            *pending(row), *(float(cycles / row["accesses"]) for cycles in (row["cycles"], row["cycles"] - row["data_cycles"]))
+        )
+        for key, row in rows.items()
+    }
+    native, large = ({place: run["native", size, "blocks", place] for place in "LRI"} for size in ("4K", "2M"))
+    blocks, whole = ({place: run["nested", "4K", area, place] for place in "LRI"} for area in ("blocks", "range"))
+    huge = run["nested", "2M", "blocks", "L"]
+
+    def tables(guest: str, ept: str) -> float:
+        """Run time with the guest's tables in one place, the host's in another, and data local."""
+        more = blocks[guest].guest - blocks["L"].guest + blocks[ept].ept - blocks["L"].ept
+        return 1 + waits * more / blocks["L"].time
+
     return {
-        "T2 native walk": walk["native", "4K"],
-        "T2 native time": time["native", "4K"],
-        "T2 walk": walk["nested", "4K"] / walk["native", "4K"],
-        "T2 time": time["nested", "4K"] / time["native", "4K"],
-        "T3 walk": walk["nested", "2M"] / walk["native", "2M"],
-        "T3 time": time["nested", "2M"] / time["native", "2M"],
-        "T4 native": time["native", "4K"] / time["native", "2M"],
-        "T4 virtualized": time["nested", "4K"] / time["nested", "2M"],
-        "T5": walk_cycles(virtual, ("host", "data")) / walk_cycles(virtual, ("guest",)),
+        "T2 native walk": native["L"].walk,
+        "T2 native walk remote": native["R"].walk,
+        "T2 native walk interference": native["I"].walk,
+        "T2 native time": native["L"].time,
+        "T2 native time remote": native["L"].time + native["R"].fixed - native["L"].fixed,
+        "T2 native time interference": native["L"].time + native["I"].fixed - native["L"].fixed,
+        "T2 guest": blocks["L"].guest,
+        "T2 EPT": blocks["L"].ept,
+        "T2 walk": blocks["L"].walk / native["L"].walk,
+        "T2 walk with stores": blocks["L"].walk / native["L"].walk,
+        "T2 time": blocks["L"].time / native["L"].time,
+        "T3 native walk": large["L"].walk,
+        "T3 guest": huge.guest,
+        "T3 EPT": huge.ept,
+        "T3 EPT over guest": huge.ept / huge.guest,
+        "T3 walk": huge.walk / large["L"].walk,
+        "T3 walk with stores": huge.walk / large["L"].walk,
+        "T3 time": huge.time / large["L"].time,
+        "T4 native": native["L"].time / large["L"].time,
+        "T4 virtualized": blocks["L"].time / huge.time,
+        "T5 blocks": blocks["L"].ept / blocks["L"].guest,
+        "T5 range": whole["L"].ept / whole["L"].guest,
+        **{f"NUMA {first}{second}": tables(first, second) for first, second in ("LR", "RL", "RR")},
+        **{
+            f"NUMA {first}{second}I": tables(first.replace("R", "I"), second.replace("R", "I"))
+            for first, second in ("LR", "RL", "RR")
+        },
     }

@@ -1,12 +1,13 @@
 """Nested elastic cuckoo page tables: hashed tables in both dimensions, three steps of parallel probes one after the other.
 
-Skarlatos et al., ASPLOS'20; Stojkovic, Skarlatos, Kokolis, Xu and Torrellas, ASPLOS'22. A table has `ways` ways, each with its
-hash; an entry is a line of eight translations. Step 1 finds where in host memory the guest's candidate entries are, step 2 reads
-them, step 3 finds the data page; within a step all probes go out together, so only the slowest takes time (`walk_steps`). The
-page-walk caches of the level above a page stand for the cuckoo walk caches: a hit says which size of page to look for, a miss has
-all three probed. Over an identity host one step is left. Left out: cuckoo moves and resizing (a table has the size for all that
-its VM will touch at 60 % occupancy, and an entry any of its ways), the tables behind the cuckoo walk caches, and step 1's own
-small cache.
+Skarlatos et al., ASPLOS'20; Stojkovic, Skarlatos, Kokolis, Xu and Torrellas, ASPLOS'22 (its advanced design). A table has `ways`
+ways, each with its hash; an entry is a line of eight translations. Step 1 finds where in host memory the guest's candidate entries
+are (all of them in 4K pages), step 2 reads them, step 3 finds the data page; over an identity host one step is left. At most
+`parallel` probes are under way at a time, as many as Skylake's L1D has fill buffers: of those only the slowest takes time
+(`walk_steps`), more go in turns. Which size of page to look for, and in which way, cuckoo walk caches say (`memvirt.mmu.cuckoo`).
+They are looked up while the hashes are computed, before each step and within the first: the slower of `cwc_cycles` and
+`hash_cycles` passes. Left out: cuckoo moves and resizing (a table has the size for all that its VM will touch at 60 % occupancy),
+and pages of several sizes in one section: a header says its page's own.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
+from memvirt.mmu.cuckoo import ALL_SIZES, SIZE_KNOWN, Known, make_known, of_data, of_guest, of_table
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
-    CPU,
     DATA_ROW,
     EPT_VIOLATION,
     FRAME_BASE,
@@ -35,16 +37,26 @@ from memvirt.mmu.port import (
     exit_to_host,
     overlap,
     read_entry,
+    take_cycles,
 )
-from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.two_dimensional import FAULTED, HOST_MAP, NONE_MISSING, ONCE, SERVED, SWAP_IN, fault_length, forget, is_fault
 from memvirt.types import NONE, Traits
 
-OPTIONS = {"ways": 3}
-LIMITS = {"ways": (1, 64)}
+OPTIONS = {
+    "ways": 3,
+    "parallel": 12,
+    "hash_cycles": 2,
+    "cwc_cycles": 4,
+    "cwc_pud": 2,
+    "cwc_pmd": 16,
+    "cwc_pte": 16,
+    "cwc_pte_tables": 4,
+}
+LIMITS = {"ways": (1, 64), **dict.fromkeys(("parallel", "cwc_pud", "cwc_pmd", "cwc_pte", "cwc_pte_tables"), (1, 4096))}
 TRAITS = Traits(host_unmap="vm")
 OCCUPANCY, PER_LINE, LINES, SIZES = 0.6, 8, 64, 3
 LEAF, NO_STEP = np.int64(0), np.int64(-1)
+SLOWEST, SENT = np.int64(0), np.int64(1)
 MIX = np.int64(-7046029254386353131)
 
 
@@ -53,28 +65,47 @@ class State(NamedTuple):
 
     Attributes
     ----------
+    known : Known
+        The cuckoo walk caches.
     base, lines : (vms, 2) int64
         By dimension: first host frame of a VM's table, and lines of one way for one size of page.
-    ways : int
+    ways, parallel, lookup_cycles : int
+    step : (2,) int64
+        Of the probes that are under way: where the slowest is, and how many have gone out in this step.
     """
 
-    pwc: Pwc
+    known: Known
     base: NDArray[np.int64]
     lines: NDArray[np.int64]
     ways: int
+    parallel: int
+    lookup_cycles: int
+    step: NDArray[np.int64]
+
+
+def number(setup: Setup, name: str) -> int:
+    """Value of an option of which there must be at least one."""
+    value = int(setup.option(name))
+    if value < 1:
+        raise ConfigError(f"mmu.{name}", value, "must be at least 1", [])
+    return value
 
 
 def table_lines(setup: Setup) -> NDArray[np.int64]:
     """Lines of one way for one size of page, of each VM and dimension."""
-    ways = max(1, int(setup.option("ways")))
     things = np.stack([np.diff(setup.space.page_base), np.diff(setup.frames.frame_base)], axis=1)
-    return np.asarray(np.ceil(things / PER_LINE / OCCUPANCY / ways), np.int64) + 1
+    return np.asarray(np.ceil(things / PER_LINE / OCCUPANCY / number(setup, "ways")), np.int64) + 1
 
 
 def frames_of_tables(setup: Setup) -> NDArray[np.int64]:
-    """Host frames of each VM's table in each dimension."""
-    ways = max(1, int(setup.option("ways")))
-    return -(-table_lines(setup) * ways * SIZES // LINES)
+    """Host frames of each VM's table in each dimension, the table behind its cuckoo walk caches included."""
+    lines = table_lines(setup)
+    return -(-(lines * number(setup, "ways") * SIZES + walk_table_lines(lines, number(setup, "ways"))) // LINES)
+
+
+def walk_table_lines(lines: NDArray[np.int64], ways: int) -> NDArray[np.int64]:
+    """Lines of the table behind the cuckoo walk caches: one for each 64 lines of translations."""
+    return np.asarray(lines * ways // LINES + SIZES)
 
 
 def frames(setup: Setup) -> int:
@@ -84,19 +115,17 @@ def frames(setup: Setup) -> int:
 
 def make(setup: Setup) -> State:
     """State at the start."""
-    taken = frames_of_tables(setup)
+    taken, lines, ways = frames_of_tables(setup), table_lines(setup), number(setup, "ways")
     base = int(setup.port.spare) + np.cumsum(taken.ravel()).reshape(taken.shape) - taken
-    return State(make_pwc(setup), base, table_lines(setup), max(1, int(setup.option("ways"))))
+    known = make_known(setup, base, lines * ways * SIZES, walk_table_lines(lines, ways))
+    lookup = int(max(setup.option("hash_cycles"), setup.option("cwc_cycles") if setup.config.pwc.enabled else 0))
+    return State(known, base, lines, ways, number(setup, "parallel"), lookup, np.zeros(2, np.int64))
 
 
 @inner
-def known_size(state: State, port: Port, dimension: int, space: int, number: int, lowest: int, top: int) -> bool:
-    """Whether the cuckoo walk cache says which size of page a number has; else it will the next time."""
-    if first_level(state.pwc, port, dimension, space, number, top, lowest) < top:
-        return True
-    if lowest < top:
-        keep_entry(state.pwc, port.now[CPU], dimension, space, number, lowest + 1)
-    return False
+def begin_step(state: State, port: Port) -> None:
+    """Begin a step, when what was under way is there."""
+    state.step[SLOWEST], state.step[SENT] = NO_STEP, 0
 
 
 @inner
@@ -108,14 +137,23 @@ def line_of(state: State, port: Port, dimension: int, key: int, size: int, way: 
 
 
 @inner
-def probe(state: State, port: Port, dimension: int, key: int, size: int, way: int, slowest: int) -> int:
-    """Read one way's line; returns the slower of it and of what was read beside it, which hides the faster."""
-    line = line_of(state, port, dimension, key, size, way)
-    where = read_entry(port, dimension, state.base[port.now[VM], dimension] + line // LINES, (line % LINES) << 3, LEAF)
-    if slowest == NO_STEP:
-        return np.int64(where)
-    overlap(port, min(where, slowest))
-    return np.int64(max(where, slowest))
+def probe(state: State, port: Port, dimension: int, line: int) -> None:
+    """Read a line of a table; of it and what is under way with it, the slower hides the faster."""
+    where = np.int64(read_entry(port, dimension, state.base[port.now[VM], dimension] + line // LINES, (line % LINES) << 3, LEAF))
+    if state.step[SENT] % state.parallel == 0:  # the first of a turn
+        state.step[SLOWEST] = where
+    else:
+        overlap(port, min(where, state.step[SLOWEST]))
+        state.step[SLOWEST] = max(where, state.step[SLOWEST])
+    state.step[SENT] += 1
+
+
+@inner
+def is_probed(state: State, known: int, key: int, lowest: int, size: int, way: int) -> bool:
+    """Whether a way for a size of page must be probed, after what the caches know of the page."""
+    if known == ALL_SIZES:
+        return True
+    return size == lowest and (known == SIZE_KNOWN or way == (key * MIX >> 40) % state.ways)
 
 
 @inner
@@ -125,16 +163,13 @@ def guest_key(space: int, vpn: int, size: int) -> int:
 
 
 @inner_apart
-def probe_host(state: State, port: Port, number: int, lowest: int, slowest: int) -> int:
+def probe_host(state: State, port: Port, gfn: int, lowest: int, known: int) -> None:
     """Send out the probes for one guest-physical page."""
-    space, top = port.now[HOST_SPACE], np.int64(port.host_frames.shape[1]) - 1
-    known = known_size(state, port, HOST, space, number, lowest, top)
     for size in range(SIZES):
-        if known and size != lowest:
-            continue
+        key = gfn >> (9 * size) >> 3
         for way in range(state.ways):
-            slowest = probe(state, port, HOST, number >> (9 * size) >> 3, np.int64(size), np.int64(way), slowest)
-    return slowest
+            if is_probed(state, known, key, lowest, size, way):
+                probe(state, port, HOST, line_of(state, port, HOST, key, np.int64(size), np.int64(way)))
 
 
 @inner_apart
@@ -143,24 +178,33 @@ def walk_hashed(state: State, port: Port, page: int, data: int, faulted: int) ->
     begun = begin_walk(port)
     space, vpn = port.space_of_page[page], port.vpn[page]
     lowest = np.int64(port.guest_order[page]) // 9
-    known = known_size(state, port, GUEST, space, vpn, lowest, np.int64(port.guest_frames.shape[1]) - 1)
+    known = of_guest(state.known, port, space, vpn, lowest)
+    take_cycles(port, state.lookup_cycles)
     nested = port.dimensions == 2 and port.host_frames.shape[1] > 0
-    if nested:
+    for host in range(1 if nested else 0, -1, -1):  # where the candidates are, then they themselves
+        begin_step(state, port)
+        if host:
+            take_cycles(port, state.lookup_cycles)
         port.now[ROW] = HOST_ROW
-        slowest = NO_STEP
         away = port.frame_base[port.now[VM] + 1] - port.frame_base[port.now[VM]]  # the guest's table lies beyond its data
         for size in range(SIZES):
-            for way in range(state.ways if size == lowest or not known else 0):
-                line = line_of(state, port, GUEST, guest_key(space, vpn, size), np.int64(size), np.int64(way))
-                slowest = probe_host(state, port, away + line // LINES, NONE_MISSING, slowest)
-    slowest = NO_STEP
-    for size in range(SIZES):
-        for way in range(state.ways if size == lowest or not known else 0):
-            slowest = probe(state, port, GUEST, guest_key(space, vpn, size), np.int64(size), np.int64(way), slowest)
+            key = guest_key(space, vpn, size)
+            for way in range(state.ways):
+                if not is_probed(state, known, key, lowest, size, way):
+                    continue
+                line = line_of(state, port, GUEST, key, np.int64(size), np.int64(way))
+                if host:
+                    gfn = away + line // LINES
+                    probe_host(state, port, gfn, LEAF, of_table(state.known, port, port.now[HOST_SPACE], gfn))
+                else:
+                    probe(state, port, GUEST, line)
     if data and nested:
+        begin_step(state, port)
+        take_cycles(port, state.lookup_cycles)
         port.now[ROW] = DATA_ROW
         frame = np.int64(port.frame_of_page[page])
-        probe_host(state, port, frame - port.now[FRAME_BASE], np.int64(port.order_of_frame[frame]) // 9, NO_STEP)
+        gfn, lowest = frame - port.now[FRAME_BASE], np.int64(port.order_of_frame[frame]) // 9
+        probe_host(state, port, gfn, lowest, of_data(state.known, port, port.now[HOST_SPACE], gfn, lowest))
     end_walk(port, begun, faulted)
 
 
@@ -179,4 +223,4 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         if kind == HOST_MAP or kind == SWAP_IN:
             exit_to_host(port, EPT_VIOLATION, ONCE)
     else:
-        forget(state.pwc, port, event, page, kind)
+        forget(state.known.caches, port, event, page, kind)

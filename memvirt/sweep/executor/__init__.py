@@ -6,7 +6,6 @@ The engine hands out *batches* of jobs and is told how each batch ended. What a 
 
 from __future__ import annotations
 
-import logging
 import pickle
 import re
 import time
@@ -246,6 +245,5 @@ def make_executor(config: dict[str, Any]) -> Executor:
     if config["name"] == "ray":
         from memvirt.sweep.executor.ray import Ray
 
-        logging.getLogger("ray").setLevel(logging.ERROR)
         return Ray(config.get("workers"), config.get("address"))
     raise ConfigError("executor", config["name"], "there is no such executor", ["ray", "serial"])

@@ -5,9 +5,11 @@ Each worker is an actor that holds one core, so that the driver knows what runs 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +22,19 @@ from memvirt.sweep.executor.worker import Worker, versions
 QUEUE = 0.25  #: a worker whose batch should take less than so many seconds is given the next one already
 REACH = 5.0  #: seconds in which a cluster's head must answer
 LOOK = 2.0  #: seconds between looks at how large the cluster is
+ONE_A_PROCESS = threading.Lock()  #: held while this process uses Ray
+
+
+def of_ray() -> dict[str, str]:
+    """Environment variables that Ray sets for itself, or we for it."""
+    return {name: value for name, value in os.environ.items() if name.startswith("RAY_") or name == "PYTHONBREAKPOINT"}
+
+
+def restore(before: dict[str, str]) -> None:
+    """Set Ray's environment variables back."""
+    for name in of_ray().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 class Slot:
@@ -49,14 +64,30 @@ class Ray:
     """
 
     def __init__(self, workers: int | None, address: str | None) -> None:
+        ONE_A_PROCESS.acquire()
+        self._restore = contextlib.ExitStack()
+        self._restore.callback(ONE_A_PROCESS.release)
+        try:
+            self._begin(workers, address)
+        except BaseException:
+            self._restore.close()
+            raise
+
+    def _begin(self, workers: int | None, address: str | None) -> None:
+        self._restore.callback(restore, of_ray())
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         if address is None:
             # Listen on 127.0.0.1 only, which Ray otherwise does on Windows and macOS alone; read at import.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        log = logging.getLogger("ray")
+        self._restore.callback(log.setLevel, log.level)
+        log.setLevel(logging.ERROR)
         import ray
 
         self.ray: Any = ray  # its own types say less than its documentation
+        if ray.is_initialized():
+            raise ConfigError("executor", "ray", "this process uses Ray already: ray.shutdown() first, or executor=serial")
         self.spread = address is not None
         self._wanted = workers
         self._start(address, workers or os.cpu_count() or 1)
@@ -244,7 +275,10 @@ class Ray:
     def close(self) -> None:
         """Stop the workers that this process started, and no others."""
         self._slots.clear()
-        self.ray.shutdown()
+        try:
+            self.ray.shutdown()
+        finally:
+            self._restore.close()
 
 
 def check_reachable(address: str) -> None:

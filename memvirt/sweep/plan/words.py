@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from memvirt.errors import ConfigError, MemvirtError, suggest
+from memvirt.sweep.plan.compose import as_of_hydra_1_3
 from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS, all_keys, find_groups, reached_sections
 
 #: Flags of Hydra's that say where options are, and so belong to a sweep; each is followed by its value.
@@ -134,7 +135,7 @@ def asks_for_nothing(overrides: Sequence[str]) -> bool:
 
 @contextlib.contextmanager
 def plainly(words: Sequence[str]) -> Iterator[None]:
-    """Say what Hydra or OmegaConf find wrong with some words as memvirt says it.
+    """Use Hydra, as of its version 1.3, and say what it or OmegaConf find wrong with some words as memvirt says it.
 
     Raises
     ------
@@ -145,7 +146,8 @@ def plainly(words: Sequence[str]) -> Iterator[None]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        yield
+        with as_of_hydra_1_3():
+            yield
     except (HydraException, OmegaConfBaseException) as wrong:
         raise _plain(wrong, words) from wrong
 
