@@ -14,22 +14,8 @@ from memvirt.jit import inner, inner_apart
 from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
-from memvirt.types import NONE, Event
+from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, NONE, PREEMPT, SWITCH
 
-GUEST_MAP, HOST_MAP, SWAP_IN, EVICT, DROP, SWITCH, PREEMPT, FLUSH, COW_FAULT = map(
-    np.int64,
-    (
-        Event.GUEST_MAP,
-        Event.HOST_MAP,
-        Event.SWAP_IN,
-        Event.EVICT,
-        Event.DROP,
-        Event.SWITCH,
-        Event.PREEMPT,
-        Event.FLUSH,
-        Event.COW_FAULT,
-    ),
-)
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
 
 
@@ -74,7 +60,7 @@ def fault_length(event: Any, kind: int) -> Any:
 @inner
 def is_fault(kind: int) -> bool:
     """Whether an event is a fault that a walk runs into, if it names a page."""
-    return kind == GUEST_MAP or kind == HOST_MAP or kind == SWAP_IN or kind == COW_FAULT
+    return FAULTS >> kind & 1 != 0  # type: ignore[no-any-return]
 
 
 @inner
@@ -85,7 +71,7 @@ def take_event(pwc: Pwc, port: Port, event: Any, page: int) -> None:
         if page != NONE:
             guest_missing, data_missing = fault_length(event, kind)
             walk_two(pwc, port, page, guest_missing, data_missing, FAULTED)
-        if kind == HOST_MAP or kind == SWAP_IN:
+        if HOST_FAULTS >> kind & 1:
             exit_to_host(port, EPT_VIOLATION, ONCE)
     else:
         forget(pwc, port, event, page, kind)

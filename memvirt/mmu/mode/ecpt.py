@@ -39,8 +39,8 @@ from memvirt.mmu.port import (
     read_entry,
     take_cycles,
 )
-from memvirt.mmu.two_dimensional import FAULTED, HOST_MAP, NONE_MISSING, ONCE, SERVED, SWAP_IN, fault_length, forget, is_fault
-from memvirt.types import NONE, Traits
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, fault_length, forget, is_fault
+from memvirt.types import HOST_MAP, NONE, SWAP_IN, Traits
 
 OPTIONS = {
     "ways": 3,
