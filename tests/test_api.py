@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +206,17 @@ def test_notebook(tmp_path: Path) -> None:
     assert not [output for output in shown if output.output_type == "stream" and output.name == "stderr"]
 
 
+def test_readme(unchanged: Path) -> None:
+    """README's example runs, over fewer accesses."""
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    small = ", ".join(map(repr, SMALL))
+    found: dict[str, Any] = {}
+    exec(block.replace('"workload=zipf"', small), found)
+    assert len(found["swept"].results) == 8
+    assert len(found["result"].vms) == 2
+
+
 def test_commands(tmp_path: Path) -> None:
     """`python -m memvirt` lists the commands and runs each."""
     from memvirt.__main__ import main
@@ -212,6 +225,8 @@ def test_commands(tmp_path: Path) -> None:
     listed = subprocess.run([sys.executable, "-m", "memvirt"], cwd=tmp_path, capture_output=True, text=True)
     assert listed.returncode == 0
     assert all(f"  {name} " in listed.stdout for name in COMMANDS)
+    (script,) = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["scripts"].items()
+    assert script == ("memvirt", "memvirt.__main__:script")
     assert main(["swep"]) == 2
     assert main(["trace", "info", str(tmp_path / "none.parquet")]) == 2
     for name in COMMANDS:

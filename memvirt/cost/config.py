@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from memvirt.config import Section
+
+Cycles = Annotated[float, Field(ge=0, le=1e9)]  #: of one event; sums of them stay exact
 
 
 class Cpu(Section):
@@ -13,23 +17,23 @@ class Cpu(Section):
     What a program waits for follows from `walkers`, `fill_buffers` and the dependence (`memvirt.cost.shown`).
     """
 
-    ghz: float = Field(gt=0)
+    ghz: float = Field(ge=1e-3, le=1e3)
     """[GHz] Clock, by which times become cycles."""
-    cycles_per_instruction: float = Field(ge=0)
+    cycles_per_instruction: Cycles
     """[cycles] Of an instruction without misses."""
-    pwc: float = Field(ge=0)
+    pwc: Cycles
     """[cycles] Of looking up a page-walk cache."""
-    l1d: float = Field(ge=0)
+    l1d: Cycles
     """[cycles] Of a reference found in the L1D."""
-    l2: float = Field(ge=0)
+    l2: Cycles
     """[cycles] Of one found in the L2."""
-    llc: float = Field(ge=0)
+    llc: Cycles
     """[cycles] Of one found in the last level."""
-    memory: float = Field(ge=0)
+    memory: Cycles
     """[cycles] Of one found in memory of the own node."""
-    memory_remote: float = Field(ge=0)
+    memory_remote: Cycles
     """[cycles] Of one found in memory of another node."""
-    memory_stacked: float | None = Field(None, ge=0)
+    memory_stacked: Cycles | None = None
     """[cycles] Of one found in memory stacked on the die (`mmu=pom_tlb`); null: 6 ns less than `cpu.memory`."""
     walkers: int = Field(1, ge=1, le=64)
     """[walks] That can go on at once."""
@@ -41,51 +45,51 @@ class Cpu(Section):
     """[share] Of a walk's latency that the program waits for; null: what follows from `cpu.walkers` and dependence."""
     data_shown: float | None = Field(None, ge=0, le=1)
     """[share] Of data's latency that the program waits for; null: what follows from `cpu.fill_buffers` and dependence."""
-    exit_ept_violation: float = Field(ge=0)
+    exit_ept_violation: Cycles
     """[cycles] Of a VM exit for a page that the host hasn't mapped."""
-    exit_shadow_fault_true: float = Field(ge=0)
+    exit_shadow_fault_true: Cycles
     """[cycles] Of one for a page fault that is the guest's own, under shadow paging."""
-    exit_shadow_fault_hidden: float = Field(ge=0)
+    exit_shadow_fault_hidden: Cycles
     """[cycles] Of one for a page fault that only the shadow tables have."""
-    exit_write_protect: float = Field(ge=0)
+    exit_write_protect: Cycles
     """[cycles] Of one for a write to a page that the host protects."""
-    exit_page_table_write: float = Field(ge=0)
+    exit_page_table_write: Cycles
     """[cycles] Of one for a write to a page table that the host watches."""
-    exit_cr3_write: float = Field(ge=0)
+    exit_cr3_write: Cycles
     """[cycles] Of one for loading an address space."""
-    exit_invlpg: float = Field(ge=0)
+    exit_invlpg: Cycles
     """[cycles] Of one for INVLPG."""
-    exit_hypercall: float = Field(ge=0)
+    exit_hypercall: Cycles
     """[cycles] Of a hypercall."""
-    exit_mode_switch: float = Field(ge=0)
+    exit_mode_switch: Cycles
     """[cycles] Of an exit in which tables change between shadow and nested."""
-    resync: float = Field(ge=0)
+    resync: Cycles
     """[cycles] Of synchronizing a shadow table."""
-    ad_update: float = Field(ge=0)
+    ad_update: Cycles
     """[cycles] Of a locked write of an accessed or dirty bit."""
-    invlpg: float = Field(260, ge=0)
+    invlpg: Cycles = 260
     """[cycles] Of invalidating an entry."""
-    tlb_flush: float = Field(96, ge=0)
+    tlb_flush: Cycles = 96
     """[cycles] Of flushing a CPU's address space."""
-    invept: float = Field(260, ge=0)
+    invept: Cycles = 260
     """[cycles] Of flushing a VM's entries."""
-    ipi: float = Field(1250, ge=0)
+    ipi: Cycles = 1250
     """[cycles] Of a shootdown's interrupt of another CPU, on both sides."""
-    ipi_virtual: float = Field(5600, ge=0)
+    ipi_virtual: Cycles = 5600
     """[cycles] Of one of another vCPU."""
-    unmap: float = Field(1565, ge=0)
+    unmap: Cycles = 1565
     """[cycles] Of a system call that unmaps, without its pages."""
-    unmap_page: float = Field(309, ge=0)
+    unmap_page: Cycles = 309
     """[cycles] Of each entry that it unmaps, without invalidating it."""
-    protect: float = Field(619, ge=0)
+    protect: Cycles = 619
     """[cycles] Of a system call that protects, without its pages."""
-    protect_page: float = Field(60, ge=0)
+    protect_page: Cycles = 60
     """[cycles] Of each entry that it protects, without invalidating it."""
-    clear_bandwidth: float = Field(7.95, gt=0)
+    clear_bandwidth: float = Field(7.95, ge=1e-6, le=1e6)
     """[GB/s] At which pages are cleared."""
-    copy_bandwidth: float = Field(4.0, gt=0)
+    copy_bandwidth: float = Field(4.0, ge=1e-6, le=1e6)
     """[GB/s] At which pages are copied."""
-    minor_fault: float = Field(ge=0)
+    minor_fault: Cycles
     """[cycles] Of a page fault without I/O, clearing left out."""
-    major_fault: float = Field(ge=0)
+    major_fault: Cycles
     """[cycles] CPU time of a page fault with I/O, waiting left out."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from memvirt.config import Choice, Section, Size, TimeNs
+from memvirt.config import Choice, Many, Section, Seed, Size, TimeNs, parse_time_ns
 from memvirt.errors import ConfigError, Conflict
 from memvirt.policy import load, names
 
@@ -27,13 +28,13 @@ class Vms(Section):
     """Clean page cache that a VM has from its start: not accessed, given up without a write."""
     start: TimeNs = Field(0.0, ge=0)
     """When a VM begins to run."""
-    shares: float = Field(1000.0, gt=0)
+    shares: float = Field(1000.0, ge=1e-6, le=1e9)
     """[shares] A VM's claim to memory against the others'."""
     reservation: Size = Field(0, ge=0)
     """What a VM is never asked for."""
-    limit: Size | None = Field(None, gt=0)
+    limit: Size | None = Field(None, ge=4096)
     """The most host memory that a VM gets, as a cgroup's limit: it swaps pages of its own; null: no limit."""
-    scale: float = Field(1.0, gt=0)
+    scale: float = Field(1.0, ge=1e-3, le=1e6)
     """[1] How many times smaller than real ones the VMs are, and the host with them: what `reclaim=esx` and `linux` keep free is a
     real host's, divided by it.
     """
@@ -74,6 +75,11 @@ class Guest(Section):
     fragmentation: float = Field(0.0, ge=0, le=1)
     """[share] Of 2 MiB regions in the guest's memory that can't be one page under `thp`."""
 
+    @model_validator(mode="after")
+    def _known(self) -> Guest:
+        load("memory.replacement", self.replacement, "guest.replacement")
+        return self
+
 
 class Host(Section):
     """The host's paging behind the guests."""
@@ -96,13 +102,13 @@ class Host(Section):
 class Clock(Section):
     """Time: what an instruction and a fault without I/O take, how often VMs take turns, and the host's own work."""
 
-    ns_per_instruction: TimeNs = Field(0.2, gt=0)
+    ns_per_instruction: TimeNs = Field(0.2, ge=1e-6, le=1e9)
     """What an instruction takes, in the clock by which VMs take turns."""
     minor_fault: TimeNs = Field(500.0, ge=0)
     """What a page fault without I/O takes in that clock."""
-    quantum: int = Field(1024, ge=1)
+    quantum: Many = Field(1024, ge=1)
     """[accesses] That a vCPU makes before another may go."""
-    daemon_speedup: float = Field(1.0, gt=0)
+    daemon_speedup: float = Field(1.0, ge=1e-6, le=1e6)
     """[1] Seconds that background work (scanners, samplers, balloons) sees for each second of the VMs."""
     share: TimeNs = Field(6.2e3, ge=0)
     """What the host takes to merge a page (Difference Engine, OSDI'08, table 2)."""
@@ -121,9 +127,9 @@ class Clock(Section):
 class Epoch(Section):
     """The grain of ``epochs.parquet``: every so many accesses of a VM, or every so much of its time."""
 
-    accesses: int | None = Field(None, ge=1)
+    accesses: Many | None = Field(None, ge=1)
     """[accesses] Of each VM in a row of `epochs.parquet`; null: see `epoch.time`."""
-    time: TimeNs | None = Field(None, gt=0)
+    time: TimeNs | None = Field(None, ge=1)
     """Of each VM's clock in a row of `epochs.parquet`, instead; one epoch if both are null."""
 
     @model_validator(mode="after")
@@ -146,7 +152,7 @@ class Numa(Section):
     """On which CPUs the vCPUs are put."""
     page_tables: str = "as_data"
     """On which node page tables are put: `as_data`, as the data that they map, or as a policy of `numa.placement` says."""
-    slice: TimeNs = Field(3e6, gt=0)
+    slice: TimeNs = Field(3e6, ge=1)
     """How long a vCPU runs before the next takes its turn, where there are more vCPUs than CPUs."""
 
     @model_validator(mode="after")
@@ -163,9 +169,9 @@ class Numa(Section):
 class Overcommit(Section):
     """Promised memory over host frames for data (1 if neither is given), or those frames themselves."""
 
-    ratio: float | None = Field(None, gt=0)
+    ratio: float | None = Field(None, ge=1e-3, le=1e6)
     """[ratio] Memory promised to all VMs ÷ host frames for data; null: 1, unless `overcommit.host_memory` is given."""
-    host_memory: Size | None = Field(None, gt=0)
+    host_memory: Size | None = Field(None, ge=4096)
     """Those host frames for data themselves, instead of a ratio."""
     charge_tables: bool = False
     """Whether page tables take of these frames as well."""
@@ -190,7 +196,7 @@ class Contents(Section):
     """Name of that image: pages of the same image are equal across VMs."""
     distinct: int | None = Field(None, ge=1, lt=1 << 32)
     """[contents] Different ones in the image; null: each of its pages has its own."""
-    seed: int = Field(7, ge=0)
+    seed: Seed = 7
     """[1] Of the draw of contents."""
     fits_1k: float = Field(0.2, ge=0, le=1)
     """[share] Of contents that compress to at most 1 KiB."""
@@ -219,6 +225,9 @@ class Device(Section):
     """[requests] That go on at once."""
 
 
+#: Options that say how often background work is done, all but ``tick`` in its own time.
+PERIODS = ("period", "sleep", "tick")
+MOST_STEPS = 1e8  #: of one kind of background work
 MECHANISMS = ("replacement", "sharing", "balloon", "compression")
 
 
@@ -307,6 +316,11 @@ class Reclaim(BaseModel):
         return bool(getattr(load("memory.replacement", self.replacement.name), "FORESEES", False))
 
     @property
+    def per_vm(self) -> bool:
+        """Whether the policy takes pages of one VM at a time."""
+        return bool(getattr(load("memory.reclaim", self.name, "reclaim"), "PER_VM", False))
+
+    @property
     def in_background(self) -> bool:
         """Whether anything goes on while the host isn't short of memory."""
         return self.name not in ("none", "swap") or self.sharing.name != "none" or self.balloon.name != "none"
@@ -322,6 +336,41 @@ def check_table_area(guest: Guest, host: Host) -> None:
     if guest.table_area == "data" and host.parts_tables:
         why = "would put tables and data in one host page: set blocks or range, or host.page_size=4K without host.table_page_size"
         raise Conflict("guest.table_area", "data", why)
+
+
+def check_replacement(key: str, name: str, asks: str) -> None:
+    """Refuse a page replacement that knows no VMs where ``asks`` wants a page of one.
+
+    Raises
+    ------
+    Conflict
+    """
+    if "groups" not in inspect.signature(load("memory.replacement", name, key).make).parameters:
+        raise Conflict(key, name, f"can't name a page of one VM, as {asks} asks it to")
+
+
+def swaps_itself(guest: Guest, reclaim: Reclaim) -> bool:
+    """Whether guests have swap files of their own."""
+    return reclaim.balloon.name != "none" if guest.swap is None else guest.swap >> 12 > 0
+
+
+def check_pace(reclaim: Reclaim, clock: Clock, longest_ns: float) -> None:
+    """Refuse background work in steps so short that there would be no end to them in the time that a VM runs.
+
+    Raises
+    ------
+    Conflict
+    """
+    parts = {"reclaim": reclaim.options} | {f"reclaim.{part}": getattr(reclaim, part).options for part in MECHANISMS}
+    for key, options in parts.items():
+        for name, value in options.items():
+            if name not in PERIODS:
+                continue
+            every = parse_time_ns(value) / (1.0 if name == "tick" else clock.daemon_speedup)
+            steps = longest_ns / every
+            if steps > MOST_STEPS:
+                why = f"makes {steps:.1e} steps in the {longest_ns / 1e9:.1e} s of a VM: set it longer, or daemon_speedup less"
+                raise Conflict(f"{key}.{name}", value, why)
 
 
 def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host, vcpus: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 
-from memvirt.config import Choice, PageSize, Section
+from memvirt.config import Choice, PageSize, Section, Seed
 
 OTHER_KEYS = ("replacement", "index", "inclusion", "coalesce", "pcid", "vpid", "seed", "arrays")
 
@@ -24,7 +24,7 @@ class Array(Section):
     """[entries] Translations that it holds."""
     ways: int | Literal["full"]
     """[ways] Of a set; `full`: one set."""
-    hit_cycles: int = Field(0, ge=0)
+    hit_cycles: int = Field(0, ge=0, le=1_000_000)
     """[cycles] That looking it up takes beyond the levels before; a level that finds nothing takes its slowest array's."""
     index: Literal["modulo", "xor"] | None = None
     """How the set is chosen; null: as `tlb.index` says (`+tlb.ARRAY.index=xor` where the preset doesn't name it)."""
@@ -63,7 +63,7 @@ class Tlb(Section):
     """Entries are tagged by address space, so that a switch needn't flush them."""
     vpid: bool = True
     """Entries are tagged by VM, so that a switch needn't flush them."""
-    seed: int = 0
+    seed: Seed = 0
     """[1] Of the random policies."""
 
     def of_side(self, level: int, side: str) -> dict[str, Array]:

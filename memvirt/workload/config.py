@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memvirt.config import Size, TimeNs
+from memvirt.config import Many, Seed, Size, TimeNs
 
 
 class Workload(BaseModel):
@@ -21,35 +21,35 @@ class Workload(BaseModel):
     """The trace's file, of `workload=trace`; null for all others."""
     format: str | None = None
     """How that file is written; null: its ending says."""
-    accesses: int | None = Field(None, ge=1)
+    accesses: Many | None = Field(None, ge=1)
     """[accesses] Of each VM; null: all of a recorded trace, `workload.repeat` times."""
     footprint: Size = Field(64 << 20, ge=8192)
     """Memory that a synthetic workload uses."""
-    seed: int = Field(1, ge=0)
+    seed: Seed = 1
     """[1] Of a synthetic workload's random numbers; VM v uses seed + v."""
-    repeat: int = Field(1, ge=1)
+    repeat: Many = Field(1, ge=1)
     """[times] How often a recorded trace is gone through."""
-    warmup: float = Field(0.0, ge=0)
+    warmup: float = Field(0.0, ge=0, le=1 << 40)
     """[share or accesses] Simulated first and not counted: a share below 1, or a number of accesses."""
-    offset: int = Field(0, ge=0)
+    offset: Many = Field(0, ge=0)
     """[accesses] VM v starts a recorded trace at access v × offset, and wraps around."""
     instructions_per_access: int = Field(3, ge=1, le=255)
     """[instructions] Of a synthetic workload, the access's own included."""
     processes: int = Field(1, ge=1, le=1024)
     """[processes] Address spaces of each VM, which run the same workload on pages of their own and take turns."""
-    switch_every: int = Field(20_000, ge=1)
+    switch_every: Many = Field(20_000, ge=1)
     """[accesses] After how many the next of these processes runs."""
-    remap_every: int = Field(0, ge=0)
+    remap_every: Many = Field(0, ge=0)
     """[accesses] How often pages are unmapped, to be mapped again when they are touched; 0: never."""
-    remap_pages: int = Field(16, ge=1)
+    remap_pages: int = Field(16, ge=1, lt=1 << 31)
     """[pages] How many are unmapped at a time."""
-    table_writes_every: int = Field(0, ge=0)
+    table_writes_every: Many = Field(0, ge=0)
     """[accesses] How often page-table entries are rewritten; 0: never."""
-    table_write_pages: int = Field(1, ge=1)
+    table_write_pages: int = Field(1, ge=1, lt=1 << 31)
     """[pages] Neighbouring pages whose entries are rewritten at a time."""
     table_write_share: float = Field(1.0, gt=0, le=1)
     """[share] Lowest part of the footprint, in which these pages lie."""
-    fork_every: int = Field(0, ge=0)
+    fork_every: Many = Field(0, ge=0)
     """[accesses] How often the running process forks: all of its pages become copy-on-write; 0: never."""
     fetches: bool = False
     """Keep the instruction fetches that a trace was recorded or imported with (`--fetches`): they look up the TLBs' instruction
@@ -59,13 +59,13 @@ class Workload(BaseModel):
     """[share] Of accesses whose address depends on what the access before has read (a pointer chase 1, GUPS 0), and which so wait
     for their walk and data; null: what the workload is known for, else `cpu.dependence`.
     """
-    flush_every: int = Field(0, ge=0)
+    flush_every: Many = Field(0, ge=0)
     """[accesses] How often the guest flushes its address space from the TLB; 0: never."""
     flush_all: bool = False
     """Whether it flushes all of its address spaces then."""
-    idle_every: int = Field(0, ge=0)
+    idle_every: Many = Field(0, ge=0)
     """[accesses] How often the VM sleeps; 0: never."""
-    idle_time: TimeNs = Field(0.0, ge=0, le=4e15)
+    idle_time: TimeNs = Field(0.0, ge=0, le=4e12)
     """How long it sleeps each time."""
 
     @model_validator(mode="after")

@@ -79,7 +79,7 @@ def make_table(frames: int) -> Table:
 class Options(Section):
     """Options of the scanner."""
 
-    pages_per_second: float = Field(200.0, gt=0)
+    pages_per_second: float = Field(200.0, ge=1e-6, le=1e6)
     """[pages/s] Looked at, over all VMs (Waldspurger, OSDI'02)."""
 
 

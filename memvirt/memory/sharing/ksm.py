@@ -155,11 +155,11 @@ def _long_enough(sleep: float) -> float:
 class Options(Section):
     """Options: the knobs in /sys/kernel/mm/ksm, and two more."""
 
-    pages_to_scan: int = Field(100, ge=1)
+    pages_to_scan: int = Field(100, ge=1, lt=1 << 31)
     """[pages] Visited at each waking, as in /sys/kernel/mm/ksm."""
     sleep: Annotated[TimeNs, AfterValidator(_long_enough)] = 20e6
     """From one waking to the next (there: `sleep_millisecs`); 1ms at the least."""
-    max_page_sharing: int = Field(256, ge=2)
+    max_page_sharing: int = Field(256, ge=2, lt=1 << 31)
     """[pages] That one merged page stands for at the most, as there."""
     smart_scan: bool = True
     """Pass over pages that were visited in vain, more often each time, as there."""
@@ -172,7 +172,7 @@ class Options(Section):
     """A CSV of `pages_scanned`, or a list: every `interval` scan until so many were scanned in all, whatever `sleep` says; null:
     as `sleep` says.
     """
-    interval: TimeNs = Field(100e6, gt=0)
+    interval: Annotated[TimeNs, AfterValidator(_long_enough)] = 100e6
     """From one row of that schedule to the next."""
 
 

@@ -13,11 +13,13 @@ import inspect
 import re
 import textwrap
 from itertools import pairwise
+from math import log2
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from memvirt.config import parse_size, parse_time_ns
 
@@ -79,11 +81,19 @@ class Kind(NamedTuple):
     is_number: bool = False
 
 
+def as_number(value: float) -> str:
+    """A bound, large powers of two and of ten as such."""
+    if value >= 1 << 16 and value == 2 ** round(log2(value)):
+        return f"2^{round(log2(value))}"
+    return re.sub(r"e\+?(-?)0?", r"e\1", f"{value:.10g}" if value < 1_000_000 else f"{value:g}")
+
+
 def kind_of(annotation: Any, metadata: tuple[Any, ...] = ()) -> Kind:
     """Read a type."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return kind_of(args[0], (*args[1:], *metadata))
+        more = [bound for each in args[1:] for bound in (each.metadata if isinstance(each, FieldInfo) else [each])]
+        return kind_of(args[0], (*more, *metadata))
     if origin in (Union, UnionType):
         parts = [kind_of(each, metadata if each is not NoneType else ()) for each in args]
         choices = tuple(dict.fromkeys(name for part in parts for name in part.choices))
@@ -98,7 +108,10 @@ def kind_of(annotation: Any, metadata: tuple[Any, ...] = ()) -> Kind:
     unit = next((UNITS[each.func] for each in metadata if getattr(each, "func", None) in UNITS), "")
     signs = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
     bounds = tuple(
-        f"{sign} {getattr(each, name):.10g}" for name, sign in signs for each in metadata if getattr(each, name, None) is not None
+        f"{sign} {as_number(getattr(each, name))}"
+        for name, sign in signs
+        for each in metadata
+        if getattr(each, name, None) is not None
     )
     is_number = annotation in (int, float)
     word = WORDS.get(unit) or WORDS.get(annotation)
