@@ -26,7 +26,7 @@ from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT, Plan
 from memvirt.sweep.settings import Settings
 from memvirt.sweep.store.block import from_bytes, results_schema
-from memvirt.sweep.store.journal import frames
+from memvirt.sweep.store.journal import read_entries
 from tests.support import command, composed, point, sweep
 
 SMALL = ("workload=zipf", "workload.accesses=6000", "workload.footprint=2MiB", "vms.count=2")
@@ -283,7 +283,7 @@ def foreign_listeners(pid: int) -> list[str]:
 
 def points_in(journal: Path) -> int:
     """How many points a journal holds."""
-    return sum(len(entry.about["points"]) for _, entry in frames(journal)) if journal.exists() else 0
+    return sum(len(entry.about["points"]) for _, entry in read_entries(journal)) if journal.exists() else 0
 
 
 def test_stop_and_resume(tmp_path: Path) -> None:
