@@ -38,7 +38,7 @@ class Vms(Section):
     reservation: Size = Field(0, ge=0)
     limit: Size | None = Field(None, ge=4096)
     scale: float = Field(1.0, ge=1e-3, le=1e6)
-    members: list[dict[str, Any]] | None = None
+    members: list[dict[str, Any]] | None = Field(None, min_length=1)
 
 
 class Guest(Section):
