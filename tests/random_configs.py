@@ -221,7 +221,9 @@ class Drawer:
         if kind is bool:
             return draw.choice(("true", "false"))
         if (kind is str and self.is_time(current)) or "time" in parser:
-            within = TIMES[2:6] if key in ("workload.idle_time", "vms.start") else TIMES[2:10]  # a look every 100 us is slow in Python
+            within = (
+                TIMES[2:6] if key in ("workload.idle_time", "vms.start") else TIMES[2:10]
+            )  # a look every 100 us is slow in Python
             return draw.choice((*within, *TIMES[10:]) if wild else within)
         if "size" in parser:
             return draw.choice(SIZES if wild else SIZES[3:12])
