@@ -38,7 +38,7 @@ class Vms(Section):
     """[1] How many times smaller than real ones the VMs are, and the host with them: what `reclaim=esx` and `linux` keep free is a
     real host's, divided by it.
     """
-    members: list[dict[str, Any]] | None = None
+    members: list[dict[str, Any]] | None = Field(None, min_length=1)
     """Different VMs, a mapping of each: its `workload` (a name, or keys to change), `contents` (keys to change) and its own of the
     keys here but `count` and `scale`; null: all alike.
     """
