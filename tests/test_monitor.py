@@ -113,7 +113,7 @@ def test_scenarios(name: str) -> None:
         assert member.vms.memory is not None
         assert member.workload.footprint + member.vms.cache <= member.vms.memory
     assert len({repr(member) for member in members}) > 1
-    text = (Path(monitor.__file__).parent / f"conf/vms/{name}.yaml").read_text()
+    text = (Path(monitor.__file__).parents[1] / f"conf/vms/{name}.yaml").read_text()
     assert "Scale" in text
     assert "OSDI'02" in text or "CACM 1968" in text
     assert name in find_groups([])["vms"]
