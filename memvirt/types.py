@@ -25,6 +25,9 @@ WRITE = 0x80  #: the bit of ``Accesses.line`` that says the access is a write
 FETCH = 0x40  #: the one that says it is an instruction fetch
 LINE_MASK = 0x3F  #: the bits of ``Accesses.line`` that name the line
 CHUNK = 1 << 20  #: accesses that a room looks at in one step
+#: Where a reference is found; a remote one stands under memory as well.
+PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
+PATH_BITS = 7  #: of each number in the key of a path: what a walk took, as the MMU packs it and the cost room prices it
 
 
 class Accesses(NamedTuple):
@@ -436,6 +439,15 @@ class Nodes(NamedTuple):
     nodes: int
 
 
+class Mapped(NamedTuple):
+    """What of a `Machine` walks are simulated from: who runs when, and what is mapped where."""
+
+    space: Space
+    schedule: Schedule
+    frames: Frames
+    nodes: Nodes
+
+
 class Machine(NamedTuple):
     """What the memory room hands on; each field has a digest of its own, and a later room reads only some.
 
@@ -456,6 +468,11 @@ class Machine(NamedTuple):
     frames: Frames
     nodes: Nodes
     counters: Counters
+
+    @property
+    def mapped(self) -> Mapped:
+        """What walks are simulated from."""
+        return Mapped(self.space, self.schedule, self.frames, self.nodes)
 
 
 class Walks(NamedTuple):

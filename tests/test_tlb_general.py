@@ -297,7 +297,7 @@ def test_fused_is_unfused() -> None:
                 config = stage.inputs[-1].config.value["tlb"]
                 out = fused.run(Tlb.model_validate(config), Mmu.model_validate(stage.config.value["mmu"]),
                                 Cache.model_validate(stage.config.value["cache"]), [each["trace"] for each in needs],
-                                *(machine[name] for name in ("space", "schedule", "frames", "nodes")))  # fmt: skip
+                                Mapped(**{name: machine[name] for name in Mapped._fields}))  # fmt: skip
                 both = np.concatenate([tlb_counters.values, done[-1]["counters"].values], axis=2)
                 assert (out.counters.values == both).all()
                 assert (out.levels == done[-1]["levels"]).all()

@@ -14,7 +14,19 @@ from memvirt.policy import load, names
 AnyPageSize = Literal["4K", "2M", "1G", "thp"]
 
 
-class Vms(Section):
+class Vm(Section):
+    """What each VM can have of its own."""
+
+    memory: Size | None = None
+    vcpus: int = Field(1, ge=1, le=256)
+    cache: Size = Field(0, ge=0)
+    start: TimeNs = Field(0.0, ge=0)
+    shares: float = Field(1000.0, gt=0)
+    reservation: Size = Field(0, ge=0)
+    limit: Size | None = Field(None, gt=0)
+
+
+class Vms(Vm):
     """The virtual machines.
 
     ``count`` identical ones, or ``members``: one mapping a VM, whose ``workload`` (an option's name or
@@ -29,13 +41,6 @@ class Vms(Section):
     """
 
     count: int = Field(1, ge=1, le=4096)
-    memory: Size | None = None
-    vcpus: int = Field(1, ge=1, le=256)
-    cache: Size = Field(0, ge=0)
-    start: TimeNs = Field(0.0, ge=0)
-    shares: float = Field(1000.0, gt=0)
-    reservation: Size = Field(0, ge=0)
-    limit: Size | None = Field(None, gt=0)
     scale: float = Field(1.0, gt=0)
     members: list[dict[str, Any]] | None = None
 
@@ -321,17 +326,10 @@ def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host
             raise Conflict(f"reclaim.{part}", name, "merges pages of 4K only; set guest.page_size=4K under mmu=native")
 
 
-class Member(Section):
+class Member(Vm):
     """What the memory room reads of one VM."""
 
-    memory: Size | None = None
-    vcpus: int = 1
     warmup: float = 0.0
-    cache: Size = 0
-    start: TimeNs = 0.0
-    shares: float = 1000.0
-    reservation: Size = 0
-    limit: Size | None = None
     contents: Contents = Field(default_factory=lambda: Contents.model_validate({}))
 
 

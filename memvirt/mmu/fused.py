@@ -17,7 +17,7 @@ from memvirt.tlb import COUNTERS as TLB_COUNTERS
 from memvirt.tlb import Tlb, build
 from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
 from memvirt.tlb.hierarchy import COALESCES, Hierarchy, flush_range, obey
-from memvirt.types import CHUNK, NONE, SHOOTDOWNS, Counters, Frames, Nodes, Schedule, Space, Trace
+from memvirt.types import CHUNK, NONE, SHOOTDOWNS, Counters, Mapped, Trace
 
 FIRST_CPU = np.int64(0)
 
@@ -114,10 +114,7 @@ def run(
     mmu: Mmu,
     cache: Cache,
     traces: list[Trace],
-    space: Space,
-    schedule: Schedule,
-    frames: Frames,
-    nodes: Nodes,
+    mapped: Mapped,
     step: int = CHUNK,
 ) -> MmuOut:
     """Look every access up, and walk the tables for those that miss.
@@ -127,8 +124,7 @@ def run(
     tlb, mmu, cache
         Config sections.
     traces : list of Trace
-    space, schedule, frames, nodes
-        As `Machine` has them.
+    mapped : Mapped
     step : int
         Accesses simulated at a time.
 
@@ -137,8 +133,9 @@ def run(
     MmuOut
         Its counters are those of both rooms.
     """
+    space, schedule, frames, nodes = mapped
     tlbs = build(tlb, traits(mmu), space, schedule)
-    state, port = start(mmu, cache, space, schedule, frames, nodes, tlb.pcid, tlb.vpid)
+    state, port = start(mmu, cache, mapped, tlb.pcid, tlb.vpid)
     counts = np.zeros((schedule.vms, schedule.epochs, len(TALLY)), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event = 0

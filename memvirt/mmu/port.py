@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from memvirt.counters import Counter, names_of
 from memvirt.jit import inner
 from memvirt.mmu.caches import Caches, read_beyond_l1d, read_line
-from memvirt.types import EXITS
+from memvirt.types import EXITS, PATH_BITS, PLACES
 
-PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
 COUNTERS = (
     Counter("walks", "walks", doc="of page tables"),
     Counter("faulting_walks", "walks", doc="that ended in a fault"),
@@ -98,7 +97,6 @@ CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT = np.arange(9)
 # What `Port.walk` holds: references so far by place, look-ups of walk caches, references to stacked memory, cycles of looking up
 # what a mode adds, then whether the walk is one that faults.
 WALK_LOOKUPS, STACKED, ADDED, WALK_FAULTS = np.arange(5, 9)
-PATH_BITS = 7  #: of each number in the key of a path
 
 
 class Port(NamedTuple):

@@ -14,6 +14,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
+from memvirt.policy import verb
 from memvirt.types import NONE, Event
 
 GUEST_MAP, HOST_MAP, SWAP_IN, EVICT, DROP, SWITCH, PREEMPT, FLUSH, COW_FAULT = map(
@@ -77,14 +78,26 @@ def is_fault(kind: int) -> bool:
     return kind == GUEST_MAP or kind == HOST_MAP or kind == SWAP_IN or kind == COW_FAULT
 
 
+@verb
+def walk_to_fault(state: Any, port: Port, page: int, guest_missing: int, data_missing: int) -> None:
+    """Walk until the fault that `walk_two`'s arguments say; by default as it does."""
+    walk_two(state.pwc, port, page, guest_missing, data_missing, FAULTED)
+
+
 @inner
-def take_event(pwc: Pwc, port: Port, event: Any, page: int) -> None:
+def run_into(state: Any, port: Port, event: Any, page: int) -> None:
+    """Walk as far as a fault lets it, if it is the fault of a page."""
+    if page != NONE:
+        guest_missing, data_missing = fault_length(event, np.int64(event.kind))
+        walk_to_fault(state, port, page, guest_missing, data_missing)
+
+
+@inner
+def take_event(state: Any, pwc: Pwc, port: Port, event: Any, page: int) -> None:
     """Walk as far as a fault lets it, leave to the host where it must map something, forget what is no more."""
     kind = np.int64(event.kind)
     if is_fault(kind):
-        if page != NONE:
-            guest_missing, data_missing = fault_length(event, kind)
-            walk_two(pwc, port, page, guest_missing, data_missing, FAULTED)
+        run_into(state, port, event, page)
         if kind == HOST_MAP or kind == SWAP_IN:
             exit_to_host(port, EPT_VIOLATION, ONCE)
     else:

@@ -22,7 +22,6 @@ from memvirt.jit import inner, inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     DATA_ROW,
-    EPT_VIOLATION,
     GUEST,
     HOST_ROW,
     ROW,
@@ -31,7 +30,6 @@ from memvirt.mmu.port import (
     Port,
     begin_walk,
     end_walk,
-    exit_to_host,
     read_entry,
 )
 from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
@@ -40,14 +38,11 @@ from memvirt.mmu.two_dimensional import (
     DROP,
     EVICT,
     FAULTED,
-    HOST_MAP,
     NONE_MISSING,
     ONCE,
     SERVED,
-    SWAP_IN,
-    fault_length,
-    forget,
-    is_fault,
+    take_event,
+    walk_to_fault,
 )
 from memvirt.tlb.segment import Escapes, host_segments, in_guest_segments, no_segments, take_away
 from memvirt.types import NONE, Segment, Traits
@@ -149,24 +144,21 @@ def _walk(state: State, port: Port, page: int) -> None:
     walk_around(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
 
 
+@walk_to_fault.register
+def _walk_to_fault(state: State, port: Port, page: int, guest_missing: int, data_missing: int) -> None:
+    walk_around(state, port, page, guest_missing, data_missing, FAULTED)
+
+
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: int) -> None:
-    kind = np.int64(event.kind)
-    if is_fault(kind):
-        if page != NONE:
-            guest_missing, data_missing = fault_length(event, kind)
-            walk_around(state, port, page, guest_missing, data_missing, FAULTED)
-        if kind == HOST_MAP or kind == SWAP_IN:
-            exit_to_host(port, EPT_VIOLATION, ONCE)
-    else:
-        vm = np.int64(event.vm)
-        if kind == EVICT:
-            state.to_pass[0] = event.count
-            if state.frames.direct.size > 1:
-                for part in range(1 << np.int64(event.order)):
-                    let_escape(port, state.frames, vm, np.int64(event.frame) + part, ONCE - state.by_page)
-        elif kind == DROP and state.to_pass[0] > 0:
-            state.to_pass[0] -= 1
-            if state.by_page:
-                let_escape(port, state.pages, vm, page, ONCE)
-        forget(state.pwc, port, event, page, kind)
+    kind, vm = np.int64(event.kind), np.int64(event.vm)
+    if kind == EVICT:
+        state.to_pass[0] = event.count
+        if state.frames.direct.size > 1:
+            for part in range(1 << np.int64(event.order)):
+                let_escape(port, state.frames, vm, np.int64(event.frame) + part, ONCE - state.by_page)
+    elif kind == DROP and state.to_pass[0] > 0:
+        state.to_pass[0] -= 1
+        if state.by_page:
+            let_escape(port, state.pages, vm, page, ONCE)
+    take_event(state, state.pwc, port, event, page)

@@ -163,7 +163,7 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         if kind == HOST_MAP or kind == SWAP_IN:
             exit_to_host(port, EPT_VIOLATION, ONCE)
     elif is_fault(kind):
-        take_event(state.pwc, port, event, page)
+        take_event(state, state.pwc, port, event, page)
     else:
         forget(state.pwc, port, event, page, kind)
         forget(state.direct, port, event, page, kind)

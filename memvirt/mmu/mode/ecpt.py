@@ -23,7 +23,6 @@ from memvirt.mmu.cuckoo import ALL_SIZES, SIZE_KNOWN, Known, make_known, of_data
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     DATA_ROW,
-    EPT_VIOLATION,
     FRAME_BASE,
     GUEST,
     HOST,
@@ -34,13 +33,12 @@ from memvirt.mmu.port import (
     Port,
     begin_walk,
     end_walk,
-    exit_to_host,
     overlap,
     read_entry,
     take_cycles,
 )
-from memvirt.mmu.two_dimensional import FAULTED, HOST_MAP, NONE_MISSING, ONCE, SERVED, SWAP_IN, fault_length, forget, is_fault
-from memvirt.types import NONE, Traits
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
+from memvirt.types import Traits
 
 OPTIONS = {
     "ways": 3,
@@ -212,14 +210,11 @@ def _walk(state: State, port: Port, page: int) -> None:
     walk_hashed(state, port, page, ONCE, SERVED)
 
 
+@walk_to_fault.register
+def _walk_to_fault(state: State, port: Port, page: int, guest_missing: int, data_missing: int) -> None:
+    walk_hashed(state, port, page, ONCE if data_missing >= 0 else NONE_MISSING, FAULTED)
+
+
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: int) -> None:
-    kind = np.int64(event.kind)
-    if is_fault(kind):
-        if page != NONE:
-            _, data_missing = fault_length(event, kind)
-            walk_hashed(state, port, page, ONCE if data_missing >= 0 else NONE_MISSING, FAULTED)
-        if kind == HOST_MAP or kind == SWAP_IN:
-            exit_to_host(port, EPT_VIOLATION, ONCE)
-    else:
-        forget(state.known.caches, port, event, page, kind)
+    take_event(state, state.known.caches, port, event, page)

@@ -53,4 +53,4 @@ def _walk(state: State, port: Port, page: int) -> None:
 
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: int) -> None:
-    take_event(state.pwc, port, event, page)
+    take_event(state, state.pwc, port, event, page)

@@ -56,10 +56,9 @@ from memvirt.mmu.two_dimensional import (
     NONE_MISSING,
     ONCE,
     SERVED,
-    SWAP_IN,
-    fault_length,
-    forget,
-    is_fault,
+    run_into,
+    take_event,
+    walk_to_fault,
     walk_two,
 )
 from memvirt.types import NONE, Traits
@@ -237,16 +236,15 @@ def _walk(state: State, port: Port, page: int) -> None:
     walk_as_told(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
 
 
+@walk_to_fault.register
+def _walk_to_fault(state: State, port: Port, page: int, guest_missing: int, data_missing: int) -> None:
+    walk_as_told(state, port, page, guest_missing, data_missing, FAULTED)
+
+
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: int) -> None:
-    kind = np.int64(event.kind)
-    if is_fault(kind):
-        if page != NONE:
-            guest_missing, data_missing = fault_length(event, kind)
-            walk_as_told(state, port, page, guest_missing, data_missing, FAULTED)
-        if kind == HOST_MAP and not state.known[event.frame]:
-            touch_first(state, port, event, page)
-        elif kind == HOST_MAP or kind == SWAP_IN:
-            exit_to_host(port, EPT_VIOLATION, ONCE)
+    if event.kind == HOST_MAP and not state.known[event.frame]:
+        run_into(state, port, event, page)
+        touch_first(state, port, event, page)
     else:
-        forget(state.pwc, port, event, page, kind)
+        take_event(state, state.pwc, port, event, page)

@@ -136,4 +136,4 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         for way in range(WAYS):
             if state.tags[row, way] == tag:
                 state.tags[row, way] = -1
-    take_event(state.pwc, port, event, page)
+    take_event(state, state.pwc, port, event, page)
