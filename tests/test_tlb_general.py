@@ -15,7 +15,7 @@ from memvirt.mmu import Mmu
 from memvirt.policy import load
 from memvirt.tlb import Tlb
 from memvirt.tlb.replacement import fill, touch, victim
-from memvirt.types import EVERY_SPACE, GuestEvent, Segment, Traits
+from memvirt.types import EVERY_SPACE, GuestEvent, Mapped, Segment, Traits
 from tests.naive import NaiveHierarchy
 from tests.support import composed, row, rows, trace, write_pages
 from tests.test_naive import LOOK_UPS, memory_config

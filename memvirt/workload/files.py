@@ -65,7 +65,9 @@ def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray
     return Recording(vpn, Accesses(page.astype(np.uint32), line, small.astype(np.uint8)), about)
 
 
-def read_numbers(path: Path, limit: int | None, name: str, dtype: str, shift: int, written: bool, what: str, kind: str) -> Recording:
+def read_numbers(
+    path: Path, limit: int | None, name: str, *, dtype: str, shift: int, written: bool, what: str, kind: str
+) -> Recording:
     """Read a file of numbers of one size and nothing else, each an access of one instruction.
 
     Parameters

@@ -11,4 +11,5 @@ SUFFIX = ".u32"
 
 def read(path: Path, limit: int | None = None) -> Recording:
     """Read a trace."""
-    return read_numbers(path, limit, "pages", "<u4", 12, True, "number", "traces of pages are 4-byte little-endian page numbers")
+    kind = "traces of pages are 4-byte little-endian page numbers"
+    return read_numbers(path, limit, "pages", dtype="<u4", shift=12, written=True, what="number", kind=kind)

@@ -11,4 +11,5 @@ SUFFIX = ".bin"
 
 def read(path: Path, limit: int | None = None) -> Recording:
     """Read a trace."""
-    return read_numbers(path, limit, "raw", "<u8", 0, False, "address", "raw traces are 8-byte little-endian addresses")
+    kind = "raw traces are 8-byte little-endian addresses"
+    return read_numbers(path, limit, "raw", dtype="<u8", shift=0, written=False, what="address", kind=kind)
