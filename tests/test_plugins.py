@@ -88,12 +88,14 @@ MODE = '''
 """A machine whose walks read each table twice."""
 from typing import NamedTuple
 import numpy as np
+from memvirt.counters import Counter
 from memvirt.mmu.mode import on_event, walk
 from memvirt.mmu.port import begin_walk, end_walk
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_guest
 from memvirt.types import Traits
 
+COUNTERS = (Counter("second_looks", "walks", doc="that read each table again"),)
 TRAITS = Traits(dimensions=1)
 ZERO = np.int64(0)
 
@@ -109,6 +111,7 @@ def _walk(state: State, port, page):
     begun = begin_walk(port)
     walk_guest(state.pwc, port, page, ZERO)
     walk_guest(state.pwc, port, page, ZERO)
+    port.counts[0].second_looks += 1
     end_walk(port, begun, ZERO)
 
 @on_event.register
@@ -161,6 +164,8 @@ def test_plugin(executor: str, plugin: dict[str, str], tmp_path: Path) -> None:
     # native counts the walks that ran into a fault too
     assert twice["refs_per_walk"] == f"8:{twice['walks']}"
     assert twice["walks"] == native["l2_tlb_misses"] == native["walks"] - native["faulting_walks"]
+    assert twice["second_looks"] == twice["walks"]
+    assert frame["second_looks"].xs("native", level="mmu").isna().all()
     mru, lifo = frame.loc["native", "mru", "lru"], frame.loc["native", "lru", "lifo"]
     assert mru["l1_tlb_misses"] != native["l1_tlb_misses"]
     assert mru["major_faults"] == native["major_faults"]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.counters import Counter, as_counters
+from memvirt.counters import Counter, as_counters, of_module, record_of, told_apart
 from memvirt.memory.merge import merged
 from memvirt.mmu.caches import make_caches
 from memvirt.mmu.config import Cache, Mmu
@@ -92,6 +92,11 @@ def _first_pages(space: Space, of_page: NDArray[np.int64]) -> NDArray[np.uint32]
     return first
 
 
+def tallied(mode: str) -> tuple[Counter, ...]:
+    """What is tallied under a mode, by the name of its module: the room's own counters, then the mode's."""
+    return told_apart((*TALLIED, *of_module(mode)))
+
+
 def make_port(mmu: Mmu, cache: Cache, mapped: Mapped) -> Port:
     """Show the machine as it is before access 0, without caches yet."""
     space, schedule, frames, nodes = mapped
@@ -104,12 +109,15 @@ def make_port(mmu: Mmu, cache: Cache, mapped: Mapped) -> Port:
     slots = 1 << max(6, min(14, (MOST_PATHS // schedule.vms).bit_length() - 1))
     hypervisor_sets = traits(mmu).dirty != "none" and getattr(load("mmu.mode", mmu.name), "HYPERVISOR_SETS_DIRTY", False)
     two = frames.dimensions == 2
+    record = record_of(tallied(load("mmu.mode", mmu.name, "mmu").__name__))
+    tally = np.zeros(record.itemsize // 8, np.int64)
     return Port(
         kind=KINDS[cache.name],
         caches=make_caches(cache, nodes, frames.host_frames),
         now=np.zeros(9, np.int64),
         walk=np.zeros(9, np.int64),
-        tally=np.zeros(len(TALLY), np.int64),
+        tally=tally,
+        counts=tally.view(record).view(np.recarray),
         histogram=np.zeros((schedule.vms, HISTOGRAM), np.int64),
         levels=np.zeros((schedule.vms, len(ROWS), LEVELS, len(PLACES)), np.int64),
         paths=np.zeros((schedule.vms, slots, 2), np.int64),
@@ -138,8 +146,8 @@ def make_port(mmu: Mmu, cache: Cache, mapped: Mapped) -> Port:
     )
 
 
-def counters(counts: NDArray[np.int64], kind: int) -> Counters:
-    """Add to the tally what follows from it: exits in all, and hits and misses of each cache."""
+def counters(counts: NDArray[np.int64], kind: int, mode: str) -> Counters:
+    """Add to the tally of a mode's module what follows from it: exits in all, and hits and misses of each cache."""
     place = {name: number for number, name in enumerate(TALLY)}
     extra = [sum((counts[:, :, place[f"vm_exits_{reason}"]] for reason in EXITS), np.zeros(counts.shape[:2], np.int64))]
     refs = np.array([[counts[:, :, place[f"{who}_refs_in_{where}"]] for who in ("walk", "data")]
@@ -151,7 +159,7 @@ def counters(counts: NDArray[np.int64], kind: int) -> Counters:
         extra += [refs[level] if kind else 0 * refs[level], missed if kind else 0 * missed]
     hidden = sum(counts[:, :, place[f"walk_refs_overlapped_in_{where}"]] for where in PLACES[:4])
     extra.append(counts[:, :, place["walk_refs_guest"]] + counts[:, :, place["walk_refs_host"]] - hidden)
-    return as_counters(np.concatenate([counts, np.stack(extra, axis=2)], axis=2), (*TALLIED, *COUNTERS))
+    return as_counters(np.concatenate([counts, np.stack(extra, axis=2)], axis=2), (*tallied(mode), *COUNTERS))
 
 
 def start(mmu: Mmu, cache: Cache, mapped: Mapped, pcid: bool, vpid: bool) -> tuple[Any, Port]:
@@ -168,14 +176,14 @@ def start(mmu: Mmu, cache: Cache, mapped: Mapped, pcid: bool, vpid: bool) -> tup
     return module.make(setup._replace(port=port)), port
 
 
-def finish(counts: NDArray[np.int64], port: Port) -> MmuOut:
-    """Gather what the room hands on."""
+def finish(counts: NDArray[np.int64], port: Port, state: Any) -> MmuOut:
+    """Gather what the room hands on, given the mode's state."""
     paths = []
     for table in port.paths:
         used = table[table[:, 0] > 0]
         used[:, 0] -= 1
         paths.append(used[np.argsort(used[:, 0])])
-    return MmuOut(counters(counts, port.kind), port.histogram, port.levels, paths)
+    return MmuOut(counters(counts, port.kind, type(state).__module__), port.histogram, port.levels, paths)
 
 
 def run(
@@ -212,7 +220,7 @@ def drive(
 ) -> MmuOut:
     """Simulate from what `start` has made, as `run` does."""
     space, schedule, frames, nodes = mapped
-    counts = np.zeros((schedule.vms, schedule.epochs, len(TALLY)), np.int64)
+    counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event = 0
     for first, walks in zip(range(0, schedule.accesses, step), offsets, strict=True):
@@ -221,4 +229,4 @@ def drive(
         next_event = walk_stretch(
             state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, walks, next_event, first
         )
-    return finish(counts, port)
+    return finish(counts, port, state)

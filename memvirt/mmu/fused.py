@@ -12,7 +12,7 @@ from memvirt.jit import inner, kernel
 from memvirt.memory.merge import merged
 from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
 from memvirt.mmu.loop import access_data, happen, walk_access
-from memvirt.mmu.port import AT, CPU, TALLY, VM, Port, enter
+from memvirt.mmu.port import AT, CPU, VM, Port, enter
 from memvirt.tlb import COUNTERS as TLB_COUNTERS
 from memvirt.tlb import Tlb, build
 from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
@@ -136,7 +136,7 @@ def run(
     space, schedule, frames, nodes = mapped
     tlbs = build(tlb, traits(mmu), space, schedule)
     state, port = start(mmu, cache, mapped, tlb.pcid, tlb.vpid)
-    counts = np.zeros((schedule.vms, schedule.epochs, len(TALLY)), np.int64)
+    counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event = 0
     for first in range(0, schedule.accesses, step):
@@ -145,7 +145,7 @@ def run(
         next_event = run_stretch(
             tlbs, state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, next_event, first
         )
-    out = finish(counts, port)
+    out = finish(counts, port, state)
     looked_up = as_counters(tlbs.counts, TLB_COUNTERS)
     values = np.concatenate([looked_up.values, out.counters.values], axis=2)
     how = (*looked_up.epochs, *out.counters.epochs)

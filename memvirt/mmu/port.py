@@ -39,12 +39,9 @@ COUNTERS = (
     Counter(
         "pom_tlb_lookups", "references", doc="of walks, to lines of the TLB in memory, which the L1D doesn't hold (`mmu=pom_tlb`)"
     ),
-    Counter("pom_tlb_hits", "hits", doc="of the TLB in memory (`mmu=pom_tlb`)"),
     Counter("ad_updates_guest", "updates", doc="of accessed and dirty bits of guest entries by the hardware"),
     Counter("ad_updates_host", "updates", doc="of accessed and dirty bits of host entries by the hardware"),
     Counter("resyncs", "tables", doc="shadow tables that were synchronized"),
-    Counter("segment_escapes", "pages", doc="that left the host's direct segment because the host took them away"),
-    Counter("segment_false_positives", "pages", doc="that left it because its escape filter takes them for such a page"),
     Counter(
         "data_refs_in_{}",
         "references",
@@ -61,15 +58,15 @@ def place_of(name: str) -> Any:
     return np.int64(TALLY.index(name))
 
 
-WALKS, FAULTING_WALKS, REFS_GUEST, REFS_HOST, IN_L1D = np.arange(5)
+WALKS, FAULTING_WALKS = place_of("walks"), place_of("faulting_walks")
+REFS_GUEST, REFS_HOST, IN_L1D = place_of("walk_refs_guest"), place_of("walk_refs_host"), place_of("walk_refs_in_l1d")
 WALK_STACKED, LOOKUP_CYCLES = place_of("walk_refs_in_stacked"), place_of("walk_lookup_cycles")
 WALK_REMOTE, OVERLAPPED = place_of("walk_refs_in_memory_remote"), place_of("walk_refs_overlapped_in_l1d")
 PWC_LOOKUPS, NESTED_TLB_LOOKUPS = place_of("pwc_lookups_guest"), place_of("nested_tlb_lookups")
 PWC_HITS, NESTED_TLB_HITS = place_of("pwc_hits_guest"), place_of("nested_tlb_hits")
-POM_TLB_LOOKUPS, POM_TLB_HITS = place_of("pom_tlb_lookups"), place_of("pom_tlb_hits")
+POM_TLB_LOOKUPS = place_of("pom_tlb_lookups")
 AD_UPDATES_GUEST, AD_UPDATES_HOST = place_of("ad_updates_guest"), place_of("ad_updates_host")
 RESYNCS = place_of("resyncs")
-SEGMENT_ESCAPES, SEGMENT_FALSE_POSITIVES = place_of("segment_escapes"), place_of("segment_false_positives")
 DATA_IN_L1D, DATA_REMOTE = place_of("data_refs_in_l1d"), place_of("data_refs_in_memory_remote")
 (
     EPT_VIOLATION,
@@ -111,7 +108,10 @@ class Port(NamedTuple):
         Who is walking, and why.
     walk : (9,) int64
         What the walk that goes on has read.
-    tally : (`TALLY`,) int64
+    tally : (names,) int64
+        Numbers of the `TALLY`, then of the mode's own counters.
+    counts : (1,) record
+        The same by name: the fields of the `COUNTERS` and of those that the mode's file declares (`memvirt.counters`).
     histogram : (vms, refs) int64
     levels : (vms, `ROWS`, `LEVELS`, `PLACES`) int64
         References by what they were read for and where they were; a remote one stands under memory as well.
@@ -154,6 +154,7 @@ class Port(NamedTuple):
     now: NDArray[np.int64]
     walk: NDArray[np.int64]
     tally: NDArray[np.int64]
+    counts: Any
     histogram: NDArray[np.int64]
     levels: NDArray[np.int64]
     paths: NDArray[np.int64]

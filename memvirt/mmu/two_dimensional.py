@@ -15,22 +15,8 @@ from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
 from memvirt.policy import verb
-from memvirt.types import NONE, Event
+from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, NONE, PREEMPT, SWITCH
 
-GUEST_MAP, HOST_MAP, SWAP_IN, EVICT, DROP, SWITCH, PREEMPT, FLUSH, COW_FAULT = map(
-    np.int64,
-    (
-        Event.GUEST_MAP,
-        Event.HOST_MAP,
-        Event.SWAP_IN,
-        Event.EVICT,
-        Event.DROP,
-        Event.SWITCH,
-        Event.PREEMPT,
-        Event.FLUSH,
-        Event.COW_FAULT,
-    ),
-)
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
 
 
@@ -75,7 +61,7 @@ def fault_length(event: Any, kind: int) -> Any:
 @inner
 def is_fault(kind: int) -> bool:
     """Whether an event is a fault that a walk runs into, if it names a page."""
-    return kind == GUEST_MAP or kind == HOST_MAP or kind == SWAP_IN or kind == COW_FAULT
+    return FAULTS >> kind & 1 != 0  # type: ignore[no-any-return]
 
 
 @verb
@@ -98,7 +84,7 @@ def take_event(state: Any, pwc: Pwc, port: Port, event: Any, page: int) -> None:
     kind = np.int64(event.kind)
     if is_fault(kind):
         run_into(state, port, event, page)
-        if kind == HOST_MAP or kind == SWAP_IN:
+        if HOST_FAULTS >> kind & 1:
             exit_to_host(port, EPT_VIOLATION, ONCE)
     else:
         forget(pwc, port, event, page, kind)

@@ -65,21 +65,8 @@ from memvirt.mmu.shadow_tables import (
     zap_guest_entry,
 )
 from memvirt.mmu.switching import LATEST, POLICIES, guest_writes, scan, switching_level, weigh_walk
-from memvirt.mmu.two_dimensional import (
-    COW_FAULT,
-    DROP,
-    FAULTED,
-    GUEST_MAP,
-    NONE_MISSING,
-    NOT_REACHED,
-    ONCE,
-    SERVED,
-    SWITCH,
-    fault_length,
-    forget,
-    is_fault,
-)
-from memvirt.types import NONE, Event, Traits
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, NOT_REACHED, ONCE, SERVED, fault_length, forget, is_fault
+from memvirt.types import COW_FAULT, DROP, GUEST_MAP, GUEST_UNMAP, NONE, SWITCH, TABLE_WRITE, Traits
 
 OPTIONS = {
     "policy": POLICIES,
@@ -93,7 +80,6 @@ OPTIONS = {
     "contexts": 8,
 }
 TRAITS = Traits(host_unmap="vm", fused=True)
-TABLE_WRITE, GUEST_UNMAP = np.int64(Event.TABLE_WRITE), np.int64(Event.GUEST_UNMAP)
 
 
 class State(NamedTuple):

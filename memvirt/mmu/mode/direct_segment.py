@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
@@ -25,8 +26,6 @@ from memvirt.mmu.port import (
     GUEST,
     HOST_ROW,
     ROW,
-    SEGMENT_ESCAPES,
-    SEGMENT_FALSE_POSITIVES,
     Port,
     begin_walk,
     end_walk,
@@ -34,19 +33,14 @@ from memvirt.mmu.port import (
 )
 from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.radix import CACHED, walk_host
-from memvirt.mmu.two_dimensional import (
-    DROP,
-    EVICT,
-    FAULTED,
-    NONE_MISSING,
-    ONCE,
-    SERVED,
-    take_event,
-    walk_to_fault,
-)
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
 from memvirt.tlb.segment import Escapes, host_segments, in_guest_segments, no_segments, take_away
-from memvirt.types import NONE, Segment, Traits
+from memvirt.types import DROP, EVICT, NONE, Segment, Traits
 
+COUNTERS = (
+    Counter("segment_escapes", "pages", doc="that left the host's direct segment because the host took them away"),
+    Counter("segment_false_positives", "pages", doc="that left it because its escape filter takes them for such a page"),
+)
 OPTIONS = {"segments": ("dual", "vmm", "guest"), "share": 1.0, "bad": 0.0, "filter_bits": 256, "hashes": 4, "seed": 0}
 
 
@@ -135,8 +129,8 @@ def walk_around(state: State, port: Port, page: int, guest_missing: int, data_mi
 @inner_apart
 def let_escape(port: Port, segments: Escapes, vm: int, page: int, counted: int) -> None:
     """Take a page out of the host's segment for good, and with it those that the filter can't tell from what has been taken out."""
-    port.tally[SEGMENT_ESCAPES] += counted * segments.direct[page]
-    port.tally[SEGMENT_FALSE_POSITIVES] += counted * take_away(segments, vm, page)
+    port.counts[0].segment_escapes += counted * segments.direct[page]
+    port.counts[0].segment_false_positives += counted * take_away(segments, vm, page)
 
 
 @walk.register

@@ -11,8 +11,8 @@ from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import Port, begin_walk, end_walk
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_guest
-from memvirt.mmu.two_dimensional import DROP, FAULTED, FLUSH, GUEST_MAP, NONE_MISSING, PREEMPT, SERVED, SWITCH, forget, is_fault
-from memvirt.types import NONE, Traits
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, SERVED, forget, is_fault
+from memvirt.types import DROP, FLUSH, GUEST_MAP, NONE, PREEMPT, SWITCH, Traits
 
 TRAITS = Traits(dimensions=1)
 

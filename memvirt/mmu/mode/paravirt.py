@@ -19,26 +19,11 @@ from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import GUEST, HYPERCALL, SHADOW_FAULT_HIDDEN, SHADOW_FAULT_TRUE, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
-from memvirt.mmu.two_dimensional import (
-    DROP,
-    FAULTED,
-    FLUSH,
-    GUEST_MAP,
-    HOST_MAP,
-    NONE_MISSING,
-    ONCE,
-    PREEMPT,
-    SERVED,
-    SWAP_IN,
-    SWITCH,
-    forget,
-    is_fault,
-)
-from memvirt.types import NONE, Event, Traits
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, forget, is_fault
+from memvirt.types import DROP, FLUSH, GUEST_MAP, GUEST_UNMAP, HOST_MAP, NONE, PREEMPT, SWAP_IN, SWITCH, TABLE_WRITE, Traits
 
 OPTIONS = {"batch": 32}
 TRAITS = Traits(flush_on_switch=True)
-TABLE_WRITE, GUEST_UNMAP = np.int64(Event.TABLE_WRITE), np.int64(Event.GUEST_UNMAP)
 
 
 class State(NamedTuple):

@@ -15,16 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter
 from memvirt.errors import ConfigError
 from memvirt.jit import inner
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.mode import Setup, on_event, walk
-from memvirt.mmu.port import CPU, POM_TLB_HITS, VM, Port, begin_walk, end_walk, read_stacked
+from memvirt.mmu.port import CPU, VM, Port, begin_walk, end_walk, read_stacked
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_both
-from memvirt.mmu.two_dimensional import DROP, EVICT, NONE_MISSING, SERVED, take_event
-from memvirt.types import Traits
+from memvirt.mmu.two_dimensional import NONE_MISSING, SERVED, take_event
+from memvirt.types import DROP, EVICT, Traits
 
+COUNTERS = (Counter("pom_tlb_hits", "hits", doc="of the TLB in memory"),)
 OPTIONS = {"size": 16 << 20, "predictor": 512}
 TRAITS = Traits(host_unmap="vm")
 WAYS, LINE_BYTES, PAGE_BYTES = 4, 64, 4096
@@ -115,7 +117,7 @@ def _walk(state: State, port: Port, page: int) -> None:
     read_set(state, port, row)
     state.predictor[port.now[CPU], bit] = order > 0
     if hit:
-        port.tally[POM_TLB_HITS] += 1
+        port.counts[0].pom_tlb_hits += 1
     else:
         walk_both(state.pwc, port, page, NONE_MISSING, NONE_MISSING)
         insert_first(state.tags, row, WAYS, tag_of(state, port, page, port.now[VM], order))

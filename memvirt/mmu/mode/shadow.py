@@ -50,24 +50,11 @@ from memvirt.mmu.shadow_tables import (
     zap_entry,
     zap_guest_entry,
 )
-from memvirt.types import EVERY_SPACE, NONE, Event, Traits
+from memvirt.types import COW_FAULT, DROP, EVERY_SPACE, FLUSH, GUEST_MAP, GUEST_UNMAP, NONE, PREEMPT, SWITCH, TABLE_WRITE, Traits
 
 OPTIONS = {"unsync": True}
 TRAITS = Traits(flush_on_switch=True)
 HYPERVISOR_SETS_DIRTY = True  #: an entry is read-only until the guest's page is dirty
-GUEST_MAP, DROP, SWITCH, PREEMPT, TABLE_WRITE, GUEST_UNMAP, FLUSH, COW_FAULT = map(
-    np.int64,
-    (
-        Event.GUEST_MAP,
-        Event.DROP,
-        Event.SWITCH,
-        Event.PREEMPT,
-        Event.TABLE_WRITE,
-        Event.GUEST_UNMAP,
-        Event.FLUSH,
-        Event.COW_FAULT,
-    ),
-)
 FAULTED, SERVED, ONCE = np.int64(1), np.int64(0), np.int64(1)
 UNSYNC, SYNCED_DROPS = np.arange(2)
 
