@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,10 @@ CHUNK = 1 << 20  #: accesses that a room looks at in one step
 #: Where a reference is found; a remote one stands under memory as well.
 PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
 PATH_BITS = 7  #: of each number in the key of a path: what a walk took, as the MMU packs it and the cost room prices it
+
+
+#: A whole number in a kernel: a literal or an element of an array; numba compiles for the type that it gets.
+Int: TypeAlias = int | np.signedinteger[Any]
 
 
 class Accesses(NamedTuple):

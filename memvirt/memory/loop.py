@@ -20,7 +20,7 @@ from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
 from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, Now, World
-from memvirt.types import WRITE, GuestEvent
+from memvirt.types import WRITE, GuestEvent, Int
 
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
 ACCESSED = 3  #: since the host page came, and since the frame was sampled
@@ -40,7 +40,7 @@ COUNTERS = (
 
 
 @inner_apart
-def next_actor(world: World) -> int:
+def next_actor(world: World) -> Int:
     """Choose the vCPU to run next: that of the CPU that is furthest behind; -1 when all are done."""
     actors, cpus = world.actors, world.cpus
     soonest, cpu = np.inf, -1
@@ -69,7 +69,7 @@ def next_actor(world: World) -> int:
 
 
 @inner_apart
-def guest_events(world: World, now: Now, number: int) -> int:
+def guest_events(world: World, now: Now, number: Int) -> Int:
     """Carry out what the workload does before its next access; returns how far off the next event is, 0 if it can't go on now."""
     actor = world.actors[number]
     following = actor.event_next
@@ -107,7 +107,7 @@ def guest_events(world: World, now: Now, number: int) -> int:
 
 
 @inner_apart
-def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, int]:
+def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, Int]:
     """Make up to ``length`` accesses of one vCPU; returns how many were made, and `OK` or what is full."""
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
     pages, frames, host_frames = world.pages, world.frames, world.host_frames
@@ -116,7 +116,10 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
     base = world.vms[now.vm].page_base
     offset = actor.position - actor.begin
     numbers, lines, gaps = world.window.page[number], world.window.line[number], world.window.gap[number]
-    time, instructions, remote, active, last, made, status = now.time_ns, 0, 0, 0, NOTHING, 0, OK
+    instructions: Int = 0
+    last: Int = NOTHING
+    status: Int = OK
+    time, remote, active, made = now.time_ns, 0, 0, 0
     clock.awaited_ns = 0.0
     while made < length:
         page = base + numbers[offset + made]
@@ -145,7 +148,7 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
                 frames[frame].seen = epoch
                 active += 1
             order = np.int64(frames[frame].order)
-            unit = frame >> order << order
+            unit: Int = frame >> order << order
             if write:
                 frames[unit].dirty = 1
                 if pages[page].swapped:
@@ -179,7 +182,7 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
 
 
 @inner_apart
-def enter_epoch(world: World, vm: int, epoch: int) -> None:
+def enter_epoch(world: World, vm: Int, epoch: Int) -> None:
     """Take note that a VM's epoch begins; those that it slept through end as the last one did."""
     for slept in range(world.vms[vm].epoch + 1, epoch):
         fill_gauges(world, vm, slept)
@@ -188,7 +191,7 @@ def enter_epoch(world: World, vm: int, epoch: int) -> None:
 
 
 @kernel
-def host_loop(world: World) -> tuple[int, int]:
+def host_loop(world: World) -> tuple[Int, Int]:
     """Run until all VMs are done, or Python must help; returns why, and the vCPU or VM concerned."""
     clock, rules = world.clock[0], world.rules[0]
     while True:

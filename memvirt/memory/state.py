@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.types import Int
+
 #: No page, no frame, no table: `memvirt.types.NONE` as the signed numbers of this room have it.
 NOTHING = np.int64(-1)
 
@@ -46,13 +48,13 @@ class Window(NamedTuple):
 class Now(NamedTuple):
     """Who is accessing memory at this moment: what a fault is charged to and stamped with."""
 
-    vm: int
-    cpu: int
-    label: int
-    node: int
-    asid: int
-    epoch: int
-    at: int
+    vm: Int
+    cpu: Int
+    label: Int
+    node: Int
+    asid: Int
+    epoch: Int
+    at: Int
     time_ns: float
 
 

@@ -16,7 +16,7 @@ from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import COUNTERS as TALLIED
 from memvirt.mmu.port import HISTOGRAM, LEVELS, ROWS, TALLY, Port
 from memvirt.policy import load
-from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Mapped, Space, Trace, Traits
+from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Int, Mapped, Space, Trace, Traits
 
 __all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "run", "traits"]
 
@@ -222,7 +222,7 @@ def drive(
     space, schedule, frames, nodes = mapped
     counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
-    next_event = 0
+    next_event: Int = 0
     for first, walks in zip(range(0, schedule.accesses, step), offsets, strict=True):
         part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
         runs: Any = part.runs.view(np.recarray)

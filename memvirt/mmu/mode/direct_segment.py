@@ -35,7 +35,7 @@ from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.radix import CACHED, walk_host
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
 from memvirt.tlb.segment import Escapes, host_segments, in_guest_segments, no_segments, take_away
-from memvirt.types import DROP, EVICT, NONE, Segment, Traits
+from memvirt.types import DROP, EVICT, NONE, Int, Segment, Traits
 
 COUNTERS = (
     Counter("segment_escapes", "pages", doc="that left the host's direct segment because the host took them away"),
@@ -91,7 +91,7 @@ def make(setup: Setup) -> State:
 
 
 @inner
-def in_host(state: State, frame: int, page: int) -> bool:
+def in_host(state: State, frame: Int, page: Int) -> bool:
     """Whether the host's segment translates a guest frame: a page's, or (`NONE`) one of the guest's tables."""
     if state.by_page and page != NONE:
         return bool(state.pages.direct[page] > 0)
@@ -99,7 +99,7 @@ def in_host(state: State, frame: int, page: int) -> bool:
 
 
 @inner_apart
-def walk_around(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+def walk_around(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int, faulted: Int) -> None:
     """Walk in those dimensions that the segments leave."""
     begun = begin_walk(port)
     lowest = np.int64(port.guest_order[page]) // 9
@@ -127,24 +127,24 @@ def walk_around(state: State, port: Port, page: int, guest_missing: int, data_mi
 
 
 @inner_apart
-def let_escape(port: Port, segments: Escapes, vm: int, page: int, counted: int) -> None:
+def let_escape(port: Port, segments: Escapes, vm: Int, page: Int, counted: Int) -> None:
     """Take a page out of the host's segment for good, and with it those that the filter can't tell from what has been taken out."""
     port.counts[0].segment_escapes += counted * segments.direct[page]
     port.counts[0].segment_false_positives += counted * take_away(segments, vm, page)
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     walk_around(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
 
 
 @walk_to_fault.register
-def _walk_to_fault(state: State, port: Port, page: int, guest_missing: int, data_missing: int) -> None:
+def _walk_to_fault(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int) -> None:
     walk_around(state, port, page, guest_missing, data_missing, FAULTED)
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind, vm = np.int64(event.kind), np.int64(event.vm)
     if kind == EVICT:
         state.to_pass[0] = event.count

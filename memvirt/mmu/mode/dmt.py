@@ -24,7 +24,7 @@ from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_
 from memvirt.mmu.pwc import LOWEST_ONLY, Pwc, make_pwc
 from memvirt.mmu.radix import walk_on
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, SERVED, fault_length, forget, is_fault, serve_walk, take_event
-from memvirt.types import HOST_MAP, NONE, SWAP_IN, Traits
+from memvirt.types import HOST_MAP, NONE, SWAP_IN, Int, Traits
 
 OPTIONS = {"paravirtual": False, "registers": 16, "hole": 511, "merge": 0.0, "fragmentation": 0.0, "seed": 0}
 TRAITS = Traits(host_unmap="vm")
@@ -127,7 +127,7 @@ def make(setup: Setup) -> State:
 
 
 @inner_apart
-def walk_direct(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+def walk_direct(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int, faulted: Int) -> None:
     """Read the lowest entries alone."""
     begun = begin_walk(port)
     lowest = np.int64(port.guest_order[page]) // 9
@@ -136,7 +136,7 @@ def walk_direct(state: State, port: Port, page: int, guest_missing: int, data_mi
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     if state.covered[page]:
         walk_direct(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
     else:
@@ -144,7 +144,7 @@ def _walk(state: State, port: Port, page: int) -> None:
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind = np.int64(event.kind)
     if is_fault(kind) and page != NONE and state.covered[page]:
         guest_missing, data_missing = fault_length(event, kind)

@@ -13,7 +13,7 @@ from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import Port
 from memvirt.mmu.pwc import LOWEST_ONLY, Pwc, make_pwc
 from memvirt.mmu.two_dimensional import serve_walk, take_event
-from memvirt.types import Traits
+from memvirt.types import Int, Traits
 
 TRAITS = Traits(host_unmap="vm")
 
@@ -30,10 +30,10 @@ def make(setup: Setup) -> State:
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     serve_walk(state.pwc, port, page)
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     take_event(state, state.pwc, port, event, page)
