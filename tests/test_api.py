@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -202,6 +203,17 @@ def test_notebook(tmp_path: Path) -> None:
     assert sum("image/png" in output.get("data", {}) for output in shown) == 2
     assert any("did you mean nested?" in output.get("text", "") for output in shown)
     assert not [output for output in shown if output.output_type == "stream" and output.name == "stderr"]
+
+
+def test_readme(unchanged: Path) -> None:
+    """README's example runs, over fewer accesses."""
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    small = ", ".join(map(repr, SMALL))
+    found: dict[str, Any] = {}
+    exec(block.replace('"workload=zipf"', small), found)
+    assert len(found["swept"].results) == 8
+    assert len(found["result"].vms) == 2
 
 
 def test_commands(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_random_mishaps(seed: int, quiet: dict[str, Any]) -> None:
     found, engine = engine_rows(planned(*SMALL, *GRID), executor=executor, memory=memory)
     assert found == quiet
     assert sum(hits.values()) > 5
-    assert engine.held_bytes == 0
+    assert engine.holdings.bytes == 0
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -167,8 +167,8 @@ def test_factored_is_unfactored() -> None:
     assert tallies["tlb"].asked == 32 * 3
     assert all(tally.computed == tally.distinct for tally in tallies.values())
     assert not any(node.fields for node in engine.nodes.values())
-    assert engine.held_bytes == 0
-    assert engine.most_bytes > 0
+    assert engine.holdings.bytes == 0
+    assert engine.holdings.most_bytes > 0
 
 
 def test_little_memory_and_windows_change_nothing() -> None:

@@ -182,7 +182,7 @@ class Work:
             self._add(engine)
 
     def _add(self, engine: Engine) -> None:
-        self.most_bytes = max(self.most_bytes, engine.most_bytes)
+        self.most_bytes = max(self.most_bytes, engine.holdings.most_bytes)
         self.chain = max([self.chain, *(node.chain for node in engine.nodes.values())])
         for room, tally in engine.tallies.items():
             self.tallies[room] = self.tallies[room].plus(tally) if room in self.tallies else tally

@@ -58,9 +58,19 @@ class Node:
     kept: bool = False
     since: float = 0.0  # when it became ready
 
+    @property
+    def chain_before(self) -> float:
+        """Seconds of the longest way to what it reads."""
+        return max((each.chain for each in self.inputs), default=0.0)
+
     def has(self, names: tuple[str, ...]) -> bool:
         """Whether these fields are at hand."""
         return all(name in self.fields for name in names)
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether all that it reads is at hand."""
+        return all(each.has(fields) for fields, each in zip(self.stage.reads, self.inputs, strict=True))
 
 
 class Carried(OrderedDict[str, tuple[dict[str, str], dict[str, Any], float, Failure | None]]):
