@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import kernel
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 def scramble(z: Any) -> Any:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from memvirt.typing import U1, U2, U4, U8, dtype_of
 
 PAGE_BITS = 12  #: log2 of the bytes in a base page
 LINE_BITS = 6  #: log2 of the bytes in a cache line, and of the lines in a base page
@@ -28,10 +30,6 @@ CHUNK = 1 << 20  #: accesses that a room looks at in one step
 #: Where a reference is found; a remote one stands under memory as well.
 PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
 PATH_BITS = 7  #: of each number in the key of a path: what a walk took, as the MMU packs it and the cost room prices it
-
-
-#: A whole number in a kernel: a literal or an element of an array; numba compiles for the type that it gets.
-Int: TypeAlias = int | np.signedinteger[Any]
 
 
 class Accesses(NamedTuple):
@@ -216,36 +214,36 @@ HOST_FAULTS = _kinds(kind for kind, known in EVENTS.items() if known.fault == "h
 BACKINGS = _kinds(kind for kind, known in EVENTS.items() if known.backs)
 SHOOTDOWNS = _kinds(kind for kind, known in EVENTS.items() if "tlb" in known.rooms)
 
-EVENT = np.dtype(
-    [
-        ("at", "<u8"),  # place in the merged order: it is effective before that access
-        ("page", "<u4"),
-        ("frame", "<u4"),
-        ("hfn", "<u4"),
-        ("count", "<u4"),  # new tables, or DROPs that follow
-        ("epoch", "<u4"),  # of the access at ``at``
-        ("vm", "<u2"),  # of the access at ``at``; of EVICT, its DROPs and REMAP the VM whose frame it is
-        ("asid", "<u2"),
-        ("cpu", "<u2"),  # physical CPU in the order of first use
-        ("kind", "u1"),  # `Event`
-        ("order", "u1"),  # of the host page; of the guest's, where the guest writes or unmaps an entry
-    ],
-    align=True,
-)
 
-#: A stretch of the merged order that one vCPU runs on one physical CPU within one epoch.
-RUN = np.dtype(
-    [
-        ("at", "<u8"),  # its first access in the merged order
-        ("start", "<u8"),  # and in the VM's own trace
-        ("length", "<u4"),  # accesses
-        ("epoch", "<u4"),  # 0 is the warm-up, which no result counts
-        ("vm", "<u2"),
-        ("cpu", "<u2"),  # physical CPU in the order of first use
-        ("asid", "<u2"),
-    ],
-    align=True,
-)
+class EventRecord:
+    """An `Event`."""
+
+    at: U8  # place in the merged order: it is effective before that access
+    page: U4
+    frame: U4
+    hfn: U4
+    count: U4  # new tables, or DROPs that follow
+    epoch: U4  # of the access at ``at``
+    vm: U2  # of the access at ``at``; of EVICT, its DROPs and REMAP the VM whose frame it is
+    asid: U2
+    cpu: U2  # physical CPU in the order of first use
+    kind: U1  # `Event`
+    order: U1  # of the host page; of the guest's, where the guest writes or unmaps an entry
+
+
+class RunRecord:
+    """A stretch of the merged order that one vCPU runs on one physical CPU within one epoch."""
+
+    at: U8  # its first access in the merged order
+    start: U8  # and in the VM's own trace
+    length: U4  # accesses
+    epoch: U4  # 0 is the warm-up, which no result counts
+    vm: U2
+    cpu: U2  # physical CPU in the order of first use
+    asid: U2
+
+
+EVENT, RUN = dtype_of(EventRecord), dtype_of(RunRecord)
 
 
 #: Why a guest leaves to its hypervisor.

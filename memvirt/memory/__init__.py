@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,6 @@ from memvirt.types import (
     RUN,
     SHOOTDOWNS,
     Frames,
-    Int,
     Machine,
     Nodes,
     Schedule,
@@ -38,6 +38,7 @@ from memvirt.types import (
     Tables,
     Trace,
 )
+from memvirt.typing import Int
 
 __all__ = ["MemoryConfig", "Step", "run", "steps"]
 
@@ -134,7 +135,8 @@ def _more_epochs(world: World, vm: Int) -> World:
     if 2 * epochs > MOST_EPOCHS:
         raise ConfigError("epoch.time", "", f"VM {vm} passes through more than {MOST_EPOCHS} epochs; make them longer")
     more = np.zeros((vms, epochs), world.counts.dtype)
-    return world._replace(counts=np.concatenate([world.counts, more], axis=1).view(np.recarray))
+    counts: Any = np.concatenate([world.counts, more], axis=1).view(np.recarray)
+    return world._replace(counts=counts)
 
 
 class Log:

@@ -11,7 +11,7 @@ from memvirt.memory.measure import measure
 from memvirt.memory.reclaim import balance
 from memvirt.memory.sharing import scan
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("resident_pages", "pages", doc="that the host backs", epochs="mean"),

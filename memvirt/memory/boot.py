@@ -10,7 +10,7 @@ from memvirt.memory.frames import back
 from memvirt.memory.guest import guest_map, new_contents
 from memvirt.memory.numbers import guest_frame
 from memvirt.memory.state import CACHE, FOR_DATA, HOST_FULL, KERNEL, NOTHING, OK, SMALL, Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 @kernel

@@ -14,7 +14,7 @@ from memvirt.jit import inner
 from memvirt.memory.config import Contents
 from memvirt.memory.state import World
 from memvirt.random import mix64, scramble
-from memvirt.types import Int
+from memvirt.typing import Int
 
 ZEROS = 0
 PRIVATE, WRITTEN, IMAGE = 1 << 40, 1 << 42, 1 << 50  #: where the numbers of each kind begin

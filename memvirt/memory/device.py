@@ -10,7 +10,7 @@ import numpy as np
 
 from memvirt.jit import inner_apart
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 @inner_apart

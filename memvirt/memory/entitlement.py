@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, kernel_apart
-from memvirt.types import Int
+from memvirt.typing import Int
 
 HALVINGS = 64  #: of the interval that the price lies in
 

@@ -11,7 +11,7 @@ import numpy as np
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.state import ONE, ZERO, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 FOREVER = 1 << 62
 BEFORE = 1 - 1e-15  #: of a time: an epoch that begins when the state changes hasn't seen what it was

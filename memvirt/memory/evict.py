@@ -9,7 +9,7 @@ from memvirt.memory.frames import evict
 from memvirt.memory.replacement import victim, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import NOTHING, Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 @inner_apart

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from memvirt.jit import kernel
 from memvirt.memory.replacement import foresee
 from memvirt.memory.state import NOTHING, World
-from memvirt.types import NONE, Int, Trace
+from memvirt.types import NONE, Trace
+from memvirt.typing import Int
 
 
 @kernel

@@ -16,7 +16,8 @@ from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
 from memvirt.memory.state import NOTHING, ONE, SMALL, ZERO, Now, World
-from memvirt.types import HOST_MAP, SWAP_IN, Int
+from memvirt.types import HOST_MAP, SWAP_IN
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("host_minor_faults", "faults", doc="the host's faults without I/O"),

@@ -22,7 +22,7 @@ from memvirt.memory.numbers import free_frame, free_guest_frame, pop, push
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import BALLOON, FREE, NOTHING, ZERO, Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
 LARGE = np.int64(9)  #: order of the only large page that a balloon can hold
@@ -105,7 +105,7 @@ def find_slots(world: World, vm: Int, size: Int) -> bool:
         if world.pages[page].swapped and world.pages[page].frame != NOTHING:
             free_slots(world, vm, page)
         guest.copy_next = page + 1 if page + 1 < end else first
-    return guest.guest_swapped + size <= guest.guest_swap  # type: ignore[no-any-return]
+    return guest.guest_swapped + size <= guest.guest_swap  # type: ignore[return-value]
 
 
 @inner_apart

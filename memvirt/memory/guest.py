@@ -15,7 +15,7 @@ from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert
 from memvirt.memory.share import break_share
 from memvirt.memory.state import DATA, FOR_DATA, FOR_TABLE, GUEST_FULL, HOST_FULL, NOTHING, OK, ONE, TABLE_FRAME, ZERO, Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 ATTEMPTS = 64  #: at getting a page in that goes out again while another is made room for
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, kernel
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class Chain(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from memvirt.jit import inner
 from memvirt.memory.state import NOTHING, ZERO, Now, World
-from memvirt.types import COW_FAULT, DROP, EVICT, FLUSH, GUEST_MAP, GUEST_UNMAP, PREEMPT, REMAP, SWITCH, TABLE_WRITE, Int
+from memvirt.types import COW_FAULT, DROP, EVICT, FLUSH, GUEST_MAP, GUEST_UNMAP, PREEMPT, REMAP, SWITCH, TABLE_WRITE
+from memvirt.typing import Int
 
 STEP = 4096  #: events that one page given up, merged or split can write at the most
 
@@ -101,7 +102,7 @@ def log_preempt(world: World, now: Now) -> None:
 @inner
 def has_room(world: World) -> bool:
     """Whether the log still holds the events of another page given up, merged or split."""
-    return world.clock[0].events + STEP <= world.events.size  # type: ignore[no-any-return]
+    return world.clock[0].events + STEP <= world.events.size  # type: ignore[return-value]
 
 
 @inner

@@ -20,7 +20,8 @@ from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
 from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, Now, World
-from memvirt.types import WRITE, GuestEvent, Int
+from memvirt.types import WRITE, GuestEvent
+from memvirt.typing import Int
 
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
 ACCESSED = 3  #: since the host page came, and since the frame was sampled
@@ -43,7 +44,9 @@ COUNTERS = (
 def next_actor(world: World) -> Int:
     """Choose the vCPU to run next: that of the CPU that is furthest behind; -1 when all are done."""
     actors, cpus = world.actors, world.cpus
-    soonest, cpu = np.inf, -1
+    cpu: Int = -1
+    chosen: Int = -1
+    soonest = np.inf
     for number in range(actors.size):
         actor = actors[number]
         if actor.position < actor.total:
@@ -53,12 +56,11 @@ def next_actor(world: World) -> Int:
     if cpu < 0:
         return -1
     current = cpus[cpu].current
-    chosen = -1
     for step in range(1, actors.size + 1):  # round robin, the current one last
-        number = (max(current, 0) + step) % actors.size
-        actor = actors[number]
+        turn = (max(current, 0) + step) % actors.size
+        actor = actors[turn]
         if actor.cpu == cpu and actor.position < actor.total and actor.ready <= soonest:
-            chosen = number
+            chosen = turn
             break
     if current >= 0 and soonest < cpus[cpu].slice_end:
         actor = actors[current]

@@ -8,7 +8,7 @@ import numpy as np
 
 from memvirt.jit import inner
 from memvirt.memory.state import BLOCK, DATA_AREA, NOTHING, SMALL, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 @inner

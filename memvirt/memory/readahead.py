@@ -11,7 +11,7 @@ import numpy as np
 
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.state import World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 MOST_HITS = 63  #: that are remembered (SWAP_RA_HITS_MAX)
 FIRST_HITS = 4  #: taken for granted in the beginning (GET_SWAP_RA_VAL)

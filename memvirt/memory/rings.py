@@ -7,7 +7,7 @@ import numpy as np
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.replacement import insert, remove
 from memvirt.memory.state import NOTHING, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 #: A host page behind more guest frames than this stays where it is: so many entries are rewritten for one page that goes.
 MOST_EVICTED = np.int64(256)

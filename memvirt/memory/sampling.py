@@ -21,7 +21,7 @@ from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.state import NOTHING, TABLE_FRAME, Now, World
 from memvirt.random import below
-from memvirt.types import Int
+from memvirt.typing import Int
 
 OPTIONS = ("period", "samples", "slow", "fast")
 COUNTERS = (Counter("host_sampling_ns", "ns", doc="CPU time of the host that samples which pages are active"),)

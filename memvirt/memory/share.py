@@ -14,7 +14,8 @@ from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert, remove
 from memvirt.memory.rings import join_ring, leave_ring
 from memvirt.memory.state import HOST_FULL, NOTHING, OK, SMALL, ZERO, Now, World
-from memvirt.types import HOST_MAP, Int
+from memvirt.types import HOST_MAP
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("merges", "pages", doc="merged with another"),

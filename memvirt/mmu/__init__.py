@@ -16,7 +16,8 @@ from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import COUNTERS as TALLIED
 from memvirt.mmu.port import HISTOGRAM, LEVELS, ROWS, TALLY, Port
 from memvirt.policy import load
-from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Int, Mapped, Space, Trace, Traits
+from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Mapped, Space, Trace, Traits
+from memvirt.typing import Int
 
 __all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "run", "traits"]
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from memvirt.jit import inner
 from memvirt.mmu.config import Cache
-from memvirt.types import Int, Nodes
+from memvirt.types import Nodes
+from memvirt.typing import Int
 
 NO_TAG = 0xFFFFFFFF
 

@@ -23,7 +23,7 @@ from memvirt.mmu.config import PwcArray, PwcSizes
 from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import CPU, GUEST, HOST, VM, Port, overlap, read_entry
 from memvirt.mmu.pwc import SPACE_BITS, Pwc, keep_tag, make_pwc, pwc_row
-from memvirt.types import Int
+from memvirt.typing import Int
 
 ALL_SIZES, SIZE_KNOWN, WAY_KNOWN = np.arange(3)  #: what the caches know of a page
 PMD, PUD, PTE_OF_TABLES, PTE = np.arange(1, 5)  #: at which level of a dimension a `Pwc` keeps them

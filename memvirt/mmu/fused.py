@@ -17,7 +17,8 @@ from memvirt.tlb import COUNTERS as TLB_COUNTERS
 from memvirt.tlb import Tlb, build
 from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
 from memvirt.tlb.hierarchy import COALESCES, Hierarchy, flush_range, obey
-from memvirt.types import CHUNK, NONE, SHOOTDOWNS, Counters, Int, Mapped, Trace
+from memvirt.types import CHUNK, NONE, SHOOTDOWNS, Counters, Mapped, Trace
+from memvirt.typing import Int
 
 FIRST_CPU = np.int64(0)
 

@@ -25,7 +25,8 @@ from memvirt.mmu.port import (
     enter,
     exit_to_host,
 )
-from memvirt.types import BACKINGS, EVICT, FETCH, GUEST_MAP, HOST_MAP, NONE, SWAP_IN, TABLE_WRITE, Int
+from memvirt.types import BACKINGS, EVICT, FETCH, GUEST_MAP, HOST_MAP, NONE, SWAP_IN, TABLE_WRITE
+from memvirt.typing import Int
 
 DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
 ONCE = np.int64(1)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from memvirt.counters import Counter, names_of
 from memvirt.jit import inner
 from memvirt.mmu.caches import Caches, read_beyond_l1d, read_line
-from memvirt.types import EXITS, PATH_BITS, PLACES, Int
+from memvirt.types import EXITS, PATH_BITS, PLACES
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("walks", "walks", doc="of page tables"),

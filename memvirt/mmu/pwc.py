@@ -23,7 +23,8 @@ from memvirt.mmu.port import (
     count_hit,
     count_lookup,
 )
-from memvirt.types import PREEMPT, SWITCH, Int
+from memvirt.types import PREEMPT, SWITCH
+from memvirt.typing import Int
 
 if TYPE_CHECKING:
     from memvirt.mmu.mode import Setup

@@ -9,7 +9,7 @@ import numpy as np
 from memvirt.jit import inner
 from memvirt.mmu.port import DATA_ROW, FRAME_BASE, GUEST, HOST, HOST_ROW, HOST_SPACE, ROW, Port, read_entry
 from memvirt.mmu.pwc import Pwc, first_level, found_entry, in_nested_tlb, is_read, keep_entry, keep_in_nested_tlb, keep_single
-from memvirt.types import Int
+from memvirt.typing import Int
 
 NONE_MISSING, CACHED = np.int64(0), np.int64(1)
 

@@ -12,7 +12,8 @@ from memvirt.memory.layout import radix_tables
 from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import NODE, Port
 from memvirt.tlb.geometry import Entries, lay_out_entries
-from memvirt.types import NONE, Int
+from memvirt.types import NONE
+from memvirt.typing import Int
 
 MISSING, PRESENT = np.uint8(0), np.uint8(1)
 

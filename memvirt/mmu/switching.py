@@ -10,7 +10,8 @@ from memvirt.jit import inner, inner_apart
 from memvirt.mmu.port import AT, MODE_SWITCH, PAGE_TABLE_WRITE, RESYNCS, Port, ask_flush, exit_to_host
 from memvirt.mmu.pwc import drop_spaces
 from memvirt.mmu.shadow_tables import fill_entry
-from memvirt.types import NONE, Int
+from memvirt.types import NONE
+from memvirt.typing import Int
 
 POLICIES = ("writes", "costs", "static")
 BY_WRITES, BY_COSTS = np.arange(2)

@@ -15,7 +15,8 @@ from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
 from memvirt.policy import verb
-from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, NONE, PREEMPT, SWITCH, Int
+from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, NONE, PREEMPT, SWITCH
+from memvirt.typing import Int
 
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
 

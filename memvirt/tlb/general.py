@@ -25,7 +25,7 @@ from memvirt.tlb.hierarchy import (
     take_out,
 )
 from memvirt.tlb.replacement import drop, fill, touch, victim
-from memvirt.types import Int
+from memvirt.typing import Int
 
 HIT, MISS, FIRST_WRITE = np.int64(0), np.int64(1), np.int64(2)
 ONE_PAGE = np.int64(1)

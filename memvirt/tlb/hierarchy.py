@@ -16,7 +16,8 @@ from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
 from memvirt.tlb.segment import Escapes, take_away
-from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, SWITCH, Int
+from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, SWITCH
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("l1_tlb_misses", "accesses", doc="that miss the first level of TLBs"),

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart
 from memvirt.random import mix64, scramble
-from memvirt.types import Int, Segment, Space
+from memvirt.types import Segment, Space
+from memvirt.typing import Int
 
 SPREAD = 0x9E3779B97F4A7C15
 LUCK = 63  #: the hash that says which pages are bad; those below it are the filter's

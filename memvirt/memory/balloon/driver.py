@@ -19,7 +19,7 @@ from memvirt.memory.balloon import adjust, press, relieve
 from memvirt.memory.give import deflate, inflate
 from memvirt.memory.log import has_room
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 BATCH = 32  #: host frames that pressing asks for at a time, as Linux reclaims (SWAP_CLUSTER_MAX); fewer of a host below 128 MiB
 PART = 1024  #: which is asked for this part of its frames

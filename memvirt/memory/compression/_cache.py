@@ -13,7 +13,7 @@ from memvirt.memory.frames import swap_out
 from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.state import NOTHING, ONE, SMALL, Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("compressions", "pages", doc="into the compressed cache"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.memory.compression import drop, load, store
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

@@ -17,7 +17,7 @@ from memvirt.memory.compression import drop, load, store
 from memvirt.memory.compression._cache import Cache, charge_compressing, make_cache, oldest_in, put_in, resize, take_out, write_back
 from memvirt.memory.contents import compressed_size
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 ALL = np.int64(0)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.memory.placement import choose_node
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import kernel
-from memvirt.types import Int
+from memvirt.typing import Int
 
 HIGH, SOFT, HARD, LOW = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
 PAGES_A_MIB = 256

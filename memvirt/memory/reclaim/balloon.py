@@ -17,7 +17,7 @@ from memvirt.memory.balloon import press
 from memvirt.memory.evict import swap_some
 from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

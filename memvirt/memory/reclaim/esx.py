@@ -33,7 +33,7 @@ from memvirt.memory.reclaim._options import a_scale, a_share, a_time
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 PER_VM = True  #: victims are named of the VM above its target, not of all
 

@@ -28,7 +28,7 @@ from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.reclaim._options import a_scale, a_share, a_time, above_zero
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 KIB_A_PAGE = 4
 

@@ -11,7 +11,7 @@ from memvirt.config import Section
 from memvirt.memory.evict import swap_some
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from memvirt.memory.evict import swap_some
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.state import Now, World
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

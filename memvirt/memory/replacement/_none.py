@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class Untracked(NamedTuple):

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from memvirt.jit import inner, inner_apart, kernel_apart
 from memvirt.memory.lists import Chain, count_groups, group_of, make_chain, newest, oldest, push_back, push_front, unlink
 from memvirt.memory.replacement import forget, insert, lingers, remove, touch, victim, victim_of
-from memvirt.types import Int
+from memvirt.typing import Int
 
 BATCH = 32  #: pages scanned at a time, deactivated at a time, and wanted of a reclaim (SWAP_CLUSTER_MAX)
 PRIORITY = 12  #: a list's 2^priority-th part is scanned (DEF_PRIORITY)

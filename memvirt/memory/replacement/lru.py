@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.memory.lists import Chain, is_newest, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

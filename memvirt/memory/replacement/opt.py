@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from memvirt.jit import kernel
 from memvirt.memory.replacement import foresee, insert, remove, touch, victim
-from memvirt.types import NONE, Int
+from memvirt.types import NONE
+from memvirt.typing import Int
 
 FORESEES = True
 ABSENT = np.int32(-1)

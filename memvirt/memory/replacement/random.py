@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from memvirt.jit import kernel
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 from memvirt.random import below
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

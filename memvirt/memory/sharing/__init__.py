@@ -14,7 +14,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.memory.share import split
 from memvirt.memory.state import CACHE, DATA, NOTHING, Now, World
 from memvirt.policy import verb
-from memvirt.types import Int
+from memvirt.typing import Int
 
 FAMILY = "memory.sharing"
 

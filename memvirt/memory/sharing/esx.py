@@ -22,7 +22,7 @@ from memvirt.memory.share import share
 from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import below, mix64
-from memvirt.types import Int
+from memvirt.typing import Int
 
 DRAWS = 64  #: at a page that can be shared; guest frames need not be backed
 

@@ -31,7 +31,7 @@ from memvirt.memory.share import share, split
 from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import mix64
-from memvirt.types import Int
+from memvirt.typing import Int
 from memvirt.workload.schedule import as_schedule
 
 MOST_SKIPS = 16  #: full scans after which there is no page left that is only skipped for now

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from memvirt.mmu.config import Mmu
 from memvirt.mmu.port import Port
 from memvirt.policy import verb
-from memvirt.types import Frames, Int, Schedule, Space
+from memvirt.types import Frames, Schedule, Space
+from memvirt.typing import Int
 
 FAMILY = "mmu.mode"
 

@@ -66,7 +66,8 @@ from memvirt.mmu.shadow_tables import (
 )
 from memvirt.mmu.switching import LATEST, POLICIES, guest_writes, scan, switching_level, weigh_walk
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, NOT_REACHED, ONCE, SERVED, fault_length, forget, is_fault
-from memvirt.types import COW_FAULT, DROP, GUEST_MAP, GUEST_UNMAP, NONE, SWITCH, TABLE_WRITE, Int, Traits
+from memvirt.types import COW_FAULT, DROP, GUEST_MAP, GUEST_UNMAP, NONE, SWITCH, TABLE_WRITE, Traits
+from memvirt.typing import Int
 
 OPTIONS = {
     "policy": POLICIES,

@@ -35,7 +35,8 @@ from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.radix import CACHED, walk_host
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
 from memvirt.tlb.segment import Escapes, host_segments, in_guest_segments, no_segments, take_away
-from memvirt.types import DROP, EVICT, NONE, Int, Segment, Traits
+from memvirt.types import DROP, EVICT, NONE, Segment, Traits
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("segment_escapes", "pages", doc="that left the host's direct segment because the host took them away"),

@@ -24,7 +24,8 @@ from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_
 from memvirt.mmu.pwc import LOWEST_ONLY, Pwc, make_pwc
 from memvirt.mmu.radix import walk_on
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, SERVED, fault_length, forget, is_fault, serve_walk, take_event
-from memvirt.types import HOST_MAP, NONE, SWAP_IN, Int, Traits
+from memvirt.types import HOST_MAP, NONE, SWAP_IN, Traits
+from memvirt.typing import Int
 
 OPTIONS = {"paravirtual": False, "registers": 16, "hole": 511, "merge": 0.0, "fragmentation": 0.0, "seed": 0}
 TRAITS = Traits(host_unmap="vm")

@@ -38,7 +38,8 @@ from memvirt.mmu.port import (
     take_cycles,
 )
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
-from memvirt.types import Int, Traits
+from memvirt.types import Traits
+from memvirt.typing import Int
 
 OPTIONS = {
     "ways": 3,

@@ -12,7 +12,8 @@ from memvirt.mmu.port import Port, begin_walk, end_walk
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_guest
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, SERVED, forget, is_fault
-from memvirt.types import DROP, FLUSH, GUEST_MAP, NONE, PREEMPT, SWITCH, Int, Traits
+from memvirt.types import DROP, FLUSH, GUEST_MAP, NONE, PREEMPT, SWITCH, Traits
+from memvirt.typing import Int
 
 TRAITS = Traits(dimensions=1)
 

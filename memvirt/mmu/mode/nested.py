@@ -11,7 +11,8 @@ from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import Port
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.two_dimensional import serve_walk, take_event
-from memvirt.types import Int, Traits
+from memvirt.types import Traits
+from memvirt.typing import Int
 
 TRAITS = Traits(host_unmap="vm")
 

@@ -51,7 +51,8 @@ from memvirt.mmu.port import (
 from memvirt.mmu.pwc import Pwc, first_level, in_nested_tlb, keep_entry, keep_in_nested_tlb, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, run_into, take_event, walk_to_fault, walk_two
-from memvirt.types import HOST_MAP, NONE, Int, Traits
+from memvirt.types import HOST_MAP, NONE, Traits
+from memvirt.typing import Int
 
 WALKS = ("two_dimensional", "three_dimensional")
 OPTIONS = {"walk": WALKS, "unsync": True}

@@ -20,7 +20,8 @@ from memvirt.mmu.port import GUEST, HYPERCALL, SHADOW_FAULT_HIDDEN, SHADOW_FAULT
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, forget, is_fault
-from memvirt.types import DROP, FLUSH, GUEST_MAP, GUEST_UNMAP, HOST_MAP, NONE, PREEMPT, SWAP_IN, SWITCH, TABLE_WRITE, Int, Traits
+from memvirt.types import DROP, FLUSH, GUEST_MAP, GUEST_UNMAP, HOST_MAP, NONE, PREEMPT, SWAP_IN, SWITCH, TABLE_WRITE, Traits
+from memvirt.typing import Int
 
 OPTIONS = {"batch": 32}
 TRAITS = Traits(flush_on_switch=True)

@@ -24,7 +24,8 @@ from memvirt.mmu.port import CPU, VM, Port, begin_walk, end_walk, read_stacked
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_both
 from memvirt.mmu.two_dimensional import NONE_MISSING, SERVED, take_event
-from memvirt.types import DROP, EVICT, Int, Traits
+from memvirt.types import DROP, EVICT, Traits
+from memvirt.typing import Int
 
 COUNTERS = (Counter("pom_tlb_hits", "hits", doc="of the TLB in memory"),)
 OPTIONS = {"size": 16 << 20, "predictor": 512}

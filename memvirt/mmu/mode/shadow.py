@@ -61,9 +61,9 @@ from memvirt.types import (
     PREEMPT,
     SWITCH,
     TABLE_WRITE,
-    Int,
     Traits,
 )
+from memvirt.typing import Int
 
 OPTIONS = {"unsync": True}
 TRAITS = Traits(flush_on_switch=True)

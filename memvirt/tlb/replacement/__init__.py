@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from memvirt.policy import verb
-from memvirt.types import Int
+from memvirt.typing import Int
 
 FAMILY = "tlb.replacement"
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from memvirt.jit import kernel
 from memvirt.tlb.replacement import drop, fill, touch, victim
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.random import below
 from memvirt.tlb.replacement import drop, fill, touch, victim
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):

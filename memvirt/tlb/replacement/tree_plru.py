@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.tlb.replacement import drop, fill, touch, victim
-from memvirt.types import Int
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
