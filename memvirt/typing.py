@@ -5,6 +5,7 @@ A record is a class whose fields are annotated with the kinds below; numpy's and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Protocol, TypeAlias, TypeVar, get_type_hints, overload
 
 import numpy as np
@@ -38,6 +39,7 @@ class Records(Protocol[R]):
     def shape(self) -> tuple[int, ...]:
         """As numpy has it."""
 
+    def __iter__(self) -> Iterator[R]: ...
     @overload
     def __getitem__(self, row: Int | np.unsignedinteger[Any]) -> R: ...
     @overload
