@@ -26,7 +26,7 @@ from memvirt.pipeline.point import Point
 from memvirt.result.rows import WALK_PARTS
 from memvirt.result.table import epoch_columns, read_results, result_columns
 from memvirt.sweep.call import read_call
-from memvirt.sweep.plan.plan import NOT_OF_A_POINT
+from memvirt.sweep.plan.groups import NOT_OF_A_POINT
 from memvirt.sweep.plan.words import DEFAULT, plainly
 from memvirt.sweep.report import Voice
 from memvirt.sweep.run import sweep

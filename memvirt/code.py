@@ -14,6 +14,7 @@ import json
 import os
 import pkgutil
 import sys
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from memvirt.folders import cache_home, fallback_home, private_folder
 from memvirt.policy import plugin_packages
 
 KNOWN = 4000  #: parsed sources that are remembered, at the most
+STARTED = time.time()  #: about when this process read its code
 
 
 class _Bare(ast.NodeTransformer):
@@ -143,10 +145,18 @@ class _Memo:
 _memo = cache(_Memo)
 
 
+def _is_outdated(module: str, path: Path) -> bool:
+    """Whether a module was loaded and its file then written to: what runs here isn't what stands there."""
+    loaded = getattr(sys.modules.get(module), "__file__", None)
+    return loaded is not None and Path(loaded) == path and path.stat().st_mtime > STARTED
+
+
 @cache
 def _read(module: str) -> _Module:
     path = _origin(module) or Path(str(sys.modules[module].__file__))  # a kernel of somebody's own script
     found = _memo().read(module, path)
+    if _is_outdated(module, path):  # nobody else may take what is made here for what the file says
+        found = found._replace(own=f"{found.own}, of process {os.getpid()} at {STARTED}")
     return found._replace(imports=tuple(name for name in found.imports if _origin(name) is not None))
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _SIZES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+MOST_BYTES = 1 << 50
+LONGEST_NS = 1e15
 _TIMES = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 PageSize = Literal["4K", "2M", "1G"]
@@ -18,12 +20,15 @@ def parse_size(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("a size is written like 64MiB, 2G or 4096")
     pages = re.fullmatch(r"\s*(\d+)\s*pages\s*", str(value))
-    if pages is not None:
-        return int(pages[1]) << 12
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", str(value), re.IGNORECASE)
-    if match is None:
+    if pages is not None:
+        size = float(pages[1]) * 4096
+    elif match is not None:
+        size = float(match[1]) * (1 << _SIZES[match[2].upper()])
+    else:
         raise ValueError("a size is written like 64MiB, 2G or 4096")
-    size = float(match[1]) * (1 << _SIZES[match[2].upper()])
+    if size > MOST_BYTES:
+        raise ValueError("is more than 1024T, which no machine has")
     if size != int(size):
         raise ValueError("a size is a whole number of bytes")
     return int(size)
@@ -36,11 +41,16 @@ def parse_time_ns(value: object) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(ns|us|ms|s|)\s*", str(value))
     if match is None:
         raise ValueError("a time is written like 80ns, 10us or 2s")
-    return float(match[1]) * _TIMES[match[2] or "ns"]
+    time = float(match[1]) * _TIMES[match[2] or "ns"]
+    if time > LONGEST_NS:
+        raise ValueError("is more than 1000000s, which nobody simulates")
+    return time
 
 
 Size = Annotated[int, BeforeValidator(parse_size)]
 TimeNs = Annotated[float, BeforeValidator(parse_time_ns)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+Many = Annotated[int, Field(le=1 << 40)]  #: a number of accesses, which a 64-bit count can hold whatever it is multiplied with
 
 
 class Section(BaseModel):

@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.point import Point
-from memvirt.sweep.plan.plan import NOT_OF_A_POINT
+from memvirt.sweep.plan.groups import NOT_OF_A_POINT
 from memvirt.types import CHUNK, GUEST_EVENT, Accesses, Pages, Trace
 
 Row = dict[str, Any]

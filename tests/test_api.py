@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,8 @@ def test_commands(tmp_path: Path) -> None:
     listed = subprocess.run([sys.executable, "-m", "memvirt"], cwd=tmp_path, capture_output=True, text=True)
     assert listed.returncode == 0
     assert all(f"  {name} " in listed.stdout for name in COMMANDS)
+    (script,) = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["scripts"].items()
+    assert script == ("memvirt", "memvirt.__main__:script")
     assert main(["swep"]) == 2
     assert main(["trace", "info", str(tmp_path / "none.parquet")]) == 2
     for name in COMMANDS:

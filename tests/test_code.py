@@ -71,6 +71,21 @@ def test_a_policy_outside_the_chain_of_imports_counts(copied: Callable[[], None]
     assert "memvirt.tlb.replacement.newest" in code.reach(ROOMS["tlb"].code)
 
 
+def test_a_file_that_changed_after_it_was_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process runs isn't taken for what its files say by now, by kernels (a checkout beneath a run) or stages."""
+
+    def digest() -> str:
+        for each in (code._read, code.reach, code.code_digest):
+            each.cache_clear()
+        return code.code_digest("memvirt.mmu.port", with_policies=False)
+
+    whole = digest()
+    monkeypatch.setattr(code, "STARTED", (HERE / "types.py").stat().st_mtime - 1)
+    assert digest() != whole
+    monkeypatch.undo()
+    assert digest() == whole
+
+
 def test_docs_of_declarations_do_not_count() -> None:
     """What is given as ``doc=`` is for people."""
     path = HERE / "types.py"

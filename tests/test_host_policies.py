@@ -17,8 +17,9 @@ from memvirt.errors import ConfigError
 from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.reclaim import linux
 from memvirt.memory.reclaim._states import min_free, next_state, set_thresholds
+from memvirt.memory.records import FRAME, VM
 from memvirt.memory.sampling import make_sampler
-from memvirt.memory.state import FRAME, TABLE_FRAME, VM
+from memvirt.memory.state import TABLE_FRAME
 from memvirt.pipeline.rooms import ROOMS
 from memvirt.policy import load
 from tests.support import composed, point, trace

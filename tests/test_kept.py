@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,17 @@ import pytest
 
 from memvirt import types
 from memvirt.digest import content_digest
+from memvirt.pipeline.compute import compute
+from memvirt.pipeline.layout import graph
+from memvirt.pipeline.rooms import ROOMS
 from memvirt.sweep.store.encoding import ALIGN, EncodingError, decode, encode
 from memvirt.sweep.store.kept import Kept, KeptStage
 from memvirt.types import Counters, Schedule, Tables
+from tests.support import point
 
-STAGE = KeptStage({"schedule": "a", "counters": "b"}, {"counters": Counters(("n", "m"), np.arange(12).reshape(2, 3, 2))}, 1.5)
+STAGE = KeptStage(
+    {"schedule": "a", "counters": "b"}, {"counters": Counters(("n", "m"), np.arange(12).reshape(2, 3, 2), ("sum", "mean"))}, 1.5
+)
 RUNS = np.zeros(3, types.RUN)
 RUNS["at"] = [0, 5, 7]
 LARGE: dict[str, Any] = {"schedule": Schedule(RUNS, 9, 1, 1, 1), "evictions": None, "switches": True}
@@ -57,6 +65,31 @@ def test_a_value_comes_back_as_it_was() -> None:
     array = found["tables"].row
     assert array.flags.aligned
     assert not array.flags.writeable
+
+
+def round_trips() -> None:
+    """Compute points of several kinds, and read back what each of their stages handed on; for a process of its own."""
+    for words in (["mmu=nested"], ["mmu=agile", "reclaim=linux", "overcommit.ratio=1.5"], ["vms.count=2", "numa=two_socket"]):
+        done: list[dict[str, Any]] = []
+        for stage in graph(point("workload=zipf", "workload.accesses=300", "workload.footprint=256KiB", *words)):
+            inputs = [
+                {name: done[each.number][name] for name in read} for each, read in zip(stage.inputs, stage.reads, strict=True)
+            ]
+            fields, digests = compute(stage.room, stage.config.value, inputs)
+            done.append(fields)
+            if not ROOMS[stage.room].known_by_key:
+                found = decode(whole(fields))
+                assert same(found, fields)
+                assert {
+                    name: content_digest(value) for name, value in found.items() if value is not None
+                }.items() <= digests.items()
+
+
+def test_what_stages_hand_on_is_known_to_the_schema() -> None:
+    """In plain Python, so that no mix of policies is compiled."""
+    words = [sys.executable, "-W", "ignore", "-c", "from tests.test_kept import round_trips; round_trips()"]
+    done = subprocess.run(words, env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 class Own:

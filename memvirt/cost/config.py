@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from memvirt.config import Section
+
+Cycles = Annotated[float, Field(ge=0, le=1e9)]  #: of one event; sums of them stay exact
 
 
 class Cpu(Section):
@@ -20,41 +24,41 @@ class Cpu(Section):
     ``resync`` is what synchronizing a shadow table takes, ``ad_update`` a locked write of an accessed or dirty bit.
     """
 
-    ghz: float = Field(gt=0)
-    cycles_per_instruction: float = Field(ge=0)
-    pwc: float = Field(ge=0)
-    l1d: float = Field(ge=0)
-    l2: float = Field(ge=0)
-    llc: float = Field(ge=0)
-    memory: float = Field(ge=0)
-    memory_remote: float = Field(ge=0)
-    memory_stacked: float | None = Field(None, ge=0)
+    ghz: float = Field(ge=1e-3, le=1e3)
+    cycles_per_instruction: Cycles
+    pwc: Cycles
+    l1d: Cycles
+    l2: Cycles
+    llc: Cycles
+    memory: Cycles
+    memory_remote: Cycles
+    memory_stacked: Cycles | None = None
     walkers: int = Field(1, ge=1, le=64)
     fill_buffers: int = Field(10, ge=1, le=1024)
     dependence: float = Field(0.5, ge=0, le=1)
     walk_shown: float | None = Field(None, ge=0, le=1)
     data_shown: float | None = Field(None, ge=0, le=1)
-    exit_ept_violation: float = Field(ge=0)
-    exit_shadow_fault_true: float = Field(ge=0)
-    exit_shadow_fault_hidden: float = Field(ge=0)
-    exit_write_protect: float = Field(ge=0)
-    exit_page_table_write: float = Field(ge=0)
-    exit_cr3_write: float = Field(ge=0)
-    exit_invlpg: float = Field(ge=0)
-    exit_hypercall: float = Field(ge=0)
-    exit_mode_switch: float = Field(ge=0)
-    resync: float = Field(ge=0)
-    ad_update: float = Field(ge=0)
-    invlpg: float = Field(260, ge=0)
-    tlb_flush: float = Field(96, ge=0)
-    invept: float = Field(260, ge=0)
-    ipi: float = Field(1250, ge=0)
-    ipi_virtual: float = Field(5600, ge=0)
-    unmap: float = Field(1565, ge=0)
-    unmap_page: float = Field(309, ge=0)
-    protect: float = Field(619, ge=0)
-    protect_page: float = Field(60, ge=0)
-    clear_bandwidth: float = Field(7.95, gt=0)
-    copy_bandwidth: float = Field(4.0, gt=0)
-    minor_fault: float = Field(ge=0)
-    major_fault: float = Field(ge=0)
+    exit_ept_violation: Cycles
+    exit_shadow_fault_true: Cycles
+    exit_shadow_fault_hidden: Cycles
+    exit_write_protect: Cycles
+    exit_page_table_write: Cycles
+    exit_cr3_write: Cycles
+    exit_invlpg: Cycles
+    exit_hypercall: Cycles
+    exit_mode_switch: Cycles
+    resync: Cycles
+    ad_update: Cycles
+    invlpg: Cycles = 260
+    tlb_flush: Cycles = 96
+    invept: Cycles = 260
+    ipi: Cycles = 1250
+    ipi_virtual: Cycles = 5600
+    unmap: Cycles = 1565
+    unmap_page: Cycles = 309
+    protect: Cycles = 619
+    protect_page: Cycles = 60
+    clear_bandwidth: float = Field(7.95, ge=1e-6, le=1e6)
+    copy_bandwidth: float = Field(4.0, ge=1e-6, le=1e6)
+    minor_fault: Cycles
+    major_fault: Cycles

@@ -22,7 +22,7 @@ from memvirt.memory.contents import first_contents
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.setup import SHARE, WINDOW, build, image_number, measured
+from memvirt.memory.setup import MOST_EPOCHS, SHARE, WINDOW, build, image_number, measured
 from memvirt.memory.state import DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
 from memvirt.memory.step import Step, look
 from memvirt.types import (
@@ -42,7 +42,6 @@ from memvirt.typing import Int
 
 __all__ = ["MemoryConfig", "Step", "run", "steps"]
 
-MOST_EPOCHS = 1 << 16
 Future = list[NDArray[np.uint32]]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from memvirt.config import Choice, Section, Size, TimeNs
+from memvirt.config import Choice, Many, Section, Seed, Size, TimeNs, parse_time_ns
 from memvirt.errors import ConfigError, Conflict
 from memvirt.policy import load, names
 
@@ -21,9 +22,9 @@ class Vm(Section):
     vcpus: int = Field(1, ge=1, le=256)
     cache: Size = Field(0, ge=0)
     start: TimeNs = Field(0.0, ge=0)
-    shares: float = Field(1000.0, gt=0)
+    shares: float = Field(1000.0, ge=1e-6, le=1e9)
     reservation: Size = Field(0, ge=0)
-    limit: Size | None = Field(None, gt=0)
+    limit: Size | None = Field(None, ge=4096)
 
 
 class Vms(Vm):
@@ -41,7 +42,7 @@ class Vms(Vm):
     """
 
     count: int = Field(1, ge=1, le=4096)
-    scale: float = Field(1.0, gt=0)
+    scale: float = Field(1.0, ge=1e-3, le=1e6)
     members: list[dict[str, Any]] | None = None
 
 
@@ -78,6 +79,11 @@ class Guest(Section):
     thp_fill: float = Field(0.5, ge=0, le=1)
     fragmentation: float = Field(0.0, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _known(self) -> Guest:
+        load("memory.replacement", self.replacement, "guest.replacement")
+        return self
+
 
 class Host(Section):
     """The host's paging behind the guests; 0 levels are an identity host that costs nothing, for tests.
@@ -104,10 +110,10 @@ class Clock(Section):
     Engine (OSDI'08); ``scan`` is what examining a page takes (a checksum over 4 KiB), ``sample`` what sampling one takes (a fault).
     """
 
-    ns_per_instruction: TimeNs = Field(0.2, gt=0)
+    ns_per_instruction: TimeNs = Field(0.2, ge=1e-6, le=1e9)
     minor_fault: TimeNs = Field(500.0, ge=0)
-    quantum: int = Field(1024, ge=1)
-    daemon_speedup: float = Field(1.0, gt=0)
+    quantum: Many = Field(1024, ge=1)
+    daemon_speedup: float = Field(1.0, ge=1e-6, le=1e6)
     share: TimeNs = Field(6.2e3, ge=0)
     cow_break: TimeNs = Field(25.1e3, ge=0)
     compress: TimeNs = Field(29.7e3, ge=0)
@@ -119,8 +125,8 @@ class Clock(Section):
 class Epoch(Section):
     """The grain of ``epochs.parquet``: every so many accesses of a VM, or every so much of its time."""
 
-    accesses: int | None = Field(None, ge=1)
-    time: TimeNs | None = Field(None, gt=0)
+    accesses: Many | None = Field(None, ge=1)
+    time: TimeNs | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _one(self) -> Epoch:
@@ -137,7 +143,7 @@ class Numa(Section):
     placement: Choice
     scheduler: Choice
     page_tables: str = "as_data"
-    slice: TimeNs = Field(3e6, gt=0)
+    slice: TimeNs = Field(3e6, ge=1)
 
     @model_validator(mode="after")
     def _known(self) -> Numa:
@@ -153,8 +159,8 @@ class Numa(Section):
 class Overcommit(Section):
     """Promised memory over host frames for data (1 if neither is given), or those frames themselves."""
 
-    ratio: float | None = Field(None, gt=0)
-    host_memory: Size | None = Field(None, gt=0)
+    ratio: float | None = Field(None, ge=1e-3, le=1e6)
+    host_memory: Size | None = Field(None, ge=4096)
     charge_tables: bool = False
 
     @model_validator(mode="after")
@@ -177,7 +183,7 @@ class Contents(Section):
     common: float = Field(0.0, ge=0, le=1)
     image: str = "linux"
     distinct: int | None = Field(None, ge=1, lt=1 << 32)
-    seed: int = Field(7, ge=0)
+    seed: Seed = 7
     fits_1k: float = Field(0.2, ge=0, le=1)
     fits_2k: float = Field(0.4, ge=0, le=1)
 
@@ -203,6 +209,9 @@ class Device(Section):
     channels: int = Field(ge=1, le=4096)
 
 
+#: Options that say how often background work is done, all but ``tick`` in its own time.
+PERIODS = ("period", "sleep", "tick")
+MOST_STEPS = 1e8  #: of one kind of background work
 MECHANISMS = ("replacement", "sharing", "balloon", "compression")
 
 
@@ -286,6 +295,11 @@ class Reclaim(BaseModel):
         return bool(getattr(load("memory.replacement", self.replacement.name), "FORESEES", False))
 
     @property
+    def per_vm(self) -> bool:
+        """Whether the policy takes pages of one VM at a time."""
+        return bool(getattr(load("memory.reclaim", self.name, "reclaim"), "PER_VM", False))
+
+    @property
     def in_background(self) -> bool:
         """Whether anything goes on while the host isn't short of memory."""
         return self.name not in ("none", "swap") or self.sharing.name != "none" or self.balloon.name != "none"
@@ -301,6 +315,41 @@ def check_table_area(guest: Guest, host: Host) -> None:
     if guest.table_area == "data" and host.parts_tables:
         why = "would put tables and data in one host page: set blocks or range, or host.page_size=4K without host.table_page_size"
         raise Conflict("guest.table_area", "data", why)
+
+
+def check_replacement(key: str, name: str, asks: str) -> None:
+    """Refuse a page replacement that knows no VMs where ``asks`` wants a page of one.
+
+    Raises
+    ------
+    Conflict
+    """
+    if "groups" not in inspect.signature(load("memory.replacement", name, key).make).parameters:
+        raise Conflict(key, name, f"can't name a page of one VM, as {asks} asks it to")
+
+
+def swaps_itself(guest: Guest, reclaim: Reclaim) -> bool:
+    """Whether guests have swap files of their own."""
+    return reclaim.balloon.name != "none" if guest.swap is None else guest.swap >> 12 > 0
+
+
+def check_pace(reclaim: Reclaim, clock: Clock, longest_ns: float) -> None:
+    """Refuse background work in steps so short that there would be no end to them in the time that a VM runs.
+
+    Raises
+    ------
+    Conflict
+    """
+    parts = {"reclaim": reclaim.options} | {f"reclaim.{part}": getattr(reclaim, part).options for part in MECHANISMS}
+    for key, options in parts.items():
+        for name, value in options.items():
+            if name not in PERIODS:
+                continue
+            every = parse_time_ns(value) / (1.0 if name == "tick" else clock.daemon_speedup)
+            steps = longest_ns / every
+            if steps > MOST_STEPS:
+                why = f"makes {steps:.1e} steps in the {longest_ns / 1e9:.1e} s of a VM: set it longer, or daemon_speedup less"
+                raise Conflict(f"{key}.{name}", value, why)
 
 
 def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host, vcpus: int) -> None:

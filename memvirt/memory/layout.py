@@ -194,6 +194,8 @@ def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
         span = FIRST_FRAME + (blocks + 3) * block + (small + int(tables[vm])) + large + (blocks + 2) * widest
         spans[vm] = -(-span // align) * align
     base = np.concatenate([[0], np.cumsum(spans)]).astype(np.int64)
+    if base[-1] > np.iinfo(np.int32).max:
+        raise ConfigError("vms.memory", int(limit.sum()) << 12, "makes more frames than signed 32-bit frame numbers name")
     total = int(promised.sum())
     if config.overcommit.host_memory is not None:
         frames = config.overcommit.host_memory >> 12

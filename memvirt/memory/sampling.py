@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.config import parse_time_ns
 from memvirt.counters import Counter
 from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.options import a_count, a_part, a_period
 from memvirt.memory.state import NOTHING, TABLE_FRAME, Now, World
 from memvirt.random import below
 from memvirt.typing import Int
@@ -27,6 +27,7 @@ OPTIONS = ("period", "samples", "slow", "fast")
 COUNTERS = (Counter("host_sampling_ns", "ns", doc="CPU time of the host that samples which pages are active"),)
 
 SINCE_SAMPLED, SINCE_BACKED = np.int64(2), np.int64(1)  #: the bits of `FRAME.accessed`
+MOST_SAMPLES = 10_000  #: of a VM: the standard error is then half of one per cent, and more would take the host's time
 DRAWS = 64  #: guest frames looked at for one that holds something
 
 
@@ -64,18 +65,8 @@ def make_sampler(options: object, vms: int, seed: int) -> Sampler:
     key = "reclaim.sampling"
     if not isinstance(options, Mapping) or set(options) != set(OPTIONS):
         raise ConfigError(key, str(options), "is a mapping of these keys", list(OPTIONS))
-    samples, gains = options["samples"], [options["slow"], options["fast"]]
-    try:
-        period = parse_time_ns(options["period"])
-    except ValueError as wrong:
-        raise ConfigError(f"{key}.period", str(options["period"]), str(wrong)) from None
-    if period <= 0:
-        raise ConfigError(f"{key}.period", str(options["period"]), "must be more than 0")
-    if not isinstance(samples, int) or samples < 1:
-        raise ConfigError(f"{key}.samples", samples, "is a number of pages, 1 or more")
-    for name, gain in zip(("slow", "fast"), gains, strict=True):
-        if not isinstance(gain, (int, float)) or not 0 < gain <= 1:
-            raise ConfigError(f"{key}.{name}", gain, "is the weight of the last period, above 0 and up to 1")
+    gains = [a_part(f"{key}.{name}", options[name], "1 that the last period weighs") for name in ("slow", "fast")]
+    period, samples = a_period(f"{key}.period", options["period"]), a_count(f"{key}.samples", options["samples"], MOST_SAMPLES)
     return Sampler(
         np.array([period]),
         np.zeros(1),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from memvirt.config import Choice
 from memvirt.counters import in_use, record_of
 from memvirt.errors import ConfigError
-from memvirt.memory.config import MemoryConfig, check_mechanisms, make_policy
+from memvirt.memory.config import MemoryConfig, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
@@ -23,6 +23,7 @@ from memvirt.types import FIRST_FRAME, GUEST_EVENT, ORDERS, EventRecord, GuestEv
 from memvirt.typing import Records, dtype_of
 
 SHARE = 4096  #: accesses dealt to a vCPU at a time
+MOST_EPOCHS = 1 << 16
 WINDOW = 1 << 16  #: accesses of a vCPU that the loop sees at a time
 
 
@@ -195,16 +196,7 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
 
 def per_vm(config: MemoryConfig) -> bool:
     """Whether reclaim takes pages from one VM at a time, so that replacement must tell VMs apart."""
-    chooses = getattr(load("memory.reclaim", config.reclaim.name, "reclaim"), "PER_VM", False)
-    return bool(chooses) or any(member.limit is not None for member in config.members)
-
-
-def grouped(choice: Choice, key: str, groups: NDArray[np.int64], seed: int) -> Any:
-    """State of a replacement policy that can name a victim of one group alone."""
-    try:
-        return make_policy("memory.replacement", choice, key, groups.size, seed, groups)
-    except ConfigError as wrong:
-        raise ConfigError(key, choice.name, "can't name a page of one VM, as this reclaim asks it to") from wrong
+    return config.reclaim.per_vm or any(member.limit is not None for member in config.members)
 
 
 def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
@@ -213,12 +205,13 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host
     items = int(frames.base[-1])
     owner = np.repeat(np.arange(vms), np.diff(frames.base))
     if per_vm(config):
-        replacement = grouped(reclaim.replacement, "reclaim.replacement", owner, config.seed)
+        replacement = make_policy("memory.replacement", reclaim.replacement, "reclaim.replacement", items, config.seed, owner)
     else:
         replacement = make_policy("memory.replacement", reclaim.replacement, "reclaim.replacement", items, config.seed)
     guest: Any = untracked()
     if any(guest_swap(config, int(limit)) for limit in frames.limit):
-        guest = grouped(Choice(name=config.guest.replacement), "guest.replacement", pages.vm, config.seed)
+        chosen, key = Choice(name=config.guest.replacement), "guest.replacement"
+        guest = make_policy("memory.replacement", chosen, key, pages.vm.size, config.seed, pages.vm)
     return Policies(
         replacement=replacement,
         placement=make_policy("memory.placement", numa.placement, "numa.placement"),
@@ -275,7 +268,10 @@ def first_epochs(config: MemoryConfig, vms: Records[Vm], traces: list[Trace]) ->
         return 64
     counted = max(trace.accesses - int(vm.warmup) for trace, vm in zip(traces, vms, strict=True))
     grain = config.epoch.accesses
-    return 2 + max(counted - 1, 0) // grain if grain else 2
+    epochs = 2 + max(counted - 1, 0) // grain if grain else 2
+    if epochs > MOST_EPOCHS:
+        raise ConfigError("epoch.accesses", grain, f"makes {epochs:,} epochs, more than {MOST_EPOCHS:,}; make them longer")
+    return epochs
 
 
 def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout, most_window: int = WINDOW) -> World:
@@ -295,7 +291,6 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         raise ConfigError("vms.memory", data << 12, "makes more frames than signed 32-bit frame numbers name")
     vms = _vms(config, traces, pages, frames)
     actors, own_events_ = _actors(config, traces)
-    check_mechanisms(config.reclaim, config.dimensions, config.guest, config.host, max(member.vcpus for member in config.members))
     rules = _rules(config, traces, pages, frames)
     clock = records(1, Clock)
     clock.total = clock.free = frames.capacity.sum()

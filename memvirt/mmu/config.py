@@ -70,24 +70,30 @@ class Mmu(BaseModel):
         from memvirt.errors import ConfigError
         from memvirt.policy import load
 
-        known = getattr(load("mmu.mode", self.name, "mmu"), "OPTIONS", {})
-        for key, value in self.options.items():
+        module = load("mmu.mode", self.name, "mmu")
+        known, limits = getattr(module, "OPTIONS", {}), getattr(module, "LIMITS", {})
+        for key, value in (self.model_extra or {}).items():
             if key not in known:
                 raise ConfigError(f"mmu.{key}", value, f"{self.name} has no such key", [*COMMON_KEYS, *known])
-            check_option(f"mmu.{key}", value, known[key])
+            check_option(f"mmu.{key}", value, known[key], limits.get(key))
         return self
 
     @property
     def options(self) -> dict[str, Any]:
-        """Options of the mode's own, as its YAML file names them."""
-        return dict(self.model_extra or {})
+        """Options of the mode's own, as its YAML file names them, of their defaults' types (1e6 is read as a float)."""
+        from memvirt.policy import load
+
+        known = getattr(load("mmu.mode", self.name, "mmu"), "OPTIONS", {})
+        given = self.model_extra or {}
+        return {name: int(value) if type(known.get(name)) is int else value for name, value in given.items()}
 
 
+MOST = (1 << 31) - 1  #: of a mode's own option whose file sets no limits
 COMMON_KEYS = ("name", "pwc", "nested_tlb", "ad_bits", "host_ad")
 
 
-def check_option(key: str, value: Any, known: Any) -> None:
-    """Refuse a value of a mode's own option that isn't of the kind of its default, or one of the choices.
+def check_option(key: str, value: Any, known: Any, limits: tuple[float, float] | None = None) -> None:
+    """Refuse a value of a mode's own option that isn't of the kind of its default, or one of the choices, or within limits.
 
     Parameters
     ----------
@@ -96,6 +102,9 @@ def check_option(key: str, value: Any, known: Any) -> None:
     value : object
     known : bool, int, float or tuple of str
         What a mode's ``OPTIONS`` says of it: its default, or the choices, the first of which is the default.
+    limits : (float, float), optional
+        What its ``LIMITS`` says: the least and the most. Else 0 and 1 for a share, whose default is a fraction up to 1, and 0 and
+        `MOST` for any other number.
 
     Raises
     ------
@@ -107,17 +116,22 @@ def check_option(key: str, value: Any, known: Any) -> None:
         if value not in known:
             raise ConfigError(key, value, "is none of its values", list(known))
         return
-    right = isinstance(value, bool) if isinstance(known, bool) else isinstance(value, int | float) and not isinstance(value, bool)
-    if not right or (isinstance(known, int) and not isinstance(value, bool) and value != int(value)):
+    if isinstance(known, bool):
+        if not isinstance(value, bool):
+            raise ConfigError(key, value, "must be true or false")
+        return
+    least, most = limits or (0, 1 if isinstance(known, float) and known <= 1 else MOST)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(key, value, f"must be like {known}")
-    if value < 0 or (isinstance(known, float) and known <= 1 < value):
-        raise ConfigError(key, value, "must not be negative" if value < 0 else "is a share, so at most 1")
+    if not least <= value <= most or (isinstance(known, int) and value != int(value)):
+        what = "a whole number" if isinstance(known, int) else "a number"
+        raise ConfigError(key, value, f"must be {what} from {least} to {most}")
 
 
 class CacheArray(Section):
     """One data cache: 64-byte lines, true LRU, indexed by host-physical address."""
 
-    size: Size = Field(gt=0)
+    size: Size = Field(gt=0, le=1 << 36)
     ways: int = Field(ge=1, le=64)
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
@@ -107,8 +108,26 @@ def _fields(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
     return list(current.model_fields) if current is not None else []
 
 
+def check_finite(where: str, value: Any) -> None:
+    """Refuse numbers that are none, wherever they stand: policies' own options are of any type.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(where, value, "is no finite number")
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            check_finite(f"{where}.{name}" if where else str(name), part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            check_finite(where, part)
+
+
 def checked(model: type[Any], config: Mapping[str, Any], where: str) -> Any:
     """Validate a section, turning pydantic's first complaint into one line about one key."""
+    check_finite(where, config)
     try:
         return model.model_validate(dict(config))
     except ValidationError as wrong:

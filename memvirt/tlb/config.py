@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 
-from memvirt.config import Choice, PageSize, Section
+from memvirt.config import Choice, PageSize, Section, Seed
 
 OTHER_KEYS = ("replacement", "index", "inclusion", "coalesce", "pcid", "vpid", "seed", "arrays")
 
@@ -25,7 +25,7 @@ class Array(Section):
     page_sizes: list[PageSize] = Field(min_length=1)
     entries: int = Field(ge=1, le=1 << 20)
     ways: int | Literal["full"]
-    hit_cycles: int = Field(0, ge=0)
+    hit_cycles: int = Field(0, ge=0, le=1_000_000)
     index: Literal["modulo", "xor"] | None = None
     side: Literal["both", "data", "instruction", "load", "store"] = "both"
 
@@ -57,7 +57,7 @@ class Tlb(Section):
     coalesce: Literal[1, 2, 4, 8] = 1
     pcid: bool = True
     vpid: bool = True
-    seed: int = 0
+    seed: Seed = 0
 
     def of_side(self, level: int, side: str) -> dict[str, Array]:
         """Arrays of a level that serve a side, by name; ``data`` is loads, where stores have arrays of their own."""

@@ -20,6 +20,7 @@ from memvirt.workload.synthetic import below, draws
 
 __all__ = ["Workload", "check", "dependence", "digest", "length", "load"]
 
+MOST_ACCESSES, MOST_PAGES, MOST_EVENTS = 1 << 40, (1 << 31) - 1, 1 << 28
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
 FIRST_VPN = 0x40000  #: where a synthetic workload's pages begin: at 1 GiB, so that it has no more large pages than it must
 
@@ -45,11 +46,13 @@ def check(config: Workload) -> None:
     TraceError
         If it is missing, truncated or malformed.
     ConfigError
-        If fetches are asked for where there are none.
+        If fetches are asked for where there are none, or there is more of something than can be counted.
     """
     path = trace_file(config.name, config.path)
+    pages = -(-config.footprint // 4096)
     if path is not None:
         recording = read_cached(path, config.format, config.fetches)
+        pages = recording.vpn.size
         if config.fetches and not (recording.accesses.line & FETCH).any():
             raise ConfigError(
                 "workload.fetches", True, f"{path.name} has no instruction fetches: record or import it with --fetches"
@@ -58,6 +61,31 @@ def check(config: Workload) -> None:
         raise ConfigError(
             "workload.fetches", True, f"{config.name} is synthetic and fetches nothing; use a recorded trace that does"
         )
+    _check_numbers(config, pages)
+
+
+def _check_numbers(config: Workload, pages: int) -> None:
+    """Refuse more accesses, pages or events than there are numbers for."""
+    accesses, total = length(config), pages * config.processes
+    if accesses > MOST_ACCESSES:
+        raise ConfigError("workload.accesses", f"{accesses:,}", f"are more than the {MOST_ACCESSES:,} that are counted")
+    if (config.warmup if config.warmup >= 1 else config.warmup * accesses) >= accesses:
+        raise ConfigError("workload.warmup", config.warmup, f"leaves nothing to count of {accesses:,} accesses")
+    if total > MOST_PAGES:
+        why = f"{pages:,} pages of {config.processes} processes are more than 31-bit numbers name"
+        raise ConfigError("workload.footprint", config.footprint, why)
+    each = {
+        "remap_every": config.remap_pages,
+        "table_writes_every": config.table_write_pages,
+        "fork_every": pages + 1,
+        "flush_every": 1,
+        "idle_every": 1,
+    }
+    for key, size in each.items():
+        every = getattr(config, key)
+        if every and accesses // every * size > MOST_EVENTS:
+            why = f"makes {accesses // every * size:,} events, more than the {MOST_EVENTS:,} that are held in memory"
+            raise ConfigError(f"workload.{key}", every, why)
 
 
 def _recorded(config: Workload) -> Source:
@@ -195,7 +223,7 @@ def load(config: Workload, vm: int = 0) -> Trace:
     TraceError
         If the file behind it can't be read.
     ConfigError
-        If there are more pages than 32-bit numbers name.
+        As `check`.
     """
     seed = config.seed + vm
     offset, accesses = 0, length(config)
@@ -207,8 +235,6 @@ def load(config: Workload, vm: int = 0) -> Trace:
         vpn = FIRST_VPN + np.arange(pages, dtype=np.uint64)
         source = Source(vpn, accesses, _Generated(config, pages, seed))
     total = source.vpn.size * config.processes
-    if total >= 1 << 31:
-        raise ConfigError("workload.footprint", config.footprint, "more pages than 32-bit numbers name")
     asid = np.repeat(np.arange(config.processes, dtype=np.uint16), source.vpn.size)
     return Trace(
         pages=Pages(np.tile(source.vpn, config.processes), asid),

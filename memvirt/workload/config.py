@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memvirt.config import Size, TimeNs
+from memvirt.config import Many, Seed, Size, TimeNs
 
 
 class Workload(BaseModel):
@@ -55,27 +55,27 @@ class Workload(BaseModel):
     name: str
     path: str | None = None
     format: str | None = None
-    accesses: int | None = Field(None, ge=1)
+    accesses: Many | None = Field(None, ge=1)
     footprint: Size = Field(64 << 20, ge=8192)
-    seed: int = Field(1, ge=0)
-    repeat: int = Field(1, ge=1)
-    warmup: float = Field(0.0, ge=0)
-    offset: int = Field(0, ge=0)
+    seed: Seed = 1
+    repeat: Many = Field(1, ge=1)
+    warmup: float = Field(0.0, ge=0, le=1 << 40)
+    offset: Many = Field(0, ge=0)
     instructions_per_access: int = Field(3, ge=1, le=255)
     processes: int = Field(1, ge=1, le=1024)
-    switch_every: int = Field(20_000, ge=1)
-    remap_every: int = Field(0, ge=0)
-    remap_pages: int = Field(16, ge=1)
-    table_writes_every: int = Field(0, ge=0)
-    table_write_pages: int = Field(1, ge=1)
+    switch_every: Many = Field(20_000, ge=1)
+    remap_every: Many = Field(0, ge=0)
+    remap_pages: int = Field(16, ge=1, lt=1 << 31)
+    table_writes_every: Many = Field(0, ge=0)
+    table_write_pages: int = Field(1, ge=1, lt=1 << 31)
     table_write_share: float = Field(1.0, gt=0, le=1)
-    fork_every: int = Field(0, ge=0)
+    fork_every: Many = Field(0, ge=0)
     fetches: bool = False
     dependence: float | None = Field(None, ge=0, le=1)
-    flush_every: int = Field(0, ge=0)
+    flush_every: Many = Field(0, ge=0)
     flush_all: bool = False
-    idle_every: int = Field(0, ge=0)
-    idle_time: TimeNs = Field(0.0, ge=0, le=4e15)
+    idle_every: Many = Field(0, ge=0)
+    idle_time: TimeNs = Field(0.0, ge=0, le=4e12)
 
     @model_validator(mode="after")
     def _known(self) -> Workload:

@@ -9,6 +9,7 @@ from memvirt.errors import ConfigError
 from memvirt.policy import load, names
 
 SYNTHETIC = "workload.synthetic"
+MOST = 1 << 40  #: of an option of a workload's own
 RECORDED = Path(__file__).parent / "recorded"
 
 
@@ -50,7 +51,7 @@ def check(name: str, path: str | None, options: dict[str, Any]) -> None:
             raise ConfigError(f"workload.{key}", value, f"{name} has no such key", known)
         if isinstance(value, bool) != isinstance(known[key], bool) or not isinstance(value, (int, float, type(known[key]))):
             raise ConfigError(f"workload.{key}", value, f"must be like {known[key]}")
-        if isinstance(value, (int, float)) and value < 0:
-            raise ConfigError(f"workload.{key}", value, "must not be negative")
+        if isinstance(value, (int, float)) and not 0 <= value <= MOST:
+            raise ConfigError(f"workload.{key}", value, "must be from 0 to 2 ** 40")
     if name in names(SYNTHETIC) and hasattr(load(SYNTHETIC, name, "workload"), "check"):
         load(SYNTHETIC, name, "workload").check(**{**known, **options})

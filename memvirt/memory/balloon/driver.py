@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.config import parse_time_ns
 from memvirt.errors import ConfigError
 from memvirt.memory.balloon import adjust, press, relieve
 from memvirt.memory.give import deflate, inflate
 from memvirt.memory.log import has_room
+from memvirt.memory.options import a_part, a_period, above_zero
 from memvirt.memory.state import Now, World
 from memvirt.typing import Int
 
@@ -43,14 +43,11 @@ class State(NamedTuple):
 
 def make(vms: int, seed: int, cap: float, rate: float, period: object, deflate_on_oom: bool) -> State:
     """State of the driver."""
-    if not 0 < cap <= 1:
-        raise ConfigError("reclaim.balloon.cap", cap, "is a share of the guest's memory, above 0 and up to 1")
-    if not rate > 0:
-        raise ConfigError("reclaim.balloon.rate", rate, "is a number of pages a second, above 0")
-    every = parse_time_ns(period)
-    if every <= 0:
-        raise ConfigError("reclaim.balloon.period", str(period), "must be more than 0")
-    return State(np.array([float(rate)]), np.array([every]), np.array([int(deflate_on_oom)]))
+    a_part("reclaim.balloon.cap", cap, "the guest's memory")
+    if not isinstance(deflate_on_oom, bool):
+        raise ConfigError("reclaim.balloon.deflate_on_oom", str(deflate_on_oom), "must be true or false")
+    pages, every = above_zero("reclaim.balloon.rate", rate), a_period("reclaim.balloon.period", period)
+    return State(np.array([pages]), np.array([every]), np.array([int(deflate_on_oom)]))
 
 
 @adjust.register

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.config import parse_time_ns
 from memvirt.memory.balloon import adjust, press
 from memvirt.memory.give import report_free
 from memvirt.memory.log import has_room
+from memvirt.memory.options import a_count, a_period
 from memvirt.memory.state import Now, World
 
 
@@ -28,7 +28,8 @@ class State(NamedTuple):
 
 def make(vms: int, seed: int, period: object, batch: int) -> State:
     """State of the reporter."""
-    return State(np.array([parse_time_ns(period)]), np.array([batch]))
+    every, most = a_period("reclaim.balloon.period", period), a_count("reclaim.balloon.batch", batch, 1 << 31)
+    return State(np.array([every]), np.array([most]))
 
 
 @adjust.register

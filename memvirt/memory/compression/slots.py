@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.compression import drop, load, store
 from memvirt.memory.compression._cache import Cache, charge_compressing, make_cache, oldest_in, put_in, resize, take_out, write_back
 from memvirt.memory.contents import compressed_size
+from memvirt.memory.options import a_part
 from memvirt.memory.state import Now, World
 from memvirt.typing import Int
 
@@ -42,9 +42,8 @@ class State(NamedTuple):
 
 def make(owner: NDArray[np.int64], vms: int, cap: float) -> State:
     """State of the caches, all empty."""
-    if not 0 < cap <= 1:
-        raise ConfigError("reclaim.compression.cap", cap, "is a share of the VM's memory, above 0 and up to 1")
-    return State(make_cache(owner.size, owner), np.array([cap]), np.zeros((vms, 3), np.int64))
+    share = a_part("reclaim.compression.cap", cap, "the VM's memory")
+    return State(make_cache(owner.size, owner), np.array([share]), np.zeros((vms, 3), np.int64))
 
 
 @inner

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.compression import drop, load, store
 from memvirt.memory.compression._cache import Cache, charge_compressing, make_cache, oldest_in, put_in, resize, take_out, write_back
 from memvirt.memory.contents import compressed_size
+from memvirt.memory.options import a_part
 from memvirt.memory.state import Now, World
 from memvirt.typing import Int
 
@@ -42,10 +42,8 @@ class State(NamedTuple):
 
 def make(owner: NDArray[np.int64], vms: int, most: float, accept: float) -> State:
     """State of the pool, empty."""
-    for name, value in (("most", most), ("accept", accept)):
-        if not 0 < value <= 1:
-            raise ConfigError(f"reclaim.compression.{name}", value, "is a share, above 0 and up to 1")
-    return State(make_cache(owner.size, None), np.array([most, accept]), np.zeros(1, np.int64))
+    shares = [a_part("reclaim.compression.most", most, "the host"), a_part("reclaim.compression.accept", accept, "most")]
+    return State(make_cache(owner.size, None), np.array(shares), np.zeros(1, np.int64))
 
 
 @inner

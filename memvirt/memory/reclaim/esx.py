@@ -28,8 +28,8 @@ from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.epochs import change_state
 from memvirt.memory.evict import break_and_swap_of, swap_some
 from memvirt.memory.log import has_room
+from memvirt.memory.options import a_period, a_scale, a_share, a_time
 from memvirt.memory.reclaim import balance, make_room
-from memvirt.memory.reclaim._options import a_scale, a_share, a_time
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import Now, World
@@ -103,7 +103,7 @@ def make(
     fixed, varies = np.zeros(1, FIXED).view(np.recarray), np.zeros(1, VARIES).view(np.recarray)
     fixed.sliding, fixed.scale, fixed.tax = states == "esx5", a_scale(scale), a_share("reclaim.tax", tax)
     fixed.tax_from = a_time("reclaim.tax_from", tax_from, 0.0)
-    fixed.period, fixed.tick = a_time("reclaim.period", period), a_time("reclaim.tick", tick)
+    fixed.period, fixed.tick = a_period("reclaim.period", period), a_period("reclaim.tick", tick)
     balloons = np.zeros(vms, BALLOONED).view(np.recarray)
     return State(fixed, varies, np.zeros(4), balloons, make_claims(vms), make_sampler(sampling, vms, seed))
 

@@ -24,8 +24,8 @@ from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart, kernel
 from memvirt.memory.evict import swap_some
 from memvirt.memory.log import has_room
+from memvirt.memory.options import a_period, a_scale, a_share, above_zero
 from memvirt.memory.reclaim import balance, make_room
-from memvirt.memory.reclaim._options import a_scale, a_share, a_time, above_zero
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import Now, World
 from memvirt.typing import Int
@@ -80,7 +80,7 @@ def make(vms: int, seed: int, sampling: object, **options: object) -> State:
     fixed.scale = a_scale(options["scale"])
     fixed.watermark_scale = above_zero("reclaim.watermark_scale", options["watermark_scale"])
     for name in ("period", "tick"):
-        fixed[name] = a_time(f"reclaim.{name}", options[name])
+        fixed[name] = a_period(f"reclaim.{name}", options[name])
     return State(fixed, np.zeros(1), np.zeros(1, np.int64), make_sampler(sampling, vms, seed))
 
 

@@ -80,7 +80,7 @@ def make_table(frames: int) -> Table:
 class Options(Section):
     """Options: how many pages are looked at each second, over all VMs."""
 
-    pages_per_second: float = Field(200.0, gt=0)
+    pages_per_second: float = Field(200.0, ge=1e-6, le=1e6)
 
 
 def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:

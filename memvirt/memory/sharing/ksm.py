@@ -160,14 +160,14 @@ class Options(Section):
     ``interval``, scan until so many pages were scanned in all, whatever ``sleep`` says; batches end where they would.
     """
 
-    pages_to_scan: int = Field(100, ge=1)
+    pages_to_scan: int = Field(100, ge=1, lt=1 << 31)
     sleep: Annotated[TimeNs, AfterValidator(_long_enough)] = 20e6
-    max_page_sharing: int = Field(256, ge=2)
+    max_page_sharing: int = Field(256, ge=2, lt=1 << 31)
     smart_scan: bool = True
     first_sight: bool = False
     chains_prune: TimeNs = Field(2e9, ge=0)
     schedule: Annotated[tuple[int, ...] | None, BeforeValidator(as_schedule)] = None
-    interval: TimeNs = Field(100e6, gt=0)
+    interval: Annotated[TimeNs, AfterValidator(_long_enough)] = 100e6
 
 
 def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:

@@ -80,6 +80,7 @@ OPTIONS = {
     "interval": 1_000_000_000,
     "contexts": 8,
 }
+LIMITS = {"contexts": (0, 4096)}
 TRAITS = Traits(host_unmap="vm", fused=True)
 
 

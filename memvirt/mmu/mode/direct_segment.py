@@ -43,6 +43,7 @@ COUNTERS = (
     Counter("segment_false_positives", "pages", doc="that left it because its escape filter takes them for such a page"),
 )
 OPTIONS = {"segments": ("dual", "vmm", "guest"), "share": 1.0, "bad": 0.0, "filter_bits": 256, "hashes": 4, "seed": 0}
+LIMITS = {"filter_bits": (1, 1 << 20), "hashes": (1, 64)}
 
 
 def segment(options: dict[str, Any]) -> Segment:

@@ -51,6 +51,7 @@ OPTIONS = {
     "cwc_pte": 16,
     "cwc_pte_tables": 4,
 }
+LIMITS = {"ways": (1, 64), **dict.fromkeys(("parallel", "cwc_pud", "cwc_pmd", "cwc_pte", "cwc_pte_tables"), (1, 4096))}
 TRAITS = Traits(host_unmap="vm")
 OCCUPANCY, PER_LINE, LINES, SIZES = 0.6, 8, 64, 3
 LEAF, NO_STEP = np.int64(0), np.int64(-1)

@@ -29,6 +29,7 @@ from memvirt.typing import Int
 
 COUNTERS = (Counter("pom_tlb_hits", "hits", doc="of the TLB in memory"),)
 OPTIONS = {"size": 16 << 20, "predictor": 512}
+LIMITS = {"size": (4096, 1 << 36), "predictor": (1, 1 << 20)}
 TRAITS = Traits(host_unmap="vm")
 WAYS, LINE_BYTES, PAGE_BYTES = 4, 64, 4096
 SMALL, LARGE = np.int64(0), np.int64(9)

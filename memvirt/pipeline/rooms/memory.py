@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from memvirt import memory, mmu
-from memvirt.memory.config import check_mechanisms, check_table_area
+from memvirt import memory, mmu, workload
+from memvirt.memory.config import check_mechanisms, check_pace, check_replacement, check_table_area, swaps_itself
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.types import Event, Machine
@@ -41,7 +41,7 @@ def _has_enough(point: Point, vms: Vms) -> bool:
 
 
 #: Sections on which it depends whether a point's mechanisms go together.
-CHECKED = ("vms", "workload", "contents", "guest", "host", "overcommit", "reclaim", "mmu")
+CHECKED = ("vms", "workload", "contents", "guest", "host", "clock", "overcommit", "reclaim", "mmu")
 
 
 def check(point: Point) -> None:
@@ -55,10 +55,25 @@ def check(point: Point) -> None:
     alone = _is_alone(point)
     if not alone:
         check_table_area(point.guest, point.host)
-    if not _has_enough(point, vms):
-        dimensions = 1 if alone else 2
-        vcpus = max(point.member(vm).vms.vcpus for vm in vms)
-        check_mechanisms(point.reclaim, dimensions, point.guest, point.host, vcpus)
+    enough = _has_enough(point, vms)
+    if swaps_itself(point.guest, point.reclaim) and not (enough and point.guest.swap is None):
+        check_replacement("guest.replacement", point.guest.replacement, "the guest's own swap")
+    if not enough:
+        members = [point.member(vm).vms for vm in vms]
+        check_mechanisms(point.reclaim, 1 if alone else 2, point.guest, point.host, max(each.vcpus for each in members))
+        limited = any(each.limit is not None for each in members)
+        if point.reclaim.per_vm or limited:
+            asks = f"reclaim={point.reclaim.name}" if point.reclaim.per_vm else "vms.limit"
+            check_replacement("reclaim.replacement", point.reclaim.replacement.name, asks)
+        check_pace(point.reclaim, point.clock, max(_longest(point, vm) for vm in vms))
+
+
+def _longest(point: Point, vm: int) -> float:
+    """What a VM's instructions and pauses take, about (ns)."""
+    work, start = point.member(vm).workload, point.member(vm).vms.start
+    accesses = workload.length(work)
+    pauses = accesses // work.idle_every if work.idle_every else 0
+    return start + accesses * work.instructions_per_access * point.clock.ns_per_instruction + pauses * work.idle_time
 
 
 def _config(point: Point, vms: Vms) -> dict[str, Any]:

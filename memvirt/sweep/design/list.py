@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 from memvirt.errors import ConfigError
 from memvirt.sweep.plan.axes import Axis, parse_value
 from memvirt.sweep.plan.choices import Design, Rows
-from memvirt.sweep.plan.groups import find_groups
+from memvirt.sweep.plan.groups import NOT_SWEPT, find_groups
 
 
 def _read(path: str | None) -> pd.DataFrame:
@@ -54,9 +55,15 @@ def design(axes: list[Axis], plan: dict[str, Any]) -> Design:
     found, places = [], []
     for column in table.columns:
         key = str(column).strip().replace("/", ".")
+        if not re.fullmatch(r"\w+(\.\w+)*", key) or key.partition(".")[0] in NOT_SWEPT:
+            raise ConfigError(key, "", f"is no key of a point, but heads a column of {plan['path']}")
         texts, place = np.unique([_text(value) for value in table[column]], return_inverse=True)
         listed = tuple(str(text) for text in texts)
         is_group = key.replace(".", "/") in groups
+        if is_group:
+            for text in listed:
+                if text not in groups[key.replace(".", "/")]:
+                    raise ConfigError(key, text, "there is no such option", groups[key.replace(".", "/")])
         values = listed if is_group else tuple(_value(key, text) for text in listed)
         found.append(Axis(key, values, listed, is_group))
         places.append(place)

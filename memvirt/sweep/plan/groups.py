@@ -16,6 +16,10 @@ RUN_KEYS = (
 )  # fmt: skip
 #: Top-level keys that an experiment has of its own, and makes others from.
 EXPERIMENT_KEYS = ("ksm",)
+#: Keys of the composed config that are not part of a point. A machine is what its parts say.
+NOT_OF_A_POINT = (*RUN_KEYS, *EXPERIMENT_KEYS, "plan", "study", "replicates", "experiment", "machine")
+#: Those of them that can't be swept.
+NOT_SWEPT = set(NOT_OF_A_POINT) - {*EXPERIMENT_KEYS, "machine"}
 
 
 def conf_folders() -> list[Path]:

@@ -15,14 +15,9 @@ from memvirt.sweep.plan.axes import Axis, make_axis
 from memvirt.sweep.plan.choices import Design, Some
 from memvirt.sweep.plan.compose import Composer
 from memvirt.sweep.plan.constraint import Constraint, read_constraints
-from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS
+from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, NOT_OF_A_POINT, NOT_SWEPT
 from memvirt.sweep.plan.sections import Sections
 from memvirt.sweep.plan.stitch import Stitcher, Tree, plain
-
-#: Keys of the composed config that are not part of a point. A machine is what its parts say.
-NOT_OF_A_POINT = (*RUN_KEYS, *EXPERIMENT_KEYS, "plan", "study", "replicates", "experiment", "machine")
-#: Those of them that can't be swept.
-NOT_SWEPT = set(NOT_OF_A_POINT) - {*EXPERIMENT_KEYS, "machine"}
 
 
 class Plan:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from memvirt import __version__, workload
 from memvirt.config import Section
 from memvirt.digest import canonical, text_digest
-from memvirt.pipeline.point import Point, checked
+from memvirt.pipeline.point import Point, check_finite, checked
 from memvirt.pipeline.rooms.memory import CHECKED, check
 from memvirt.sweep.plan.stitch import Stitcher, Tree
 
@@ -91,6 +91,7 @@ class Sections:
         parts = {}
         for name in NAMES:
             mine = replicate if name == "workload" else 0
+            check_finite(name, config[name])
             text = canonical(config[name])
             parts[name] = self._parts.get((name, text, mine)) or self._part(name, text, config[name], mine)
         return parts

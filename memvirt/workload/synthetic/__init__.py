@@ -31,7 +31,7 @@ def draws(seed: int, stream: int, first: int, last: int) -> NDArray[np.uint64]:
     first, last : int
         Half-open range.
     """
-    key = scramble(np.array([seed * 0x10001 + stream], np.uint64) + np.uint64(0x632BE59BD9B4E019))
+    key = scramble(np.array([(seed * 0x10001 + stream) % (1 << 64)], np.uint64) + np.uint64(0x632BE59BD9B4E019))
     counter = np.arange(first, last, dtype=np.uint64)
     numbers: NDArray[np.uint64] = scramble(counter * np.uint64(0x9E3779B97F4A7C15) + key)
     return numbers

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from memvirt.errors import ConfigError
 from memvirt.types import WRITE
 from memvirt.workload.schedule import read_schedule
 
@@ -26,6 +27,8 @@ def burst(writes: int, seconds: float) -> int:
 
 def accesses(path: str | None, pause_ns: float, writes: int, seconds: float) -> int:
     """How many accesses there are."""
+    if not path and pause_ns < 1e3:
+        raise ConfigError("workload.idle_time", pause_ns, "must be 1us at the least: how often ksm_tool writes")
     bursts = len(read_schedule(path)) if path else max(1, round(seconds * 1e9 / pause_ns))
     return bursts * burst(writes, seconds)
 
