@@ -18,9 +18,7 @@ from memvirt.policy import load, names
 from memvirt.sweep.plan.groups import find_groups
 from memvirt.types import Traits
 from memvirt.workload.config import Workload
-from tests.support import composed, row, trace
-from tests.test_laws import drive
-from tests.test_naive import memory_config
+from tests.support import composed, drive, memory_config, row, trace
 
 CONF = Path(tlb.__file__).parent.parent / "conf"
 

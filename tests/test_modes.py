@@ -17,8 +17,7 @@ from memvirt.mmu.mode.dmt import covered_pages
 from memvirt.tlb import Tlb
 from memvirt.tlb.segment import _hash
 from memvirt.types import Event, Segment
-from tests.support import composed, row, rows, trace, write_pages
-from tests.test_naive import memory_config
+from tests.support import composed, memory_config, row, rows, trace, write_pages
 
 few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 PLAIN = ("mmu.pwc.enabled=false", "guest.prefault=true", "workload=uniform", "workload.accesses=3000", "workload.footprint=64MiB",

@@ -17,8 +17,8 @@ from memvirt.tlb import Tlb
 from memvirt.tlb.replacement import fill, touch, victim
 from memvirt.types import EVERY_SPACE, GuestEvent, Mapped, Segment, Traits
 from tests.naive import NaiveHierarchy
-from tests.support import composed, row, rows, trace, write_pages
-from tests.test_naive import LOOK_UPS, memory_config
+from tests.support import composed, memory_config, row, rows, trace, write_pages
+from tests.test_naive import LOOK_UPS
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
