@@ -167,6 +167,8 @@ class Drawer:
         words += [f"{key}={draw.randint(*LENGTHS[key])}" for key in ("workload.accesses",) if key not in given and key in known]
         if "workload.footprint" in known and "workload.footprint" not in given:
             words.append(f"workload.footprint={draw.choice(('8KiB', '64KiB', '512KiB', '2MiB'))}")
+        if "ksm_tool" in chosen["workload"] and "workload.idle_time" not in given:
+            words.append("workload.idle_time=1ms")
         if draw.random() < 0.3 and "overcommit.ratio" not in given:
             words.append(f"overcommit.ratio={draw.choice(('1.1', '1.5', '3'))}")
         if draw.random() < 0.05:
@@ -219,7 +221,9 @@ class Drawer:
         if kind is bool:
             return draw.choice(("true", "false"))
         if (kind is str and self.is_time(current)) or "time" in parser:
-            within = TIMES[2:8] if key in ("workload.idle_time", "vms.start") else TIMES[2:10]
+            within = (
+                TIMES[2:6] if key in ("workload.idle_time", "vms.start") else TIMES[2:10]
+            )  # a look every 100 us is slow in Python
             return draw.choice((*within, *TIMES[10:]) if wild else within)
         if "size" in parser:
             return draw.choice(SIZES if wild else SIZES[3:12])

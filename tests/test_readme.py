@@ -45,16 +45,6 @@ def test_policies_are_listed() -> None:
         assert f"`{name}`" in TEXT
 
 
-def test_keys_are_explained() -> None:
-    """Each config group stands in docs/config.md; columns do by `tests/test_counters.py`."""
-    from memvirt.sweep.plan.groups import find_groups
-
-    text = (ROOT / "docs/config.md").read_text()
-    for group in find_groups([]):
-        if group != "experiment":
-            assert f"`{group.replace('/', '.')}" in text or f".{group.split('/')[-1]}`" in text, group
-
-
 def test_commands(tmp_path: Path) -> None:
     """Those below the two that install, one after the other, on shorter traces."""
     assert len(LATER) == 10

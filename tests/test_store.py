@@ -225,7 +225,7 @@ def test_a_sweep_in_shards_is_the_same(tmp_path: Path, monkeypatch: pytest.Monke
     """Cut into small shards, windows and stretches, the tables don't change; a damaged shard is named and computed again."""
     sweep(*WORDS, "name=whole", cwd=tmp_path)
     script = (
-        "import sys, memvirt.sweep.store.store as s, memvirt.sweep.work as w, memvirt.sweep.store.tables as t\n"
+        "import sys, memvirt.sweep.store.store as s, memvirt.sweep.plan.todo as w, memvirt.sweep.store.tables as t\n"
         "s.SHARD_POINTS = 5; w.WINDOW = 40; t.STRETCH = 3\n"
         "from memvirt.sweep.cli import main\n"
         "raise SystemExit(main(sys.argv[1:]))"

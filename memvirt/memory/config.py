@@ -19,65 +19,66 @@ class Vm(Section):
     """What each VM can have of its own."""
 
     memory: Size | None = None
+    """Of each VM, as its guest sees it; null: what the workload touches."""
     vcpus: int = Field(1, ge=1, le=256)
+    """[vCPUs] Of each VM."""
     cache: Size = Field(0, ge=0)
+    """Clean page cache that a VM has from its start: not accessed, given up without a write."""
     start: TimeNs = Field(0.0, ge=0)
+    """When a VM begins to run."""
     shares: float = Field(1000.0, ge=1e-6, le=1e9)
+    """[shares] A VM's claim to memory against the others'."""
     reservation: Size = Field(0, ge=0)
+    """What a VM is never asked for."""
     limit: Size | None = Field(None, ge=4096)
+    """The most host memory that a VM gets, as a cgroup's limit: it swaps pages of its own; null: no limit."""
 
 
 class Vms(Vm):
-    """The virtual machines.
-
-    ``count`` identical ones, or ``members``: one mapping a VM, whose ``workload`` (an option's name or
-    keys to change), ``contents`` (keys to change) and own keys replace the common ones.
-
-    ``cache`` is memory that holds clean copies of files from the start: not accessed by the workload, given up without a write.
-    ``start`` is when a VM begins to run; ``shares`` is its claim to memory against others', ``reservation`` what it is never asked
-    for, ``limit`` the most host memory that it is given.
-
-    ``scale``: how many times smaller than real ones they are, and so the host that they run on; policies that keep something of a
-    real host's size go by it.
-    """
+    """The virtual machines: identical ones, or a list of members that replace what is common."""
 
     count: int = Field(1, ge=1, le=4096)
+    """[VMs] Identical ones; `vms.members` goes before it."""
     scale: float = Field(1.0, ge=1e-3, le=1e6)
-    members: list[dict[str, Any]] | None = None
+    """[1] How many times smaller than real ones the VMs are, and the host with them: what `reclaim=esx` and `linux` keep free is a
+    real host's, divided by it.
+    """
+    members: list[dict[str, Any]] | None = Field(None, min_length=1)
+    """Different VMs, a mapping of each: its `workload` (a name, or keys to change), `contents` (keys to change) and its own of the
+    keys here but `count` and `scale`; null: all alike.
+    """
 
 
 class Guest(Section):
-    """The guest's paging.
-
-    ``prefault``: true maps and backs every page that the trace touches before the first access, in order of first touch;
-    ``all`` every page of the footprint, touched or not, in order of address.
-
-    ``swap`` is the size of the guest's own swap file: if null, as large as its memory where a balloon can press it, else none.
-    ``replacement`` is how its kernel chooses what goes there.
-
-    ``table_area`` says where in guest-physical memory its page tables stand: ``data``, each in the next free frame, among the data
-    that it maps; ``blocks``, in aligned blocks of 2 MiB (or of the larger host page) that are taken one at a time and so lie among
-    the data, as Linux's buddy allocator keeps pages that can't move in page blocks of their own (mm/page_alloc.c); ``range``, all
-    in one contiguous range. If null, ``data`` where the host's pages are all 4K, ``blocks`` where they aren't, or where
-    `Host.table_page_size` is set. One dimension has no guest-physical memory, and ignores it.
-
-    ``page_struct``: bytes that its kernel keeps, as long as it runs, for each 4 KiB of the memory that it booted with: 64 is
-    Linux's ``struct page``. What a balloon takes later doesn't shrink them (Waldspurger, OSDI'02, section 3.2).
-
-    ``thp``: an aligned 2 MiB region is one page if the workload touches at least ``thp_fill`` of it (traces
-    carry no VMAs; this stands in for the rule that one must cover it) and the guest's memory isn't
-    fragmented there, which a share ``fragmentation`` of regions is.
-    """
+    """The guest's paging."""
 
     page_size: AnyPageSize = "4K"
+    """Of the guest's pages; `thp`: 2M where `guest.thp_fill` and `guest.fragmentation` let it, else 4K."""
     levels: Literal[4, 5] = 4
+    """[levels] Of the guest's page tables."""
     prefault: bool | Literal["all"] = False
+    """Map and back pages before the first access: `true` what the trace touches, in order of first touch; `all` the whole
+    footprint, in order of address.
+    """
     table_area: Literal["data", "blocks", "range"] | None = None
+    """Where in guest-physical memory the guest's page tables stand: `data`, each in the next free frame among the data that it
+    maps; `blocks`, in blocks of 2 MiB among the data, as Linux's buddy allocator keeps what can't move (mm/page_alloc.c); `range`,
+    one contiguous range; null: `data` behind 4K host pages, else `blocks`. `mmu=native` ignores it.
+    """
     swap: Size | None = Field(None, ge=0)
+    """The guest's own swap file; null: as large as its memory where it has a balloon, else none."""
     replacement: str = "lru"
+    """Which page the guest's kernel sends to its swap file: a policy of `reclaim.replacement`."""
     page_struct: int = Field(0, ge=0, lt=4096)
+    """[bytes] That the guest's kernel keeps, as long as it runs, for each 4 KiB of `vms.memory`; 64 is Linux's `struct page` (a
+    balloon doesn't shrink them: Waldspurger, OSDI'02, section 3.2).
+    """
     thp_fill: float = Field(0.5, ge=0, le=1)
+    """[share] Of an aligned 2 MiB region that the workload must touch for it to be one page under `thp` (traces carry no VMAs;
+    this stands in for the rule that one must cover it).
+    """
     fragmentation: float = Field(0.0, ge=0, le=1)
+    """[share] Of 2 MiB regions in the guest's memory that can't be one page under `thp`."""
 
     @model_validator(mode="after")
     def _known(self) -> Guest:
@@ -86,15 +87,16 @@ class Guest(Section):
 
 
 class Host(Section):
-    """The host's paging behind the guests; 0 levels are an identity host that costs nothing, for tests.
-
-    ``table_page_size`` is the size of the host pages behind the guest's page tables, if not that of those behind its data.
-    """
+    """The host's paging behind the guests."""
 
     page_size: AnyPageSize = "4K"
+    """Of the host's pages behind the guest's data; `thp` as for the guest."""
     table_page_size: Literal["4K", "2M", "1G"] | None = None
+    """Of the host's pages behind the guest's page tables; null: as behind its data."""
     levels: Literal[0, 4, 5] = 4
+    """[levels] Of the host's page tables; 0: an identity host without cost, for tests."""
     fragmentation: float = Field(0.0, ge=0, le=1)
+    """[share] Of 2 MiB regions in the host's memory that can't be one page under `thp`."""
 
     @property
     def parts_tables(self) -> bool:
@@ -103,30 +105,37 @@ class Host(Section):
 
 
 class Clock(Section):
-    """Time: what an instruction and a fault without I/O take, how often VMs take turns in the simulation, and the host's own work.
-
-    ``daemon_speedup``: seconds that background work (scanners, samplers, balloons) sees for each second of the VMs. The times of
-    merging a page, of copying a merged one that is written, of compressing and decompressing are those of table 2 of Difference
-    Engine (OSDI'08); ``scan`` is what examining a page takes (a checksum over 4 KiB), ``sample`` what sampling one takes (a fault).
-    """
+    """Time: what an instruction and a fault without I/O take, how often VMs take turns, and the host's own work."""
 
     ns_per_instruction: TimeNs = Field(0.2, ge=1e-6, le=1e9)
+    """What an instruction takes, in the clock by which VMs take turns."""
     minor_fault: TimeNs = Field(500.0, ge=0)
+    """What a page fault without I/O takes in that clock."""
     quantum: Many = Field(1024, ge=1)
+    """[accesses] That a vCPU makes before another may go."""
     daemon_speedup: float = Field(1.0, ge=1e-6, le=1e6)
+    """[1] Seconds that background work (scanners, samplers, balloons) sees for each second of the VMs."""
     share: TimeNs = Field(6.2e3, ge=0)
+    """What the host takes to merge a page (Difference Engine, OSDI'08, table 2)."""
     cow_break: TimeNs = Field(25.1e3, ge=0)
+    """What it takes to copy a merged page that is written (the same table)."""
     compress: TimeNs = Field(29.7e3, ge=0)
+    """What it takes to compress a page (the same table)."""
     decompress: TimeNs = Field(10.4e3, ge=0)
+    """What it takes to decompress one (the same table)."""
     scan: TimeNs = Field(1e3, ge=0)
+    """What it takes to examine a page for sharing: a checksum over 4 KiB at 4 GB/s."""
     sample: TimeNs = Field(500.0, ge=0)
+    """What it takes to sample whether a page is active: a fault on it."""
 
 
 class Epoch(Section):
     """The grain of ``epochs.parquet``: every so many accesses of a VM, or every so much of its time."""
 
     accesses: Many | None = Field(None, ge=1)
+    """[accesses] Of each VM in a row of `epochs.parquet`; null: see `epoch.time`."""
     time: TimeNs | None = Field(None, ge=1)
+    """Of each VM's clock in a row of `epochs.parquet`, instead; one epoch if both are null."""
 
     @model_validator(mode="after")
     def _one(self) -> Epoch:
@@ -139,11 +148,17 @@ class Numa(Section):
     """Nodes, the CPUs of each, and where pages, tables and vCPUs go."""
 
     nodes: int = Field(1, ge=1, le=64)
+    """[nodes] Each with an equal part of the host's memory."""
     cpus_per_node: int = Field(8, ge=1, le=1024)
+    """[CPUs] Of each node; each has TLBs, walk caches, an L1D and an L2 of its own."""
     placement: Choice
+    """On which node a page is put at its first touch (Linux, mm/mempolicy.c)."""
     scheduler: Choice
+    """On which CPUs the vCPUs are put."""
     page_tables: str = "as_data"
+    """On which node page tables are put: `as_data`, as the data that they map, or as a policy of `numa.placement` says."""
     slice: TimeNs = Field(3e6, ge=1)
+    """How long a vCPU runs before the next takes its turn, where there are more vCPUs than CPUs."""
 
     @model_validator(mode="after")
     def _known(self) -> Numa:
@@ -160,8 +175,11 @@ class Overcommit(Section):
     """Promised memory over host frames for data (1 if neither is given), or those frames themselves."""
 
     ratio: float | None = Field(None, ge=1e-3, le=1e6)
+    """[ratio] Memory promised to all VMs ÷ host frames for data; null: 1, unless `overcommit.host_memory` is given."""
     host_memory: Size | None = Field(None, ge=4096)
+    """Those host frames for data themselves, instead of a ratio."""
     charge_tables: bool = False
+    """Whether page tables take of these frames as well."""
 
     @model_validator(mode="after")
     def _one(self) -> Overcommit:
@@ -173,19 +191,22 @@ class Overcommit(Section):
 
 
 class Contents(Section):
-    """What pages hold before they are written: a share ``zero`` zeros, a share ``common`` pages of ``image``, the others their own.
-
-    The pages of an image have ``distinct`` different contents, drawn by their number and ``seed``; each its own if that is null.
-    Shares ``fits_1k`` and ``fits_2k`` of all contents compress to at most 1 KiB, and to more, but at most 2 KiB.
-    """
+    """What pages hold before they are written: zeros, pages of an image, or contents of their own."""
 
     zero: float = Field(0.0, ge=0, le=1)
+    """[share] Of pages that hold zeros until they are written."""
     common: float = Field(0.0, ge=0, le=1)
+    """[share] Of pages that hold a page of an image until they are written; the rest have contents of their own."""
     image: str = "linux"
+    """Name of that image: pages of the same image are equal across VMs."""
     distinct: int | None = Field(None, ge=1, lt=1 << 32)
+    """[contents] Different ones in the image; null: each of its pages has its own."""
     seed: Seed = 7
+    """[1] Of the draw of contents."""
     fits_1k: float = Field(0.2, ge=0, le=1)
+    """[share] Of contents that compress to at most 1 KiB."""
     fits_2k: float = Field(0.4, ge=0, le=1)
+    """[share] Of contents that compress to more, but at most to 2 KiB."""
 
     @model_validator(mode="after")
     def _shares(self) -> Contents:
@@ -196,17 +217,17 @@ class Contents(Section):
 
 
 class Device(Section):
-    """The swap device, an option of ``reclaim/device``.
-
-    ``channels`` requests go on at once, each for its latency; their data goes one after the other, at ``bandwidth`` (bytes a
-    second).
-    """
+    """The swap device, an option of ``reclaim/device``."""
 
     name: str
     read_latency: TimeNs = Field(ge=0)
+    """Of a request to read a page."""
     write_latency: TimeNs = Field(ge=0)
+    """Of a request to write a page."""
     bandwidth: Size = Field(gt=0)
+    """[bytes/s] Of the device: the data of requests goes one after the other."""
     channels: int = Field(ge=1, le=4096)
+    """[requests] That go on at once."""
 
 
 #: Options that say how often background work is done, all but ``tick`` in its own time.
@@ -246,19 +267,24 @@ def make_policy(family: str, choice: Choice, key: str, *args: Any) -> Any:
 
 
 class Reclaim(BaseModel):
-    """How the host takes memory back: the policy by name with options of its own, and the mechanisms at its hand.
-
-    ``page_cluster``: a page that comes from swap brings up to 2 to this power of neighbours, its own self included.
-    """
+    """How the host takes memory back: the policy by name with options of its own, and the mechanisms at its hand."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
     replacement: Choice
+    """Which page the host takes."""
     sharing: Choice
+    """Who looks for equal pages, to merge them."""
     balloon: Choice
+    """How a guest is made to give memory back."""
     compression: Choice
+    """Where pages are compressed before they go to the swap device."""
     device: Device
+    """The swap device; its file has the source of its numbers."""
     page_cluster: int = Field(0, ge=0, le=6)
+    """[log2 pages] A page that comes from swap brings neighbours along: up to 2 to this power of pages in all, fewer where those
+    weren't used before (Linux's window).
+    """
 
     @model_validator(mode="before")
     @classmethod

@@ -10,10 +10,12 @@ from memvirt.config import Section, Size
 
 
 class PwcArray(Section):
-    """A page-walk cache of one level: 0 entries for none; ``ways`` may be ``full``."""
+    """A page-walk cache of one level."""
 
     entries: int = Field(ge=0, le=4096)
+    """[entries] That it holds; 0: there is none."""
     ways: int | Literal["full"] = "full"
+    """[ways] Of a set; `full`: one set."""
 
     @model_validator(mode="after")
     def _divides(self) -> PwcArray:
@@ -26,44 +28,51 @@ class PwcSizes(Section):
     """The page-walk caches of one dimension, by the level whose entries they hold."""
 
     pml5e: PwcArray = PwcArray(entries=2)
+    """Cache of entries of level 5."""
     pml4e: PwcArray = PwcArray(entries=2)
+    """Cache of entries of level 4."""
     pdpte: PwcArray = PwcArray(entries=4)
+    """Cache of entries of level 3."""
     pde: PwcArray = PwcArray(entries=32, ways=4)
+    """Cache of entries of level 2."""
 
 
 class Pwc(Section):
-    """Page-walk caches.
-
-    ``rule``: ``combined`` holds, in the guest's dimension, where in host memory the next guest table is (Intel's
-    combined mappings, SDM vol. 3 section 30.4); ``entries`` is one cache of single entries above the lowest level, tagged by
-    host-physical address, each of which saves its own reference (AMD's, Bhargava et al., ASPLOS'08); ``unified`` is one array of
-    ``entries`` that holds what ``combined`` does, in both dimensions, and translations of guest frames to host pages besides
-    (Arm's L2 TLB: Neoverse N1 TRM, section on the TLB organization), so that ``nested_tlb`` has no say; ``dmt`` is the
-    published simulator's that PUBLISHED counts come from: all levels probed and filled at every walk, a guest hit saves no host
-    walk, and the last host walk uses none. ``dimensions``: 1 caches the guest's tables only, 2 the host's as well.
-    """
+    """Page-walk caches."""
 
     enabled: bool = True
+    """Whether there are page-walk caches."""
     rule: Literal["combined", "entries", "unified", "dmt"] = "combined"
+    """What they hold. `combined`: in the guest's dimension, where in host memory the next table is (Intel SDM vol. 3, section
+    30.4); `entries`: single entries above the lowest level, in one cache (AMD's: Bhargava et al., ASPLOS'08); `unified`: what
+    `combined` holds and translations of guest frames, in one array (Arm's: Neoverse N1 TRM); `dmt`: as the DMT simulator has it
+    ([model.md](model.md)).
+    """
     dimensions: Literal[1, 2] = 2
+    """[dimensions] 1: of the guest's tables only; 2: the host's as well."""
     entries: PwcArray = PwcArray(entries=24)
+    """The one cache of the rules `entries` and `unified`."""
     guest: PwcSizes = PwcSizes()
+    """Caches of the guest's tables, by level, under the rules `combined` and `dmt`."""
     host: PwcSizes = PwcSizes()
+    """Caches of the host's tables, by level, under the same rules."""
 
 
 class Mmu(BaseModel):
-    """The translation mode, by the name of its file, its walk caches, and options of its own.
-
-    ``nested_tlb`` holds translations from guest frames to host pages, and saves whole host walks. ``ad_bits`` keeps accessed and
-    dirty bits; ``host_ad`` says that the host's entries have them too, so that it needs no write protection to know what is dirty.
-    """
+    """The translation mode, by the name of its file, its walk caches, and options of its own."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
     pwc: Pwc = Pwc()
+    """Page-walk caches; the machine sets their sizes."""
     nested_tlb: PwcArray = PwcArray(entries=0)
+    """Cache of translations from guest frames to host pages, which saves whole host walks; under `mmu.pwc.rule=unified` it has no
+    say.
+    """
     ad_bits: bool = False
+    """Keep accessed and dirty bits, whose updates cost."""
     host_ad: bool = True
+    """Whether the host's entries have them; if not, it write-protects to know what is dirty."""
 
     @model_validator(mode="after")
     def _known(self) -> Mmu:
@@ -132,7 +141,9 @@ class CacheArray(Section):
     """One data cache: 64-byte lines, true LRU, indexed by host-physical address."""
 
     size: Size = Field(gt=0, le=1 << 36)
+    """Of the cache, in lines of 64 bytes."""
     ways: int = Field(ge=1, le=64)
+    """[ways] Of a set; replacement is LRU."""
 
     @model_validator(mode="after")
     def _possible(self) -> CacheArray:
@@ -147,9 +158,10 @@ class CacheArray(Section):
 
 
 class LastLevel(CacheArray):
-    """The last level: one for every ``cpus`` CPUs of a node, as AMD's core complexes have it; null: one for all of a node's."""
+    """The last level, which several CPUs share."""
 
     cpus: int | None = Field(default=None, ge=1)
+    """[CPUs] Neighbouring CPUs of a node that share one (AMD's core complexes); null: all of a node's."""
 
 
 class Cache(Section):
@@ -157,5 +169,8 @@ class Cache(Section):
 
     name: Literal["none", "pte", "full"]
     l1d: CacheArray = CacheArray(size=32 << 10, ways=8)
+    """First level, each CPU's own."""
     l2: CacheArray = CacheArray(size=256 << 10, ways=8)
+    """Second level, each CPU's own."""
     llc: LastLevel = LastLevel(size=16 << 20, ways=16)
+    """Last level."""

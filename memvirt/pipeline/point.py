@@ -31,19 +31,35 @@ class Point(Section):
     """A point of a sweep, as `conf/config.yaml` lists its groups."""
 
     workload: Workload
+    """The program that each VM runs: recorded, synthetic, or `trace` with `workload.path`."""
     vms: Vms
+    """The virtual machines; scenarios of different ones are [in their files](../memvirt/conf/vms)."""
     contents: Contents
+    """What pages hold until they are written, for sharing and compression."""
     guest: Guest
+    """The guest's paging."""
     host: Host
+    """The host's paging behind the guests."""
     clock: Clock
+    """Time: what an instruction takes in the order of events, and the host's own work. A machine doesn't set it."""
     epoch: Epoch
+    """The grain of `epochs.parquet`."""
     numa: Numa
+    """Nodes, their CPUs, and where pages, tables and vCPUs go."""
     overcommit: Overcommit
+    """How much more memory is promised than there is."""
     reclaim: Reclaim
+    """How the host takes memory back."""
     tlb: Tlb
+    """The TLBs of a CPU: a preset's arrays, each with its source in [the preset](../memvirt/conf/tlb)."""
     mmu: Mmu
+    """The translation mode; what each leaves out is [in
+    model.md](model.md#what-each-mode-leaves-out-and-which-comparison-that-tilts).
+    """
     cache: Cache
+    """Data caches: `none`, `pte` for table entries only, `full` for data as well."""
     cpu: Cpu
+    """Prices of counts, each with its source in [the preset](../memvirt/conf/cpu)."""
 
     @model_validator(mode="after")
     def _members(self) -> Point:

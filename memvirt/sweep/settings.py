@@ -29,16 +29,15 @@ Count = Annotated[int | None, BeforeValidator(_count)]
 
 
 class ExecutorSettings(Section):
-    """Where stages are computed.
-
-    ``workers``: one a core if null. ``address``: a running Ray cluster to join. ``memory``: bytes of intermediate results held at a
-    time, from the machine if null.
-    """
+    """Where stages are computed."""
 
     name: str
     workers: Count = Field(None, ge=1)
+    """[processes] That compute; null: one a core."""
     address: str | None = None
+    """A running Ray cluster to join, `auto` or HOST:PORT ([cluster](../cluster/README.md)); null: this machine alone."""
     memory: Size | None = Field(None, gt=0)
+    """Bytes of intermediate results held at a time; null: what the machine allows."""
 
     @field_validator("address", mode="before")
     @classmethod
@@ -49,18 +48,32 @@ class ExecutorSettings(Section):
 
 
 class Settings(Section):
-    """Of the sweep's own; docs/config.md says what each is."""
+    """Of the sweep's own."""
 
     name: str | None
+    """The sweep's folder is `output`/`name`; null: after the experiment and the plan."""
     output: str
+    """Folder of all sweeps."""
     resume: Switch
+    """Keep the points that are there, compute the rest; those that crashed or took too long are tried again."""
     reuse: Switch
+    """Keep stages that took long in `output`/.stages, and take them from there. They are data, and only what you wrote yourself is
+    believed (by a key in your own cache folder).
+    """
     reuse_limit: Size = Field(ge=0)
+    """What these stages may take on disk."""
     dry_run: Switch
+    """Print the plan, its distinct stages, and an estimate of time and memory; run nothing."""
     fail_on_error: Switch
+    """Exit 1 if a row failed."""
     max_failures: Count = Field(None, ge=0)
+    """[points] Stop as soon as more have failed; null: never."""
     timeout: TimeNs | None = Field(None, gt=0)
+    """Time that a point's stages may take, one after the other, compilation not counted; a point beyond it has status `timeout`;
+    null: any.
+    """
     executor: ExecutorSettings
+    """Where stages are computed: by Ray's workers, or one after the other in this process."""
 
     @field_validator("name", mode="before")
     @classmethod

@@ -12,22 +12,26 @@ OTHER_KEYS = ("replacement", "index", "inclusion", "coalesce", "pcid", "vpid", "
 
 
 class Array(Section):
-    """One array: the level it is looked up at, the page sizes that it holds, and its geometry.
-
-    ``hit_cycles`` is what looking it up takes, beyond the levels before; a level that finds nothing takes its slowest array's.
-    ``ways`` may be ``full``. Where several arrays of a level hold a size, a hash bit of the page's number
-    chooses; where several sizes share an array, each is indexed by its own page number. ``index`` overrules the section's.
-    ``side``: what a level 1 array is for: all of them ``both``, or each ``data`` or ``instruction`` (where a trace has fetches);
-    instead of ``data`` there may be some for ``load`` and some for ``store``.
-    """
+    """One array: the level it is looked up at, the page sizes that it holds, and its geometry."""
 
     level: Literal[1, 2]
+    """At which it is looked up."""
     page_sizes: list[PageSize] = Field(min_length=1)
+    """Sizes of the pages that it holds. Where two arrays of a level hold a size, a hash bit of the page's number chooses; where
+    several sizes share an array, each is indexed by its own page number.
+    """
     entries: int = Field(ge=1, le=1 << 20)
+    """[entries] Translations that it holds."""
     ways: int | Literal["full"]
+    """[ways] Of a set; `full`: one set."""
     hit_cycles: int = Field(0, ge=0, le=1_000_000)
+    """[cycles] That looking it up takes beyond the levels before; a level that finds nothing takes its slowest array's."""
     index: Literal["modulo", "xor"] | None = None
+    """How the set is chosen; null: as `tlb.index` says (`+tlb.ARRAY.index=xor` where the preset doesn't name it)."""
     side: Literal["both", "data", "instruction", "load", "store"] = "both"
+    """What an array of level 1 is for: all of them `both`; or each `data` or `instruction`; or `load` and `store` for data (Ice
+    Lake and later).
+    """
 
     @property
     def associativity(self) -> int:
@@ -43,21 +47,24 @@ class Array(Section):
 class Tlb(Section):
     """The TLBs of one CPU, as a preset of `conf/tlb` describes them.
 
-    Array names are keys of the section itself, ``tlb.l1_4k.entries``; ``pcid`` and ``vpid`` say that entries are
-    tagged by address space and by VM, rather than flushed on a switch. ``inclusion``: ``inclusive`` takes out of the L1 what leaves
-    the L2; ``exclusive`` has an entry in one of the two, so a walk fills the L1, whose victims go to the L2, and an L2 hit moves
-    up. ``coalesce``: entries of 4K pages cover up to so many aligned neighbours whose frames are neighbours too (CoLT, Pham et al.,
-    MICRO'12).
+    Array names are keys of the section itself, ``tlb.l1_4k.entries``.
     """
 
     arrays: dict[str, Array]
     replacement: Choice
+    """Which entry of a set goes."""
     index: Literal["modulo", "xor"] = "modulo"
+    """How the set is chosen: page number modulo sets, or its bits XORed (TLB;DR, USENIX Security'22)."""
     inclusion: Literal["neither", "inclusive", "exclusive"] = "neither"
+    """`inclusive`: what leaves the L2 leaves the L1; `exclusive`: an entry is in one of the two."""
     coalesce: Literal[1, 2, 4, 8] = 1
+    """[pages] Neighbouring 4K pages that one entry may cover, if their frames are neighbours too (CoLT, Pham et al., MICRO'12)."""
     pcid: bool = True
+    """Entries are tagged by address space, so that a switch needn't flush them."""
     vpid: bool = True
+    """Entries are tagged by VM, so that a switch needn't flush them."""
     seed: Seed = 0
+    """[1] Of the random policies."""
 
     def of_side(self, level: int, side: str) -> dict[str, Array]:
         """Arrays of a level that serve a side, by name; ``data`` is loads, where stores have arrays of their own."""

@@ -12,70 +12,61 @@ from memvirt.config import Many, Seed, Size, TimeNs
 class Workload(BaseModel):
     """What each VM runs: a synthetic generator, a recorded program, or a trace file, by name.
 
-    Parameters
-    ----------
-    name : str
-        A file of `workload/synthetic` or `workload/recorded`, or ``trace`` for the file at ``path``.
-    accesses : int, optional
-        Of each VM; all of a recorded trace, ``repeat`` times, if not given.
-    footprint : bytes
-        Of a synthetic workload.
-    seed : int
-        VM ``v`` of several uses ``seed + v``.
-    repeat : int
-        How often a recorded trace is gone through.
-    warmup : float
-        Simulated first and not counted: a share below 1, or a number of accesses.
-    offset : int
-        VM ``v`` starts a recorded trace at access ``v * offset`` and wraps around.
-    instructions_per_access : int
-        Of a synthetic workload.
-    processes, switch_every : int
-        Address spaces of each VM, which run the same workload on pages of their own and take turns.
-    remap_every, remap_pages : int
-        Every so many accesses so many pages are unmapped, to be mapped again when touched; 0 for never.
-    table_writes_every, table_write_pages, table_write_share : int, int, float
-        Every so many accesses the page-table entries of so many pages, one after the other, are rewritten, from anywhere in the
-        lowest share of the footprint; 0 for never.
-    fork_every : int
-        Every so many accesses the process that runs forks: all of its pages become copy-on-write; 0 for never.
-    fetches : bool
-        Keep the instruction fetches that a trace was recorded with: accesses as others, but to the TLBs' instruction side,
-        and to no data cache.
-    dependence : float, optional
-        Share of accesses whose address depends on what the access before has read; the CPU's default if neither this nor the
-        workload itself says. It changes prices alone.
-    flush_every, flush_all : int, bool
-        Every so many accesses the guest flushes its address space from the TLB, or all of its address spaces; 0 for never.
-    idle_every, idle_time : int, time
-        Every so many accesses the VM does nothing for so long; 0 for never.
+    ``name`` is a file of `workload/synthetic` or `workload/recorded`, or ``trace`` for the file at ``path``.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
     path: str | None = None
+    """The trace's file, of `workload=trace`; null for all others."""
     format: str | None = None
+    """How that file is written; null: its ending says."""
     accesses: Many | None = Field(None, ge=1)
+    """[accesses] Of each VM; null: all of a recorded trace, `workload.repeat` times."""
     footprint: Size = Field(64 << 20, ge=8192)
+    """Memory that a synthetic workload uses."""
     seed: Seed = 1
+    """[1] Of a synthetic workload's random numbers; VM v uses seed + v."""
     repeat: Many = Field(1, ge=1)
+    """[times] How often a recorded trace is gone through."""
     warmup: float = Field(0.0, ge=0, le=1 << 40)
+    """[share or accesses] Simulated first and not counted: a share below 1, or a number of accesses."""
     offset: Many = Field(0, ge=0)
+    """[accesses] VM v starts a recorded trace at access v × offset, and wraps around."""
     instructions_per_access: int = Field(3, ge=1, le=255)
+    """[instructions] Of a synthetic workload, the access's own included."""
     processes: int = Field(1, ge=1, le=1024)
+    """[processes] Address spaces of each VM, which run the same workload on pages of their own and take turns."""
     switch_every: Many = Field(20_000, ge=1)
+    """[accesses] After how many the next of these processes runs."""
     remap_every: Many = Field(0, ge=0)
+    """[accesses] How often pages are unmapped, to be mapped again when they are touched; 0: never."""
     remap_pages: int = Field(16, ge=1, lt=1 << 31)
+    """[pages] How many are unmapped at a time."""
     table_writes_every: Many = Field(0, ge=0)
+    """[accesses] How often page-table entries are rewritten; 0: never."""
     table_write_pages: int = Field(1, ge=1, lt=1 << 31)
+    """[pages] Neighbouring pages whose entries are rewritten at a time."""
     table_write_share: float = Field(1.0, gt=0, le=1)
+    """[share] Lowest part of the footprint, in which these pages lie."""
     fork_every: Many = Field(0, ge=0)
+    """[accesses] How often the running process forks: all of its pages become copy-on-write; 0: never."""
     fetches: bool = False
+    """Keep the instruction fetches that a trace was recorded or imported with (`--fetches`): they look up the TLBs' instruction
+    side and no data cache.
+    """
     dependence: float | None = Field(None, ge=0, le=1)
+    """[share] Of accesses whose address depends on what the access before has read (a pointer chase 1, GUPS 0), and which so wait
+    for their walk and data; null: what the workload is known for, else `cpu.dependence`.
+    """
     flush_every: Many = Field(0, ge=0)
+    """[accesses] How often the guest flushes its address space from the TLB; 0: never."""
     flush_all: bool = False
+    """Whether it flushes all of its address spaces then."""
     idle_every: Many = Field(0, ge=0)
+    """[accesses] How often the VM sleeps; 0: never."""
     idle_time: TimeNs = Field(0.0, ge=0, le=4e12)
+    """How long it sleeps each time."""
 
     @model_validator(mode="after")
     def _known(self) -> Workload:

@@ -21,9 +21,10 @@ class State(NamedTuple):
 
 
 class Options(Section):
-    """Options: ``swap`` when the host is short, or end the run."""
+    """Options of the policy."""
 
     swap: bool = True
+    """Whether what is missing in spite of sharing goes to host swap, or ends the run."""
 
 
 def make(vms: int, seed: int, **options: Any) -> State:

@@ -78,9 +78,10 @@ def make_table(frames: int) -> Table:
 
 
 class Options(Section):
-    """Options: how many pages are looked at each second, over all VMs."""
+    """Options of the scanner."""
 
     pages_per_second: float = Field(200.0, ge=1e-6, le=1e6)
+    """[pages/s] Looked at, over all VMs (Waldspurger, OSDI'02)."""
 
 
 def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:

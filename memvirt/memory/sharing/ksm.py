@@ -154,20 +154,27 @@ def _long_enough(sleep: float) -> float:
 
 
 class Options(Section):
-    """Options: the knobs in /sys/kernel/mm/ksm, and two more.
-
-    ``first_sight``: a page is searched in the stable tree before it is checked for change, as until Linux 6.10. ``schedule``: every
-    ``interval``, scan until so many pages were scanned in all, whatever ``sleep`` says; batches end where they would.
-    """
+    """Options: the knobs in /sys/kernel/mm/ksm, and two more."""
 
     pages_to_scan: int = Field(100, ge=1, lt=1 << 31)
+    """[pages] Visited at each waking, as in /sys/kernel/mm/ksm."""
     sleep: Annotated[TimeNs, AfterValidator(_long_enough)] = 20e6
+    """From one waking to the next (there: `sleep_millisecs`); 1ms at the least."""
     max_page_sharing: int = Field(256, ge=2, lt=1 << 31)
+    """[pages] That one merged page stands for at the most, as there."""
     smart_scan: bool = True
+    """Pass over pages that were visited in vain, more often each time, as there."""
     first_sight: bool = False
+    """Search a page in the tree of merged pages before it is checked for change, as until Linux 6.10; the kernel measured is 6.18.
+    """
     chains_prune: TimeNs = Field(2e9, ge=0)
+    """How often chains of merged pages of one content are cleared (there: `stable_node_chains_prune_millisecs`)."""
     schedule: Annotated[tuple[int, ...] | None, BeforeValidator(as_schedule)] = None
+    """A CSV of `pages_scanned`, or a list: every `interval` scan until so many were scanned in all, whatever `sleep` says; null:
+    as `sleep` says.
+    """
     interval: Annotated[TimeNs, AfterValidator(_long_enough)] = 100e6
+    """From one row of that schedule to the next."""
 
 
 def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:
