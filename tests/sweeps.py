@@ -13,7 +13,7 @@ from memvirt.sweep.engine.engine import Engine
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.store.block import from_bytes, results_schema
-from memvirt.sweep.store.journal import frames
+from memvirt.sweep.store.journal import read_entries
 
 SMALL = ("workload=zipf", "workload.accesses=6000", "workload.footprint=2MiB", "vms.count=2")
 
@@ -94,4 +94,4 @@ def foreign_listeners(pid: int) -> list[str]:
 
 def points_in(journal: Path) -> int:
     """How many points a journal holds."""
-    return sum(len(entry.about["points"]) for _, entry in frames(journal)) if journal.exists() else 0
+    return sum(len(entry.about["points"]) for _, entry in read_entries(journal)) if journal.exists() else 0

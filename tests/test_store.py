@@ -23,7 +23,7 @@ import pytest
 from memvirt.errors import WriteError
 from memvirt.sweep.store import store as store_module
 from memvirt.sweep.store.block import failure, to_bytes
-from memvirt.sweep.store.journal import MAGIC, Journal, encode, frames
+from memvirt.sweep.store.journal import MAGIC, Journal, encode, read_entries
 from memvirt.sweep.store.store import Store
 from tests.support import command, sweep
 from tests.sweeps import SMALL, points_in, table
@@ -57,15 +57,15 @@ def test_a_torn_journal(tmp_path: Path) -> None:
         journal.close()
         with path.open("ab") as file:
             file.write(whole[:cut])
-        assert [entry.about["n"] for _, entry in frames(path)] == [1]
+        assert [entry.about["n"] for _, entry in read_entries(path)] == [1]
         journal = Journal(path)
         journal.add({**about, "n": 2}, None)
         journal.close()
-        assert [entry.about["n"] for _, entry in frames(path)] == [1, 2]
+        assert [entry.about["n"] for _, entry in read_entries(path)] == [1, 2]
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
-    assert [entry.about["n"] for _, entry in frames(path)] == [1]
+    assert [entry.about["n"] for _, entry in read_entries(path)] == [1]
 
 
 def frame(

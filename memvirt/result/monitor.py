@@ -101,7 +101,7 @@ COLUMNS = (
 )
 
 
-def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+def ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     """Divide; NaN where there is nothing to divide by."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(whole > 0, part / whole, np.nan)
@@ -124,11 +124,11 @@ def rates(values: Counts) -> Counts:
     elapsed = values["elapsed_ns"]
 
     def rate(*names: str) -> NDArray[np.float64]:
-        return 1e6 * share(np.sum([values[name] for name in names], axis=0), elapsed)
+        return 1e6 * ratio(np.sum([values[name] for name in names], axis=0), elapsed)
 
     return {
-        "pressure": share(values["stall_ns"], elapsed),
-        "progress": 1e9 * share(values["instructions"], elapsed),
+        "pressure": ratio(values["stall_ns"], elapsed),
+        "progress": 1e9 * ratio(values["instructions"], elapsed),
         "major_fault_rate": rate("major_faults", "guest_major_faults"),
         "swap_in_rate": rate("swap_in_pages", "guest_swap_in_pages"),
         "swap_out_rate": rate("swap_out_pages", "guest_swap_out_pages"),
@@ -164,9 +164,9 @@ def watch(values: Counts) -> Counts:
     for span in AVERAGES:
         seen[f"pressure_avg{span}"] = running(seen["pressure"], span)
     held = np.pad(values["resident_pages"], ((0, 0), (1, 0)))[:, :-1]
-    seen["active_share"] = share(values["active_pages"], held)
-    seen["active_estimate_share"] = share(values["active_estimate"], held)
-    seen["host_free_share"] = share(values["host_free_pages"], values["host_pages"])
+    seen["active_share"] = ratio(values["active_pages"], held)
+    seen["active_estimate_share"] = ratio(values["active_estimate"], held)
+    seen["host_free_share"] = ratio(values["host_free_pages"], values["host_pages"])
     seen["thrash"] = (seen["pressure"] > THRASH).astype(np.int64)
     return seen
 

@@ -17,7 +17,7 @@ from memvirt.sweep.plan.mix import odd_mix
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Todo
 from memvirt.sweep.report import Voice, stage_report
-from memvirt.sweep.store.provenance import all_code, now, provenance
+from memvirt.sweep.store.provenance import all_code, provenance, utc_time
 from memvirt.sweep.store.store import Store
 from memvirt.sweep.store.tables import plan_table, write_tables
 from memvirt.sweep.study import Study
@@ -71,7 +71,7 @@ def _ids(call: Call, todo: Todo) -> list[str] | None:
 
 
 def _run(call: Call, work: Work, kind: Any, started: float) -> Path:
-    settings, begun = call.settings, now()
+    settings, begun = call.settings, utc_time()
     store: Store | None = None
     try:
         todo = Todo(kind.plan)

@@ -1,4 +1,4 @@
-"""The journal: what is done is appended at once, in frames that tell whether they are whole."""
+"""The journal: what is done is appended at once, in entries that tell whether they are whole."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Journal:
         self.path = path
         whole = 0
         if path.exists():
-            for whole, _ in frames(path):  # noqa: B007 - where the last one ends
+            for whole, _ in read_entries(path):  # noqa: B007 - where the last one ends
                 pass
         self._file: BinaryIO = path.open("ab")
         if self._file.tell() != whole:
@@ -75,7 +75,7 @@ class Journal:
         Raises
         ------
         OSError
-            The file then holds the earlier frames, and perhaps a part of this one, which is known as such.
+            The file then holds the earlier entries, and perhaps a part of this one, which is known as such.
         """
         frame = encode(about, block)
         self._file.write(frame)
@@ -96,8 +96,8 @@ def encode(about: dict[str, Any], block: Block | None) -> bytes:
     return _HEAD.pack(MAGIC, len(body), 0, zlib.crc32(body)) + body
 
 
-def frames(path: Path) -> Iterator[tuple[int, Entry | Damage]]:
-    """Whole frames of a file, each with where it ends; what follows the first that isn't whole is left out."""
+def read_entries(path: Path) -> Iterator[tuple[int, Entry | Damage]]:
+    """Whole entries of a file, each with where it ends; what follows the first that isn't whole is left out."""
     with path.open("rb") as file:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             magic, length, _, checksum = _HEAD.unpack(head)

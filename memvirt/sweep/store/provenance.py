@@ -24,7 +24,7 @@ def all_code() -> str:
     return text_digest(*(f"{room}:{room_code(room)}" for room in sorted(ROOMS)))
 
 
-def now() -> str:
+def utc_time() -> str:
     """The time, with its zone."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
@@ -67,7 +67,7 @@ def provenance(plans: Sequence[Plan], command: str, overrides: Sequence[str], be
         "plugins": plugin_packages(),
         "machine": platform.platform(),
         "begun": begun,
-        "ended": now(),
+        "ended": utc_time(),
         "points": len(plan),
         "replicates": plan.replicates,
         "config": plan.config(0),

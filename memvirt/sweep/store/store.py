@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from memvirt.digest import hash_file
 from memvirt.errors import ConfigError, MemvirtError, WriteError
 from memvirt.sweep.store.block import Block, epochs_schema, from_bytes, results_schema
-from memvirt.sweep.store.journal import Damage, Entry, Journal, frames
+from memvirt.sweep.store.journal import Damage, Entry, Journal, read_entries
 
 JOURNAL = "journal.bin"
 SHARDS = "shards"
@@ -128,7 +128,7 @@ class Store:
         if not path.exists():
             return
         begin = 0
-        for end, entry in frames(path):
+        for end, entry in read_entries(path):
             why = entry.why if isinstance(entry, Damage) else self._take(entry)
             if why:
                 self.damaged.append(f"{path.name}: its frame at byte {begin:,}: {why:.120}")
