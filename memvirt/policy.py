@@ -118,8 +118,8 @@ def load(family: str, name: str, key: str | None = None) -> ModuleType:
             raise
         # numba mangles a kernel's symbol from the bare name of its argument types: two policies that
         # both call their type `State` would silently share one compiled body.
-        for item in vars(module).values():
-            if isinstance(item, type) and issubclass(item, tuple) and item.__module__ == module.__name__:
-                item.__name__ = f"{module.__name__}.{item.__qualname__}".replace(".", "_")
+        for item in vars(module).values():  # those of another policy of the family too, which this one may build upon
+            if isinstance(item, type) and issubclass(item, tuple) and item.__module__.rpartition(".")[0] in _rooms(family):
+                item.__name__ = f"{item.__module__}.{item.__qualname__}".replace(".", "_")
         return module
     raise ConfigError(key or family, name, "its file could not be imported", known)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import kernel
+from memvirt.typing import Int
 
 
 def scramble(z: Any) -> Any:
@@ -21,7 +22,7 @@ mix64 = kernel(scramble)
 
 
 @kernel
-def below(rng: NDArray[np.uint64], limit: int) -> int:
+def below(rng: NDArray[np.uint64], limit: Int) -> Int:
     """Draw an integer from 0 … ``limit`` - 1 and advance the state."""
     rng[0] += np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(mix64(rng[0]) % np.uint64(limit))  # type: ignore[return-value]
+    return np.int64(mix64(rng[0]) % np.uint64(limit))

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.typing import U1, U2, U4, U8, dtype_of
+
 PAGE_BITS = 12  #: log2 of the bytes in a base page
 LINE_BITS = 6  #: log2 of the bytes in a cache line, and of the lines in a base page
 LEVEL_BITS = 9  #: log2 of the entries in one page table
@@ -25,6 +27,9 @@ WRITE = 0x80  #: the bit of ``Accesses.line`` that says the access is a write
 FETCH = 0x40  #: the one that says it is an instruction fetch
 LINE_MASK = 0x3F  #: the bits of ``Accesses.line`` that name the line
 CHUNK = 1 << 20  #: accesses that a room looks at in one step
+#: Where a reference is found; a remote one stands under memory as well.
+PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
+PATH_BITS = 7  #: of each number in the key of a path: what a walk took, as the MMU packs it and the cost room prices it
 
 
 class Accesses(NamedTuple):
@@ -209,36 +214,36 @@ HOST_FAULTS = _kinds(kind for kind, known in EVENTS.items() if known.fault == "h
 BACKINGS = _kinds(kind for kind, known in EVENTS.items() if known.backs)
 SHOOTDOWNS = _kinds(kind for kind, known in EVENTS.items() if "tlb" in known.rooms)
 
-EVENT = np.dtype(
-    [
-        ("at", "<u8"),  # place in the merged order: it is effective before that access
-        ("page", "<u4"),
-        ("frame", "<u4"),
-        ("hfn", "<u4"),
-        ("count", "<u4"),  # new tables, or DROPs that follow
-        ("epoch", "<u4"),  # of the access at ``at``
-        ("vm", "<u2"),  # of the access at ``at``; of EVICT, its DROPs and REMAP the VM whose frame it is
-        ("asid", "<u2"),
-        ("cpu", "<u2"),  # physical CPU in the order of first use
-        ("kind", "u1"),  # `Event`
-        ("order", "u1"),  # of the host page; of the guest's, where the guest writes or unmaps an entry
-    ],
-    align=True,
-)
 
-#: A stretch of the merged order that one vCPU runs on one physical CPU within one epoch.
-RUN = np.dtype(
-    [
-        ("at", "<u8"),  # its first access in the merged order
-        ("start", "<u8"),  # and in the VM's own trace
-        ("length", "<u4"),  # accesses
-        ("epoch", "<u4"),  # 0 is the warm-up, which no result counts
-        ("vm", "<u2"),
-        ("cpu", "<u2"),  # physical CPU in the order of first use
-        ("asid", "<u2"),
-    ],
-    align=True,
-)
+class EventRecord:
+    """An `Event`."""
+
+    at: U8  # place in the merged order: it is effective before that access
+    page: U4
+    frame: U4
+    hfn: U4
+    count: U4  # new tables, or DROPs that follow
+    epoch: U4  # of the access at ``at``
+    vm: U2  # of the access at ``at``; of EVICT, its DROPs and REMAP the VM whose frame it is
+    asid: U2
+    cpu: U2  # physical CPU in the order of first use
+    kind: U1  # `Event`
+    order: U1  # of the host page; of the guest's, where the guest writes or unmaps an entry
+
+
+class RunRecord:
+    """A stretch of the merged order that one vCPU runs on one physical CPU within one epoch."""
+
+    at: U8  # its first access in the merged order
+    start: U8  # and in the VM's own trace
+    length: U4  # accesses
+    epoch: U4  # 0 is the warm-up, which no result counts
+    vm: U2
+    cpu: U2  # physical CPU in the order of first use
+    asid: U2
+
+
+EVENT, RUN = dtype_of(EventRecord), dtype_of(RunRecord)
 
 
 #: Why a guest leaves to its hypervisor.
@@ -436,6 +441,15 @@ class Nodes(NamedTuple):
     nodes: int
 
 
+class Mapped(NamedTuple):
+    """What of a `Machine` walks are simulated from: who runs when, and what is mapped where."""
+
+    space: Space
+    schedule: Schedule
+    frames: Frames
+    nodes: Nodes
+
+
 class Machine(NamedTuple):
     """What the memory room hands on; each field has a digest of its own, and a later room reads only some.
 
@@ -456,6 +470,11 @@ class Machine(NamedTuple):
     frames: Frames
     nodes: Nodes
     counters: Counters
+
+    @property
+    def mapped(self) -> Mapped:
+        """What walks are simulated from."""
+        return Mapped(self.space, self.schedule, self.frames, self.nodes)
 
 
 class Walks(NamedTuple):

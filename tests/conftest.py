@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,14 @@ def reference_traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SHA256:
         addresses(name).astype("<u8").tofile(folder / f"{name}.bin")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_figure_open() -> Iterator[None]:
+    """No test leaves a figure open for the next: pyplot keeps them all."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,7 @@ from memvirt.memory.sharing import scan
 from memvirt.memory.sharing.ksm import COUNTERS
 from memvirt.memory.state import NOTHING, ONE, Now, World
 from memvirt.random import scramble
-from tests.support import trace
-from tests.test_naive import memory_config
+from tests.support import memory_config, trace
 
 HERE = EXPERIMENTS / "linux_ksm" / "runs"
 COLUMNS = ("pages_shared", "pages_sharing", "pages_unshared", "pages_volatile", "full_scans", "pages_scanned")

@@ -20,8 +20,12 @@ from hydra.core.global_hydra import GlobalHydra
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from memvirt.jit import kernel
+from memvirt.memory import MemoryConfig
+from memvirt.memory.replacement import insert, remove, touch, victim
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.point import Point
+from memvirt.policy import load
 from memvirt.sweep.plan.groups import NOT_OF_A_POINT
 from memvirt.types import CHUNK, GUEST_EVENT, Accesses, Pages, Trace
 
@@ -106,3 +110,64 @@ def sweep(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complete
     done = command("memvirt.sweep", *arguments, cwd=cwd, **environment)
     assert done.returncode == 0, done.stderr + done.stdout
     return done
+
+
+def memory_config(vms: int = 1, **changes: object) -> MemoryConfig:
+    """A memory room's config: one dimension unless told otherwise."""
+    config = composed(*changes.pop("overrides", ()))  # type: ignore[misc]
+    columns = {name: changes.pop(name) for name in ("memory", "vcpus", "warmup") if name in changes}
+    members = [{name: values[vm] for name, values in columns.items()} for vm in range(vms)]  # type: ignore[index]
+    whole = {
+        "dimensions": 1,
+        "members": members,
+        **{name: config[name] for name in ("guest", "host", "clock", "epoch", "numa", "overcommit", "reclaim")},
+        "seed": 1,
+        **changes,
+    }
+    return MemoryConfig.model_validate(whole)
+
+
+BELADY = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
+TEXTBOOK = [7, 0, 1, 2, 0, 3, 0, 4, 2, 3, 0, 3, 2, 1, 2, 0, 1, 7, 0, 1]
+
+
+@kernel
+def drive(state: Any, pages: NDArray[np.int64], resident: NDArray[np.uint8], frames: int) -> int:
+    """Count the faults of a policy over a string of pages."""
+    faults, used = 0, 0
+    for page in pages:
+        if not resident[page]:
+            faults += 1
+            if used == frames:
+                out = victim(state)
+                remove(state, out)
+                resident[out] = 0
+            else:
+                used += 1
+            insert(state, page)
+            resident[page] = 1
+        touch(state, page)
+    return faults
+
+
+def faults(policy: str, pages: Any, frames: int) -> int:
+    """Faults of a replacement policy."""
+    numbers = np.asarray(pages, np.int64)
+    size = int(numbers.max()) + 1
+    state = load("memory.replacement", policy).make(size, 1)
+    return int(drive(state, numbers, np.zeros(size, np.uint8), np.int64(frames)))
+
+
+def install_plugin(root: Path, name: str, files: dict[str, str]) -> dict[str, str]:
+    """Make a package of some files, laid out as memvirt is, as if installed in a folder; returns the environment that finds it."""
+    for path, text in files.items():
+        file = root / name / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    for folder in [root / name, *(path for path in (root / name).rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").touch()
+    info = root / f"{name}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[memvirt.plugins]\n{name} = {name}\n")
+    return {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}

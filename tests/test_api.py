@@ -26,8 +26,8 @@ import memvirt
 from memvirt.errors import FailedRows
 from memvirt.pipeline.point import Point
 from tests.support import composed, here
+from tests.sweeps import SMALL
 from tests.test_errors import CASES
-from tests.test_sweep import SMALL
 
 GRID = (*SMALL, "mmu=native,nested", "overcommit.ratio=1,1.6")
 NOTEBOOK = Path(__file__).parent.parent / "docs/first_steps.ipynb"

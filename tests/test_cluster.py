@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from tests.support import command, sweep
-from tests.test_sweep import SMALL, descendants, foreign_listeners, points_in, table
+from tests.sweeps import SMALL, descendants, foreign_listeners, points_in, table
 
 NODES = """
 import sys

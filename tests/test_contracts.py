@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,7 @@ from memvirt.policy import load, names
 from memvirt.sweep.plan.groups import find_groups
 from memvirt.types import Traits
 from memvirt.workload.config import Workload
-from tests.support import composed, row, trace
-from tests.test_laws import drive
-from tests.test_naive import memory_config
+from tests.support import composed, drive, memory_config, row, trace
 
 CONF = Path(tlb.__file__).parent.parent / "conf"
 
@@ -165,3 +165,10 @@ def test_synthetic_workload(name: str) -> None:
         assert (other[0] != page).any() or (other[1] != line).any()
     assert Workload(name=name).options == {}
     assert Choice(name=name).name == name
+
+
+def test_a_policy_may_be_made_of_another() -> None:
+    """Its state keeps the name of where it is written, whichever is loaded first: kernels are told apart by that name."""
+    words = "from memvirt.policy import load; print(load('memory.reclaim', 'compression').State.__name__, load('memory.reclaim', 'swap').State.__name__)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["memvirt_memory_reclaim_swap_State"] * 2

@@ -15,8 +15,7 @@ from memvirt.memory.sharing import ksm, none
 from memvirt.result import docs, rows
 from memvirt.result.rows import COUNTING, columns, counters, over_epochs
 from memvirt.sweep.study import one_of_vms
-from tests.support import trace
-from tests.test_naive import memory_config
+from tests.support import memory_config, trace
 
 PAGE = (Path(__file__).parent.parent / "docs/config.md").read_text()
 MORE = Counter("pages_lost", "pages", doc="that nobody finds again")

@@ -19,7 +19,7 @@ from memvirt.sweep.plan.choices import Grid, Rows, Some
 from memvirt.sweep.plan.constraint import Constraint
 from memvirt.sweep.plan.sections import replicate_seed
 from tests.support import sweep
-from tests.test_sweep import SMALL, engine_rows, planned, table
+from tests.sweeps import SMALL, engine_rows, planned, table
 
 NUMBERS = ("overcommit.ratio=interval(1,2)", "clock.quantum=int(interval(1,4))", "cpu.memory=tag(log,interval(10,1000))")
 

@@ -13,7 +13,7 @@ from memvirt.sweep.engine.node import Failure
 from memvirt.sweep.executor import Ended, Job, Outcome
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.store.kept import Kept
-from tests.test_sweep import SMALL, engine_rows, planned
+from tests.sweeps import SMALL, engine_rows, planned
 
 GRID = ("mmu=native,nested", "tlb=skylake,zen4", "overcommit.ratio=1,1.6")
 

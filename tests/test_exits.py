@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from memvirt.cost import latencies
 from memvirt.cost.config import Cpu
+from memvirt.mmu.port import COUNTED, TALLY, end_walk
 from tests.support import composed, row, write_pages
 
 SMALL = ("workload=uniform", "workload.footprint=1MiB", "workload.accesses=20000", "guest.prefault=true")
@@ -237,17 +240,30 @@ def test_references_and_cycles_by_dimension_and_level() -> None:
 
 
 def test_quantiles_by_hand() -> None:
-    """Nine walks of one L1D reference, one of two from memory behind a walk cache's hit."""
-    import numpy as np
-
-    cpu = Cpu.model_validate(composed("cpu=generic")["cpu"])
-
-    def key(*numbers: int) -> int:
-        packed = 0
-        for number in numbers:
-            packed = packed << 9 | number
-        return packed
-
-    paths = np.array([[key(1, 0, 0, 0, 0, 0), 9], [key(0, 0, 0, 2, 1, 1), 1]])
+    """Nine walks of one L1D reference, one of two from memory, of which one is remote, behind a walk cache's hit."""
+    cpu = Cpu.model_validate({**composed("cpu=generic")["cpu"], "memory_remote": 400})
+    paths = np.array([[packed(1), 9], [packed(0, 0, 0, 2, 1, 1), 1]])
     assert latencies(cpu, paths).tolist() == [4.0, 4.0, 2 * 200 + 200 + 1]
     assert np.isnan(latencies(cpu, paths[:0])).all()
+
+
+def packed(*numbers: int) -> int:
+    """Key of a walk's path, as the MMU itself packs what the walk took (in `Port.walk`'s order)."""
+    walk, now = np.zeros(9, np.int64), np.zeros(9, np.int64)
+    walk[: len(numbers)], now[COUNTED] = numbers, 1
+    port: Any = SimpleNamespace(walk=walk, now=now, tally=np.zeros(len(TALLY), np.int64), histogram=np.zeros((1, 8)), paths=[None])
+    with pytest.MonkeyPatch.context() as patch:
+        kept: list[int] = []
+        patch.setattr("memvirt.mmu.port.keep_path", lambda paths, key: kept.append(int(key)))
+        getattr(end_walk, "py_func", end_walk)(port, 0, 0)
+    return kept[0] - 1  # which `finish` takes off
+
+
+def test_each_part_of_a_path_has_its_price() -> None:
+    """One of a kind at a time: places, look-ups of walk caches, stacked memory (beyond main memory's price), cycles added."""
+    cpu = Cpu.model_validate({**composed("cpu=generic")["cpu"], "memory_remote": 400, "memory_stacked": 150})
+    prices = [cpu.l1d, cpu.l2, cpu.llc, cpu.memory, 400 - cpu.memory, cpu.pwc, 150 - cpu.memory, 1]
+    for place, price in enumerate(prices):
+        for times in (1, 3):
+            numbers = [0] * place + [times]
+            assert latencies(cpu, np.array([[packed(*numbers), 1]])).tolist() == [times * price] * 3

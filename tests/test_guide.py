@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pandas as pd
 
-from tests.support import sweep
+from tests.support import install_plugin, sweep
 
 PAGE = (Path(__file__).parent.parent / "docs/new_mode.md").read_text()
 
@@ -23,22 +22,12 @@ def test_a_mode_in_under_eighty_lines(tmp_path: Path) -> None:
     """A plug-in of the page's two files walks one or two lines a miss, and fills its table by hypercall."""
     source = block("python")
     assert len(source.strip().splitlines()) < 80
-    root = tmp_path / "site"
-    for name, text in {"mmu/mode/hashed.py": source, "conf/mmu/hashed.yaml": block("yaml")}.items():
-        path = root / "mine" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    for folder in [root / "mine", *(path for path in (root / "mine").rglob("*") if path.is_dir())]:
-        (folder / "__init__.py").touch()
-    info = root / "mine-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    files = {"mmu/mode/hashed.py": source, "conf/mmu/hashed.yaml": block("yaml")}
     plugins = re.search(r'"memvirt.plugins"\]\n(.*?)```', block("toml") + "```", re.DOTALL)
     assert plugins
-    (info / "entry_points.txt").write_text("[memvirt.plugins]\nmine = mine\n")
     command = block("sh").split()
     assert command[:3] == ["python", "-m", "memvirt.sweep"]
-    environment = {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    environment = install_plugin(tmp_path / "site", "mine", files)
     smaller = ["workload.accesses=60000", "workload.footprint=64MiB", "executor=serial", "name=guide"]
     sweep(*command[3:], *smaller, cwd=tmp_path, **environment)
     got = pd.read_parquet(tmp_path / "outputs/guide/results.parquet").set_index("mmu")

@@ -17,13 +17,13 @@ from memvirt.errors import ConfigError
 from memvirt.memory.entitlement import Claims, divide, make_claims
 from memvirt.memory.reclaim import linux
 from memvirt.memory.reclaim._states import min_free, next_state, set_thresholds
-from memvirt.memory.records import FRAME, VM
+from memvirt.memory.records import Frame, Vm
 from memvirt.memory.sampling import make_sampler
+from memvirt.memory.setup import records
 from memvirt.memory.state import TABLE_FRAME
 from memvirt.pipeline.rooms import ROOMS
 from memvirt.policy import load
-from tests.support import composed, point, trace
-from tests.test_naive import memory_config
+from tests.support import composed, memory_config, point, trace
 
 SAMPLING = {"period": "30s", "samples": 100, "slow": 0.125, "fast": 0.5}
 
@@ -122,7 +122,7 @@ def sampled_shares() -> None:
     rng = np.random.default_rng(5)
     for share in (0.1, 0.5, 0.9):
         world: Any = type("World", (), {})()
-        world.frames, world.vms = np.zeros(5000, FRAME).view(np.recarray), np.zeros(1, VM).view(np.recarray)
+        world.frames, world.vms = records(5000, Frame), records(1, Vm)
         world.bumps = np.zeros(3, [("block", "<i8")]).view(np.recarray)
         world.bumps.block[0] = 5000
         world.frames.hfn[::2] = -1  # of every other frame nothing is held

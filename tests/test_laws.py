@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from memvirt import memory, tlb
 from memvirt.cost import PARTS
-from memvirt.jit import kernel
-from memvirt.memory.replacement import insert, remove, touch, victim
-from memvirt.policy import load
 from memvirt.tlb import Tlb
 from memvirt.types import Traits
-from tests.support import composed, row, rows, trace
-from tests.test_naive import memory_config
-
-BELADY = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
-TEXTBOOK = [7, 0, 1, 2, 0, 3, 0, 4, 2, 3, 0, 3, 2, 1, 2, 0, 1, 7, 0, 1]
-
-
-@kernel
-def drive(state: Any, pages: NDArray[np.int64], resident: NDArray[np.uint8], frames: int) -> int:
-    """Count the faults of a policy over a string of pages."""
-    faults, used = 0, 0
-    for page in pages:
-        if not resident[page]:
-            faults += 1
-            if used == frames:
-                out = victim(state)
-                remove(state, out)
-                resident[out] = 0
-            else:
-                used += 1
-            insert(state, page)
-            resident[page] = 1
-        touch(state, page)
-    return faults
-
-
-def faults(policy: str, pages: Any, frames: int) -> int:
-    """Faults of a replacement policy."""
-    numbers = np.asarray(pages, np.int64)
-    size = int(numbers.max()) + 1
-    state = load("memory.replacement", policy).make(size, 1)
-    return int(drive(state, numbers, np.zeros(size, np.uint8), np.int64(frames)))
+from tests.support import BELADY, TEXTBOOK, composed, faults, memory_config, row, rows, trace
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from memvirt.sweep.plan.mix import odd_mix
 from memvirt.types import Nodes
 from memvirt.workload.config import Workload
 from tests.support import command, composed, row, rows
-from tests.test_sweep import planned
+from tests.sweeps import planned
 
 MACHINES = find_groups([])["machine"]
 CONF = Path(memvirt.__file__).parent / "conf/machine"

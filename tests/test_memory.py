@@ -7,8 +7,7 @@ import pytest
 
 from memvirt import memory
 from memvirt.errors import CapacityError, ConfigError
-from tests.support import point, row, rows, trace
-from tests.test_naive import memory_config
+from tests.support import memory_config, point, row, rows, trace
 
 
 def total(machine: memory.Machine, name: str) -> list[int]:

@@ -17,8 +17,7 @@ from memvirt.mmu.mode.dmt import covered_pages
 from memvirt.tlb import Tlb
 from memvirt.tlb.segment import _hash
 from memvirt.types import Event, Segment
-from tests.support import composed, row, rows, trace, write_pages
-from tests.test_naive import memory_config
+from tests.support import composed, memory_config, row, rows, trace, write_pages
 
 few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 PLAIN = ("mmu.pwc.enabled=false", "guest.prefault=true", "workload=uniform", "workload.accesses=3000", "workload.footprint=64MiB",
@@ -276,11 +275,10 @@ def test_what_the_host_takes_away_fills_the_escape_filter(bits: int) -> None:
             found = direct & taken[places].all(axis=1)
             caught += found.sum()
             direct &= ~found
-    parts = (machine.space, machine.schedule, machine.frames, machine.nodes)
     mode = Mmu(name="direct_segment", pwc={"enabled": False}, **options)
     config = Tlb.model_validate(composed(*SMALL)["tlb"])
     walks = tlb.run(config, mmu.traits(mode), [run], machine.space, machine.schedule, machine.shootdowns)
-    out = mmu.run(mode, Cache(name="none"), [run], *parts, walks.offsets)
+    out = mmu.run(mode, Cache(name="none"), [run], machine.mapped, walks.offsets)
     got = dict(zip(out.counters.names, out.counters.values.sum(axis=(0, 1)).tolist(), strict=True))
     assert (got["segment_escapes"], got["segment_false_positives"]) == (escaped, caught)
     assert escaped > 0
@@ -308,16 +306,15 @@ def test_shadow_with_tables_in_the_same_frames_is_native(rule: str, work: list[t
     run = trace([page // 5 * 5 for page, _ in work])
     machine = memory.run(memory_config(overrides=["guest.prefault=true"]), [run])
     config = Tlb.model_validate(composed("tlb=reference", "tlb.l1_4k.entries=8", "tlb.l2.entries=24", "tlb.l2.ways=3")["tlb"])
-    parts = (machine.space, machine.schedule, machine.frames, machine.nodes)
     walks = tlb.run(config, mmu.traits(Mmu(name="native")), [run], machine.space, machine.schedule, machine.shootdowns)
     pwc = {"rule": rule}
     found = {}
     for name in ("native", "shadow"):
-        state, port = mmu.start(Mmu(name=name, pwc=pwc), Cache(name="full", **SMALL_CACHES), *parts, True, True)
+        state, port = mmu.start(Mmu(name=name, pwc=pwc), Cache(name="full", **SMALL_CACHES), machine.mapped, True, True)
         if name == "shadow":
             own, shadow = machine.frames.guest.frames, state.shadow
             shadow.hfn[shadow.table.ravel()] = own.ravel()
-        out = mmu.drive(state, port, [run], *parts, walks.offsets)
+        out = mmu.drive(state, port, [run], machine.mapped, walks.offsets)
         found[name] = dict(zip(out.counters.names, out.counters.values.sum(axis=(0, 1)).tolist(), strict=True))
         found[name]["levels"] = out.levels.tolist()
     assert found["native"] == found["shadow"]

@@ -11,30 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memvirt import memory, tlb
-from memvirt.memory import MemoryConfig
 from memvirt.tlb import Tlb
 from memvirt.types import CHUNK, Event, Traits
 from tests.naive import NaiveTlb, host_counts, nested_counts
-from tests.support import composed, row, trace, write_pages
+from tests.support import composed, memory_config, row, trace, write_pages
 
 few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 LOOK_UPS = ("tlb.l1_4k.hit_cycles=1", "tlb.l1_2m.hit_cycles=0", "tlb.l2.hit_cycles=5")
 page_lists = st.lists(st.integers(0, 60), min_size=1, max_size=300)
-
-
-def memory_config(vms: int = 1, **changes: object) -> MemoryConfig:
-    """A memory room's config: one dimension unless told otherwise."""
-    config = composed(*changes.pop("overrides", ()))  # type: ignore[misc]
-    columns = {name: changes.pop(name) for name in ("memory", "vcpus", "warmup") if name in changes}
-    members = [{name: values[vm] for name, values in columns.items()} for vm in range(vms)]  # type: ignore[index]
-    whole = {
-        "dimensions": 1,
-        "members": members,
-        **{name: config[name] for name in ("guest", "host", "clock", "epoch", "numa", "overcommit", "reclaim")},
-        "seed": 1,
-        **changes,
-    }
-    return MemoryConfig.model_validate(whole)
 
 
 @few

@@ -14,9 +14,7 @@ from memvirt.memory.contents import compressed_size
 from memvirt.memory.replacement._none import make as untracked
 from memvirt.policy import names
 from tests.plain import Checker
-from tests.support import point, row, rows, trace, write_pages
-from tests.test_laws import BELADY, TEXTBOOK, faults
-from tests.test_naive import memory_config
+from tests.support import BELADY, TEXTBOOK, faults, memory_config, point, row, rows, trace, write_pages
 
 FAR = ["reclaim.device.read_latency=1us", "reclaim.device.bandwidth=64GiB"]
 SMALL = ["workload=zipf", "workload.accesses=2500", "workload.footprint=512KiB", "clock.quantum=40"]

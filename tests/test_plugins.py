@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.support import command, sweep
+from tests.support import command, install_plugin, sweep
 
 MRU = '''
 """Most recently used goes first."""
@@ -132,18 +131,7 @@ FILES = {
 @pytest.fixture
 def plugin(tmp_path: Path) -> dict[str, str]:
     """An installed package, laid out as memvirt is, with an entry point; returns the environment that finds it."""
-    root = tmp_path / "site"
-    for name, text in FILES.items():
-        path = root / "extra" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    for folder in [root / "extra", *(path for path in (root / "extra").rglob("*") if path.is_dir())]:
-        (folder / "__init__.py").touch()
-    info = root / "extra-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[memvirt.plugins]\nextra = extra\n")
-    return {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    return install_plugin(tmp_path / "site", "extra", FILES)
 
 
 @pytest.mark.parametrize("executor", ["serial", "ray"])

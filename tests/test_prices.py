@@ -19,8 +19,7 @@ from memvirt.policy import load, names
 from memvirt.result.rows import counters as every_counter
 from memvirt.tlb import Tlb
 from memvirt.types import GuestEvent, Traits
-from tests.support import composed, point, row, trace, write_pages
-from tests.test_naive import memory_config
+from tests.support import composed, memory_config, point, row, trace, write_pages
 
 few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 

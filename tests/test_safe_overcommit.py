@@ -20,7 +20,7 @@ from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, safe_overcommit
 from memvirt.sweep.study._cliff import Hunt, Verdict
 from tests.support import command, sweep
-from tests.test_sweep import called, table
+from tests.sweeps import called, table
 
 RATIO = "overcommit.ratio"
 FULL = "the host is full"

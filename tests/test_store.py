@@ -26,7 +26,7 @@ from memvirt.sweep.store.block import failure, to_bytes
 from memvirt.sweep.store.journal import MAGIC, Journal, encode, read_entries
 from memvirt.sweep.store.store import Store
 from tests.support import command, sweep
-from tests.test_sweep import SMALL, points_in, table
+from tests.sweeps import SMALL, points_in, table
 
 WORDS = [*SMALL, "mmu=native,shadow,nested", "tlb=skylake,zen4", "overcommit.ratio=1,1.3,1.6,1.9", "executor=serial"]
 

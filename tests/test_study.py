@@ -14,7 +14,7 @@ from memvirt.drawing.sensitivity import bars, history, screen
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, search, sensitivity
 from tests.support import command, sweep
-from tests.test_sweep import called, table
+from tests.sweeps import called, table
 
 X, Y, Z = "overcommit.ratio", "cpu.memory", "clock.minor_fault"
 INTERVALS = (f"{X}=interval(1,2)", f"{Y}=interval(100,300)", f"{Z}=interval(0,1000)")

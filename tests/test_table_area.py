@@ -11,8 +11,7 @@ from memvirt.pipeline.rooms import ROOMS
 from memvirt.pipeline.rooms.memory import check
 from memvirt.types import FIRST_FRAME
 from tests.plain import Checker
-from tests.support import point, trace
-from tests.test_naive import memory_config
+from tests.support import memory_config, point, trace
 
 BLOCK = 512
 

@@ -10,8 +10,7 @@ from memvirt.policy import load
 from memvirt.tlb import Tlb
 from memvirt.tlb.replacement import fill, touch, victim
 from memvirt.types import Traits
-from tests.support import composed, row, rows, trace
-from tests.test_naive import memory_config
+from tests.support import composed, memory_config, row, rows, trace
 
 FULL = "full"
 #: Entries and ways of each preset's arrays by level and page size: CPUID dumps, as PUBLISHED section 6 lists them.

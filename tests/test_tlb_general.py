@@ -15,10 +15,10 @@ from memvirt.mmu import Mmu
 from memvirt.policy import load
 from memvirt.tlb import Tlb
 from memvirt.tlb.replacement import fill, touch, victim
-from memvirt.types import EVERY_SPACE, GuestEvent, Segment, Traits
+from memvirt.types import EVERY_SPACE, GuestEvent, Mapped, Segment, Traits
 from tests.naive import NaiveHierarchy
-from tests.support import composed, row, rows, trace, write_pages
-from tests.test_naive import LOOK_UPS, memory_config
+from tests.support import composed, memory_config, row, rows, trace, write_pages
+from tests.test_naive import LOOK_UPS
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -297,7 +297,7 @@ def test_fused_is_unfused() -> None:
                 config = stage.inputs[-1].config.value["tlb"]
                 out = fused.run(Tlb.model_validate(config), Mmu.model_validate(stage.config.value["mmu"]),
                                 Cache.model_validate(stage.config.value["cache"]), [each["trace"] for each in needs],
-                                *(machine[name] for name in ("space", "schedule", "frames", "nodes")))  # fmt: skip
+                                Mapped(**{name: machine[name] for name in Mapped._fields}))  # fmt: skip
                 both = np.concatenate([tlb_counters.values, done[-1]["counters"].values], axis=2)
                 assert (out.counters.values == both).all()
                 assert (out.levels == done[-1]["levels"]).all()

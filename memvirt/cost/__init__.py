@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.cost.config import Cpu
 from memvirt.counters import Column, names_of
-from memvirt.types import EXITS
+from memvirt.types import EXITS, PATH_BITS, PLACES
 
 __all__ = ["COLUMNS", "CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels", "shown"]
 
@@ -144,9 +144,6 @@ def price(
     return cycles
 
 
-PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
-
-
 def place_prices(cpu: Cpu) -> tuple[float, ...]:
     """What a reference costs by where it is found; a remote one stands under memory as well, and costs so much more."""
     return cpu.l1d, cpu.l2, cpu.llc, cpu.memory, cpu.memory_remote - cpu.memory
@@ -177,9 +174,6 @@ def price_levels(cpu: Cpu, levels: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(levels @ np.array(place_prices(cpu)), np.float64)
 
 
-PATH_BITS = 7  #: of each number in a path's key (`memvirt.mmu.port.keep_path`)
-
-
 def latencies(cpu: Cpu, paths: NDArray[np.int64], quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)) -> NDArray[np.float64]:
     """Quantiles of the cycles that a walk takes.
 
@@ -187,7 +181,7 @@ def latencies(cpu: Cpu, paths: NDArray[np.int64], quantiles: tuple[float, ...] =
     ----------
     cpu : Cpu
     paths : (n, 2) int64
-        Kinds of walks, and how many there were.
+        Kinds of walks (`memvirt.mmu.port.end_walk`), and how many there were.
     quantiles : tuple of float
 
     Returns

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ from memvirt.types import (
     Tables,
     Trace,
 )
+from memvirt.typing import Int
 
 __all__ = ["MemoryConfig", "Step", "run", "steps"]
 
@@ -82,7 +84,8 @@ def _prefault(world: World, vm: int, trace: Trace, everything: bool) -> None:
     ``everything``: every page that it could touch, in order of address.
     """
     size = trace.pages.vpn.size
-    seen, order, count = np.zeros(size, np.uint8), np.empty(size, np.uint32), 0
+    count: Int = 0
+    seen, order = np.zeros(size, np.uint8), np.empty(size, np.uint32)
     if everything:
         order, count = np.arange(size, dtype=np.uint32), size
     for chunk in [] if everything else trace.chunks:
@@ -92,7 +95,7 @@ def _prefault(world: World, vm: int, trace: Trace, everything: bool) -> None:
     _check(map_all(world, _booting(world, vm), order[:count]), vm, world)
 
 
-def _check(status: int, vm: int, world: World) -> None:
+def _check(status: Int, vm: Int, world: World) -> None:
     if status == GUEST_FULL:
         guest = world.vms[vm]
         why = f"VM {vm} touches more than its vms.memory of {int(guest.limit)} pages of 4 KiB"
@@ -106,7 +109,7 @@ def _check(status: int, vm: int, world: World) -> None:
         raise CapacityError(f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room")
 
 
-def _refill(world: World, traces: list[Trace], future: Future, actor: int) -> None:
+def _refill(world: World, traces: list[Trace], future: Future, actor: Int) -> None:
     actors = world.actors
     start = int(actors.position[actor])
     window = world.window
@@ -126,12 +129,13 @@ def _refill(world: World, traces: list[Trace], future: Future, actor: int) -> No
     actors.begin[actor], actors.filled[actor] = start, stop
 
 
-def _more_epochs(world: World, vm: int) -> World:
+def _more_epochs(world: World, vm: Int) -> World:
     vms, epochs = world.counts.shape
     if 2 * epochs > MOST_EPOCHS:
         raise ConfigError("epoch.time", "", f"VM {vm} passes through more than {MOST_EPOCHS} epochs; make them longer")
     more = np.zeros((vms, epochs), world.counts.dtype)
-    return world._replace(counts=np.concatenate([world.counts, more], axis=1).view(np.recarray))
+    counts: Any = np.concatenate([world.counts, more], axis=1).view(np.recarray)
+    return world._replace(counts=counts)
 
 
 class Log:

@@ -11,6 +11,7 @@ from memvirt.memory.measure import measure
 from memvirt.memory.reclaim import balance
 from memvirt.memory.sharing import scan
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("resident_pages", "pages", doc="that the host backs", epochs="mean"),
@@ -48,7 +49,7 @@ def background(world: World, now: Now) -> None:
 
 
 @inner_apart
-def record_gauges(world: World, vm: int, epoch: int) -> None:
+def record_gauges(world: World, vm: Int, epoch: Int) -> None:
     """Write down what is the case, as the end of an epoch so far."""
     guest, clock, counts = world.vms[vm], world.clock[0], world.counts[vm, epoch]
     counts.resident_pages = guest.resident
@@ -69,7 +70,7 @@ def record_gauges(world: World, vm: int, epoch: int) -> None:
 
 
 @inner_apart
-def fill_gauges(world: World, vm: int, epoch: int) -> None:
+def fill_gauges(world: World, vm: Int, epoch: Int) -> None:
     """Write down what is the case at the end of an epoch in which a VM slept."""
     if world.rules[0].tracked:
         record_gauges(world, vm, epoch)

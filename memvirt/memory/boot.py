@@ -10,10 +10,11 @@ from memvirt.memory.frames import back
 from memvirt.memory.guest import guest_map, new_contents
 from memvirt.memory.numbers import guest_frame
 from memvirt.memory.state import CACHE, FOR_DATA, HOST_FULL, KERNEL, NOTHING, OK, SMALL, Now, World
+from memvirt.typing import Int
 
 
 @kernel
-def note_first_touches(pages: NDArray[np.uint32], seen: NDArray[np.uint8], order: NDArray[np.uint32], count: int) -> int:
+def note_first_touches(pages: NDArray[np.uint32], seen: NDArray[np.uint8], order: NDArray[np.uint32], count: Int) -> Int:
     """Add to ``order`` the pages of a chunk that weren't seen yet; returns how many stand there now."""
     for page in pages:
         if not seen[page]:
@@ -24,7 +25,7 @@ def note_first_touches(pages: NDArray[np.uint32], seen: NDArray[np.uint8], order
 
 
 @kernel
-def map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
+def map_all(world: World, now: Now, order: NDArray[np.uint32]) -> Int:
     """Map and back a VM's pages in this order; `OK`, or what is full."""
     base = world.vms[now.vm].page_base
     for page in order:
@@ -39,7 +40,7 @@ def map_all(world: World, now: Now, order: NDArray[np.uint32]) -> int:
 
 
 @kernel
-def use_frame(world: World, now: Now, role: int, content: int) -> int:
+def use_frame(world: World, now: Now, role: Int, content: Int) -> Int:
     """Have a guest use a frame for something other than a program's page, and the host back it; `NOTHING` if the host is full."""
     frame = np.int64(guest_frame(world, now.vm, SMALL))
     held = world.frames[frame]
@@ -51,7 +52,7 @@ def use_frame(world: World, now: Now, role: int, content: int) -> int:
 
 
 @kernel
-def keep_for_kernel(world: World, now: Now, count: int) -> int:
+def keep_for_kernel(world: World, now: Now, count: Int) -> Int:
     """Give a guest's kernel frames that it never gives up, nor accesses again: to a host that swaps they are its coldest pages."""
     for _ in range(count):
         if use_frame(world, now, KERNEL, new_contents(world)) == NOTHING:
@@ -60,9 +61,10 @@ def keep_for_kernel(world: World, now: Now, count: int) -> int:
 
 
 @kernel
-def fill_cache(world: World, now: Now, contents: NDArray[np.int64]) -> int:
+def fill_cache(world: World, now: Now, contents: NDArray[np.int64]) -> Int:
     """Give a guest clean cache, a frame for each number of contents; the first is the first to go."""
-    guest, last = world.vms[now.vm], NOTHING
+    last: Int = NOTHING
+    guest = world.vms[now.vm]
     for number in contents:
         frame = use_frame(world, now, CACHE, number)
         if frame == NOTHING:

@@ -15,11 +15,9 @@ from memvirt.policy import load, names
 AnyPageSize = Literal["4K", "2M", "1G", "thp"]
 
 
-class Vms(Section):
-    """The virtual machines: identical ones, or a list of members that replace what is common."""
+class Vm(Section):
+    """What each VM can have of its own."""
 
-    count: int = Field(1, ge=1, le=4096)
-    """[VMs] Identical ones; `vms.members` goes before it."""
     memory: Size | None = None
     """Of each VM, as its guest sees it; null: what the workload touches."""
     vcpus: int = Field(1, ge=1, le=256)
@@ -34,6 +32,13 @@ class Vms(Section):
     """What a VM is never asked for."""
     limit: Size | None = Field(None, ge=4096)
     """The most host memory that a VM gets, as a cgroup's limit: it swaps pages of its own; null: no limit."""
+
+
+class Vms(Vm):
+    """The virtual machines: identical ones, or a list of members that replace what is common."""
+
+    count: int = Field(1, ge=1, le=4096)
+    """[VMs] Identical ones; `vms.members` goes before it."""
     scale: float = Field(1.0, ge=1e-3, le=1e6)
     """[1] How many times smaller than real ones the VMs are, and the host with them: what `reclaim=esx` and `linux` keep free is a
     real host's, divided by it.
@@ -396,17 +401,10 @@ def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host
             raise Conflict(f"reclaim.{part}", name, "merges pages of 4K only; set guest.page_size=4K under mmu=native")
 
 
-class Member(Section):
+class Member(Vm):
     """What the memory room reads of one VM."""
 
-    memory: Size | None = None
-    vcpus: int = 1
     warmup: float = 0.0
-    cache: Size = 0
-    start: TimeNs = 0.0
-    shares: float = 1000.0
-    reservation: Size = 0
-    limit: Size | None = None
     contents: Contents = Field(default_factory=lambda: Contents.model_validate({}))
 
 

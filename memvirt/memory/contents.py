@@ -14,6 +14,7 @@ from memvirt.jit import inner
 from memvirt.memory.config import Contents
 from memvirt.memory.state import World
 from memvirt.random import mix64, scramble
+from memvirt.typing import Int
 
 ZEROS = 0
 PRIVATE, WRITTEN, IMAGE = 1 << 40, 1 << 42, 1 << 50  #: where the numbers of each kind begin
@@ -51,7 +52,7 @@ def first_contents(config: Contents, image: int, first: int, pages: int) -> NDAr
 
 
 @inner
-def compressed_size(world: World, frame: int) -> int:
+def compressed_size(world: World, frame: Int) -> Int:
     """Bytes that a guest frame's contents take when compressed, 4096 at the most.
 
     A share ``fits_1k`` of contents takes up to 1 KiB, a share ``fits_2k`` up to 2 KiB, evenly spread; so do the others up to 4 KiB.

@@ -10,10 +10,11 @@ import numpy as np
 
 from memvirt.jit import inner_apart
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 
 @inner_apart
-def transfer(world: World, now: Now, pages: int, latency_ns: float) -> float:
+def transfer(world: World, now: Now, pages: Int, latency_ns: float) -> float:
     """Queue a transfer; returns when it is through (ns)."""
     clock, channels = world.clock[0], world.channels
     first = 0
@@ -30,13 +31,13 @@ def transfer(world: World, now: Now, pages: int, latency_ns: float) -> float:
 
 
 @inner_apart
-def read_pages(world: World, now: Now, pages: int) -> float:
+def read_pages(world: World, now: Now, pages: Int) -> float:
     """Queue a read; returns when the data is there (ns)."""
     return transfer(world, now, pages, np.float64(world.rules[0].read_latency_ns))
 
 
 @inner_apart
-def write_pages(world: World, now: Now, pages: int) -> None:
+def write_pages(world: World, now: Now, pages: Int) -> None:
     """Queue a write, which nobody waits for."""
     transfer(world, now, pages, np.float64(world.rules[0].write_latency_ns))
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, kernel_apart
+from memvirt.typing import Int
 
 HALVINGS = 64  #: of the interval that the price lies in
 
@@ -46,7 +47,7 @@ def make_claims(vms: int) -> Claims:
 
 
 @inner
-def affordable(claims: Claims, vm: int, price: float, idle_cost: float) -> float:
+def affordable(claims: Claims, vm: Int, price: float, idle_cost: float) -> float:
     """Pages that a VM can pay for if a share pays for ``price`` active ones, but no fewer than are reserved."""
     budget, active = claims.shares[vm] * price, claims.active[vm]
     pages = budget if budget <= active else active + (budget - active) / idle_cost

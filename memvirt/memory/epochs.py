@@ -11,6 +11,7 @@ import numpy as np
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.state import ONE, ZERO, World
+from memvirt.typing import Int
 
 FOREVER = 1 << 62
 BEFORE = 1 - 1e-15  #: of a time: an epoch that begins when the state changes hasn't seen what it was
@@ -28,7 +29,7 @@ COUNTERS = (
 
 
 @inner
-def epoch_and_rest(world: World, vm: int, time: float) -> tuple[int, int]:
+def epoch_and_rest(world: World, vm: Int, time: float) -> tuple[Int, Int]:
     """Epoch of a VM's next access, and how many accesses of it are left."""
     guest, rules = world.vms[vm], world.rules[0]
     if guest.done < guest.warmup:
@@ -42,7 +43,7 @@ def epoch_and_rest(world: World, vm: int, time: float) -> tuple[int, int]:
 
 
 @inner
-def epoch_by(world: World, vm: int, time: float) -> int:
+def epoch_by(world: World, vm: Int, time: float) -> Int:
     """Epoch that a VM is in at a time (ns), even if it sleeps then."""
     guest, rules = world.vms[vm], world.rules[0]
     if rules.epoch_ns <= 0 or guest.counted_from < 0:
@@ -51,7 +52,7 @@ def epoch_by(world: World, vm: int, time: float) -> int:
 
 
 @inner_apart
-def short_of_epochs(world: World, time: float) -> int:
+def short_of_epochs(world: World, time: float) -> Int:
     """Name a VM that is about to be in an epoch for which there is no place, if only asleep; -1 if there is none."""
     if world.rules[0].epoch_ns > 0:
         for number in range(world.actors.size):
@@ -62,7 +63,7 @@ def short_of_epochs(world: World, time: float) -> int:
 
 
 @inner_apart
-def note_state(world: World, vm: int, epoch: int) -> None:
+def note_state(world: World, vm: Int, epoch: Int) -> None:
     """Write down the host's state in a VM's epochs up to this one, from the last one on in which it was noted."""
     guest, state = world.vms[vm], world.clock[0].state
     for lived in range(min(np.int64(guest.noted), epoch), epoch + 1):  # type: ignore[call-overload]
@@ -72,7 +73,7 @@ def note_state(world: World, vm: int, epoch: int) -> None:
 
 
 @inner_apart
-def note_states(world: World, time: float, begins: int) -> None:
+def note_states(world: World, time: float, begins: Int) -> None:
     """Write down the host's state for all VMs that aren't done, up to a time (ns), or to where they go on if that is sooner.
 
     ``begins``: it is in this state only since then.
@@ -89,7 +90,7 @@ def note_states(world: World, time: float, begins: int) -> None:
 
 
 @inner_apart
-def change_state(world: World, state: int, time: float) -> None:
+def change_state(world: World, state: Int, time: float) -> None:
     """Have the host be in another state from a time (ns) on."""
     note_states(world, time * BEFORE, ZERO)
     world.clock[0].state = state

@@ -9,10 +9,11 @@ from memvirt.memory.frames import evict
 from memvirt.memory.replacement import victim, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import NOTHING, Now, World
+from memvirt.typing import Int
 
 
 @inner_apart
-def poorest_claim(world: World) -> int:
+def poorest_claim(world: World) -> Int:
     """Name the VM with the fewest shares a host frame, among those above what is reserved for them; -1 if no VM has frames."""
     chosen, least = -1, np.inf
     for vm in range(world.vms.size):
@@ -26,7 +27,7 @@ def poorest_claim(world: World) -> int:
 
 
 @inner_apart
-def swap_some_of(world: World, now: Now, vm: int) -> bool:
+def swap_some_of(world: World, now: Now, vm: Int) -> bool:
     """Evict the page of a VM that replacement names; False if it has none."""
     unit = victim_of(world.policies.replacement, vm)
     if unit < 0:
@@ -36,7 +37,7 @@ def swap_some_of(world: World, now: Now, vm: int) -> bool:
 
 
 @inner_apart
-def break_and_swap_of(world: World, now: Now, vm: int) -> bool:
+def break_and_swap_of(world: World, now: Now, vm: Int) -> bool:
     """Evict a page of a VM, a small one: a large page that replacement names is broken first; False if the VM has none."""
     unit = np.int64(victim_of(world.policies.replacement, vm))
     if unit < 0:

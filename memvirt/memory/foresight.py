@@ -9,10 +9,11 @@ from memvirt.jit import kernel
 from memvirt.memory.replacement import foresee
 from memvirt.memory.state import NOTHING, World
 from memvirt.types import NONE, Trace
+from memvirt.typing import Int
 
 
 @kernel
-def _look_back(pages: NDArray[np.uint32], start: int, following: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
+def _look_back(pages: NDArray[np.uint32], start: Int, following: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
     for place in range(pages.size - 1, -1, -1):
         out[place] = following[pages[place]]
         following[pages[place]] = start + place
@@ -39,7 +40,7 @@ def next_accesses(trace: Trace) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]
 
 
 @kernel
-def foresee_first(world: World, vm: int, first: NDArray[np.uint32]) -> None:
+def foresee_first(world: World, vm: Int, first: NDArray[np.uint32]) -> None:
     """Tell the policy of a VM's pages that are resident before the first access."""
     base = world.vms[vm].page_base
     for page in range(first.size):

@@ -17,6 +17,7 @@ from memvirt.memory.replacement import forget, insert, lingers, remove, victim_o
 from memvirt.memory.rings import leave_ring
 from memvirt.memory.state import NOTHING, ONE, SMALL, ZERO, Now, World
 from memvirt.types import HOST_MAP, SWAP_IN
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("host_minor_faults", "faults", doc="the host's faults without I/O"),
@@ -31,7 +32,7 @@ COUNTERS = (
 
 
 @inner_apart
-def unback(world: World, now: Now, unit: int, later: int) -> None:
+def unback(world: World, now: Now, unit: Int, later: Int) -> None:
     """Drop a host page's translations; the guest frames before it are backed no more, and of order ``later``.
 
     Only pages that were accessed since the host page came can be in a TLB or a shadow table, so only their
@@ -57,7 +58,7 @@ def unback(world: World, now: Now, unit: int, later: int) -> None:
 
 
 @inner_apart
-def swap_out(world: World, now: Now, unit: int, size: int, written: int) -> None:
+def swap_out(world: World, now: Now, unit: Int, size: Int, written: Int) -> None:
     """Leave the contents of guest frames to host swap, where they must be ``written`` unless it holds them already."""
     owner = np.int64(world.frames[unit].vm)
     if written:
@@ -70,7 +71,7 @@ def swap_out(world: World, now: Now, unit: int, size: int, written: int) -> None
 
 
 @inner_apart
-def evict_shared(world: World, now: Now, unit: int) -> None:
+def evict_shared(world: World, now: Now, unit: Int) -> None:
     """Take a host page away from all guest frames before it; its contents are written once."""
     host = world.host_frames[world.frames[unit].hfn]
     written = np.int64(0)
@@ -92,7 +93,7 @@ def evict_shared(world: World, now: Now, unit: int) -> None:
 
 
 @inner_apart
-def evict(world: World, now: Now, unit: int) -> None:
+def evict(world: World, now: Now, unit: Int) -> None:
     """Take a host page away: its contents stay in memory compressed, or go to swap."""
     head = world.frames[unit]
     hfn, order = np.int64(head.hfn), np.int64(head.order)
@@ -110,7 +111,7 @@ def evict(world: World, now: Now, unit: int) -> None:
 
 
 @inner_apart
-def keep_to_limit(world: World, now: Now, order: int) -> bool:
+def keep_to_limit(world: World, now: Now, order: Int) -> bool:
     """Have a VM that would grow beyond its limit give pages of its own; False if it has none."""
     guest = world.vms[now.vm]
     while guest.resident - guest.saved + (1 << order) > guest.most:
@@ -122,7 +123,7 @@ def keep_to_limit(world: World, now: Now, order: int) -> bool:
 
 
 @inner_apart
-def take_page(world: World, now: Now, node: int, order: int) -> int:
+def take_page(world: World, now: Now, node: Int, order: Int) -> Int:
     """Take a data frame, reclaiming until there is one; -1 if reclaim gives up."""
     if world.vms[now.vm].most > 0 and not keep_to_limit(world, now, order):
         return -1
@@ -135,7 +136,7 @@ def take_page(world: World, now: Now, node: int, order: int) -> int:
 
 
 @inner_apart
-def take_table(world: World, now: Now) -> int:
+def take_table(world: World, now: Now) -> Int:
     """Take a frame for a page table, from beside the data frames unless tables are charged; -1 if none."""
     node = choose_node(world.policies.table_placement, now.node, world.nodes.size)
     if world.rules[0].charge_tables:
@@ -144,7 +145,7 @@ def take_table(world: World, now: Now) -> int:
 
 
 @inner
-def own(world: World, unit: int, order: int, hfn: int) -> None:
+def own(world: World, unit: Int, order: Int, hfn: Int) -> None:
     """Put a host page behind guest frames, for them alone."""
     for part in range(1 << order):
         world.frames[unit + part].hfn = hfn + part
@@ -156,7 +157,7 @@ def own(world: World, unit: int, order: int, hfn: int) -> None:
 
 
 @inner_apart
-def note_refault(world: World, now: Now, unit: int) -> None:
+def note_refault(world: World, now: Now, unit: Int) -> None:
     """Count a page that comes back before as many others of its VM went as that has resident: more memory would have kept it.
 
     After the refault distance of Linux (mm/workingset.c), which counts those of a control group, too.
@@ -168,7 +169,7 @@ def note_refault(world: World, now: Now, unit: int) -> None:
 
 
 @inner
-def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: int) -> bool:
+def install(world: World, now: Now, unit: Int, order: Int, hfn: Int, evictable: Int) -> bool:
     """Put a host page behind guest frames; True if its contents are read from swap, for which the access then waits."""
     clock, head = world.clock[0], world.frames[unit]
     size = 1 << order
@@ -199,7 +200,7 @@ def install(world: World, now: Now, unit: int, order: int, hfn: int, evictable: 
 
 
 @inner
-def host_frame_for(world: World, now: Now, frame: int, charged: int) -> int:
+def host_frame_for(world: World, now: Now, frame: Int, charged: Int) -> Int:
     """Take the host frame, or block of frames, that is to back a guest frame; -1 if none is to be had."""
     node = choose_node(world.policies.placement, now.node, world.nodes.size)
     order = np.int64(world.frames[frame].order)
@@ -217,7 +218,7 @@ def host_frame_for(world: World, now: Now, frame: int, charged: int) -> int:
 
 
 @inner_apart
-def add_lowest_table(world: World, now: Now, frame: int) -> int:
+def add_lowest_table(world: World, now: Now, frame: Int) -> Int:
     """Give a guest frame the host table whose entries map small pages; how many are new, -1 if there is no frame for it."""
     if has_lowest_table(world, frame):
         return 0
@@ -229,13 +230,13 @@ def add_lowest_table(world: World, now: Now, frame: int) -> int:
 
 
 @inner
-def has_lowest_table(world: World, frame: int) -> bool:
+def has_lowest_table(world: World, frame: Int) -> bool:
     """Whether a guest frame has the host table whose entries map small pages, or needs none."""
     return world.rules[0].host_levels == 0 or world.host_tables[world.host_rows[frame >> 9, 0]].hfn != NOTHING  # type: ignore[no-any-return]
 
 
 @inner_apart
-def add_spare_table(world: World, now: Now, frame: int) -> bool:
+def add_spare_table(world: World, now: Now, frame: Int) -> bool:
     """As `add_lowest_table`, but without reclaim, which may be what asks for it; False if no frame is free.
 
     Kernels that call each other in a ring would run when compiled, but crash when they come from numba's cache.
@@ -251,13 +252,13 @@ def add_spare_table(world: World, now: Now, frame: int) -> bool:
 
 
 @inner_apart
-def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> bool:
+def back(world: World, now: Now, frame: Int, page: Int, holds_table: Int) -> bool:
     """Back a guest frame (all of its host page): host tables first, root first, then the frame itself.
 
     ``page`` is the guest's page whose access found it missing, `NOTHING` if the guest's kernel did. False if
     there is no frame to be had.
     """
-    new = 0
+    new: Int = 0
     for level in range(world.rules[0].host_levels - 1, np.int64(world.frames[frame].order) // 9 - 1, -1):
         table = world.host_tables[world.host_rows[frame >> 9, level]]
         if table.hfn == NOTHING:
@@ -288,7 +289,7 @@ def back(world: World, now: Now, frame: int, page: int, holds_table: int) -> boo
 
 
 @inner_apart
-def read_ahead(world: World, now: Now, unit: int) -> None:
+def read_ahead(world: World, now: Now, unit: Int) -> None:
     """Read the swapped-out neighbours of a page that comes from swap with it: those in its window."""
     first, end = window(world, unit)
     vm, read = np.int64(world.frames[unit].vm), np.int64(0)
@@ -314,14 +315,15 @@ def read_ahead(world: World, now: Now, unit: int) -> None:
 
 
 @inner_apart
-def discard(world: World, now: Now, unit: int, told: int) -> int:
+def discard(world: World, now: Now, unit: Int, told: Int) -> Int:
     """Take back the host page behind guest frames whose contents nobody needs; returns how many host frames that frees.
 
     ``told``: the guest's tables map it no more, but the host's do, so an EVICT says that they no longer do.
     """
     head = world.frames[unit]
     order, guest = np.int64(head.order), world.vms[head.vm]
-    size, freed = 1 << order, 0
+    freed: Int = 0
+    size = 1 << order
     if head.hfn != NOTHING:
         if told:
             log_evict(world, now, unit, ZERO, order, np.int64(head.vm))

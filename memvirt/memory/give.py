@@ -22,6 +22,7 @@ from memvirt.memory.numbers import free_frame, free_guest_frame, pop, push
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import BALLOON, FREE, NOTHING, ZERO, Now, World
+from memvirt.typing import Int
 
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
 LARGE = np.int64(9)  #: order of the only large page that a balloon can hold
@@ -37,14 +38,14 @@ COUNTERS = (
 
 
 @inner
-def never_used(world: World, vm: int) -> int:
+def never_used(world: World, vm: Int) -> Int:
     """Frames of a guest's memory that it never used, and that its balloon hasn't got."""
     guest = world.vms[vm]
     return np.int64(guest.limit - guest.used - guest.freed - guest.ballooned)
 
 
 @inner_apart
-def unmap_page(world: World, now: Now, page: int) -> int:
+def unmap_page(world: World, now: Now, page: Int) -> Int:
     """Take a page (all of its larger page) out of the guest's tables; returns its first frame, which is nobody's yet."""
     mapped = world.pages[page]
     vm = np.int64(world.frames[mapped.frame].vm)
@@ -64,7 +65,7 @@ def unmap_page(world: World, now: Now, page: int) -> int:
 
 
 @inner_apart
-def read_for_guest(world: World, now: Now, head: int, size: int) -> None:
+def read_for_guest(world: World, now: Now, head: Int, size: Int) -> None:
     """Read what the host has swapped out of guest frames, since the guest writes it to its own swap."""
     away = 0
     for number in range(head, head + size):
@@ -79,7 +80,7 @@ def read_for_guest(world: World, now: Now, head: int, size: int) -> None:
 
 
 @inner_apart
-def free_slots(world: World, vm: int, page: int) -> None:
+def free_slots(world: World, vm: Int, page: Int) -> None:
     """Have a guest's own swap hold a page (all of its larger page) no more."""
     mapped, guest = world.pages[page], world.vms[vm]
     size = 1 << np.int64(mapped.order)
@@ -91,7 +92,7 @@ def free_slots(world: World, vm: int, page: int) -> None:
 
 
 @inner_apart
-def find_slots(world: World, vm: int, size: int) -> bool:
+def find_slots(world: World, vm: Int, size: Int) -> bool:
     """Have room on a guest's own swap, if need be where copies of pages in memory are; False if there is none.
 
     Linux tries slot after slot; here it goes page by page, on from where it stopped the last time.
@@ -104,11 +105,11 @@ def find_slots(world: World, vm: int, size: int) -> bool:
         if world.pages[page].swapped and world.pages[page].frame != NOTHING:
             free_slots(world, vm, page)
         guest.copy_next = page + 1 if page + 1 < end else first
-    return guest.guest_swapped + size <= guest.guest_swap  # type: ignore[no-any-return]
+    return guest.guest_swapped + size <= guest.guest_swap  # type: ignore[return-value]
 
 
 @inner_apart
-def page_out(world: World, now: Now, vm: int) -> bool:
+def page_out(world: World, now: Now, vm: Int) -> bool:
     """Have a guest free the frames of its coldest page; False if there is no page, or no swap left for it.
 
     It is written to the guest's own swap, unless that holds it already.
@@ -140,7 +141,7 @@ def page_out(world: World, now: Now, vm: int) -> bool:
 
 
 @inner_apart
-def drop_cache(world: World, now: Now, vm: int) -> bool:
+def drop_cache(world: World, now: Now, vm: Int) -> bool:
     """Have a guest free its oldest page of clean cache; False if it has none."""
     guest = world.vms[vm]
     if guest.cached == 0:
@@ -158,7 +159,7 @@ def drop_cache(world: World, now: Now, vm: int) -> bool:
 
 
 @inner_apart
-def make_guest_room(world: World, now: Now, vm: int, size: int) -> bool:
+def make_guest_room(world: World, now: Now, vm: Int, size: Int) -> bool:
     """Have a guest find room for a new page among its own; False if it is out of memory."""
     guest = world.vms[vm]
     while guest.used + guest.ballooned + size > guest.limit:
@@ -169,9 +170,10 @@ def make_guest_room(world: World, now: Now, vm: int, size: int) -> bool:
 
 
 @inner_apart
-def give_to_host(world: World, now: Now, head: int, order: int) -> int:
+def give_to_host(world: World, now: Now, head: Int, order: Int) -> Int:
     """Let the host take back what is behind free guest frames; how many host frames that frees, -1 if it can't."""
-    freed, number = 0, np.int64(head)
+    freed: Int = 0
+    number = np.int64(head)
     while number < head + (1 << order):
         behind = np.int64(world.frames[number].order)
         unit = number >> behind << behind
@@ -189,7 +191,7 @@ def give_to_host(world: World, now: Now, head: int, order: int) -> int:
 
 
 @inner_apart
-def keep_in_balloon(world: World, now: Now, head: int, order: int) -> int:
+def keep_in_balloon(world: World, now: Now, head: Int, order: Int) -> Int:
     """Put free guest frames into their guest's balloon; how many host frames that frees."""
     guest = world.vms[world.frames[head].vm]
     vm = np.int64(world.frames[head].vm)
@@ -203,7 +205,7 @@ def keep_in_balloon(world: World, now: Now, head: int, order: int) -> int:
 
 
 @inner_apart
-def inflate(world: World, now: Now, vm: int) -> int:
+def inflate(world: World, now: Now, vm: Int) -> Int:
     """Have a guest give its balloon one page more, or a large page's frames; how many host frames that frees, -1 if it gives none.
 
     Free frames that the guest used go first, then all that it never used at once, clean cache, and what it pages out; until the
@@ -231,7 +233,7 @@ def inflate(world: World, now: Now, vm: int) -> int:
 
 
 @inner_apart
-def deflate(world: World, now: Now, vm: int, pages: int) -> None:
+def deflate(world: World, now: Now, vm: Int, pages: Int) -> None:
     """Give a guest frames of its balloon back, ``pages`` or a little more; the host backs them when they are used."""
     guest = world.vms[vm]
     given = np.int64(min(pages, np.int64(guest.never_used)))
@@ -251,7 +253,7 @@ def deflate(world: World, now: Now, vm: int, pages: int) -> None:
 
 
 @inner_apart
-def report_free(world: World, now: Now, vm: int) -> int:
+def report_free(world: World, now: Now, vm: Int) -> Int:
     """Have a guest tell the host of a free page that it hasn't told it of; host frames freed, -1 if there is none.
 
     The host forgets what it keeps of it elsewhere, too. A page that it can't take back now is told of another time.

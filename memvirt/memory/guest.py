@@ -15,6 +15,7 @@ from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert
 from memvirt.memory.share import break_share
 from memvirt.memory.state import DATA, FOR_DATA, FOR_TABLE, GUEST_FULL, HOST_FULL, NOTHING, OK, ONE, TABLE_FRAME, ZERO, Now, World
+from memvirt.typing import Int
 
 ATTEMPTS = 64  #: at getting a page in that goes out again while another is made room for
 
@@ -32,7 +33,7 @@ COUNTERS = (
 
 
 @inner
-def set_table_order(world: World, frame: int) -> None:
+def set_table_order(world: World, frame: Int) -> None:
     """Give the host page behind a new table's frame the size that is set for tables, unless it is there already."""
     order = world.rules[0].table_order
     if world.frames[frame].order != order and world.frames[frame].hfn == NOTHING:
@@ -42,14 +43,14 @@ def set_table_order(world: World, frame: int) -> None:
 
 
 @inner
-def new_contents(world: World) -> int:
+def new_contents(world: World) -> Int:
     """Number contents that were never seen before."""
     world.clock[0].contents += 1
     return np.int64(world.clock[0].contents)
 
 
 @inner_apart
-def add_tables(world: World, now: Now, page: int) -> int:
+def add_tables(world: World, now: Now, page: Int) -> Int:
     """Allocate the tables that the guest lacks to map a page, root first; their number, -1 if the host is full."""
     mapped = world.pages[page]
     lowest = np.int64(mapped.order) // 9
@@ -73,7 +74,7 @@ def add_tables(world: World, now: Now, page: int) -> int:
 
 
 @inner_apart
-def back_new(world: World, now: Now, page: int, new: int) -> bool:
+def back_new(world: World, now: Now, page: Int, new: Int) -> bool:
     """Have the host back what the guest's kernel writes in a fault: its ``new`` tables, and the page that it clears."""
     mapped = world.pages[page]
     lowest = np.int64(mapped.order) // 9
@@ -95,7 +96,7 @@ def back_new(world: World, now: Now, page: int, new: int) -> bool:
 
 
 @inner_apart
-def note_host_order(world: World, now: Now, page: int) -> None:
+def note_host_order(world: World, now: Now, page: Int) -> None:
     """Record what size of host page lies behind a mapping, and say so where it isn't what it was at first."""
     mapped = world.pages[page]
     host_order = np.int64(world.frames[mapped.frame].order)
@@ -106,7 +107,7 @@ def note_host_order(world: World, now: Now, page: int) -> None:
 
 
 @inner_apart
-def guest_map(world: World, now: Now, page: int) -> int:
+def guest_map(world: World, now: Now, page: Int) -> Int:
     """Handle a guest page fault: new tables root first, a data frame, and host frames behind them.
 
     In two dimensions the guest's kernel writes the tables and clears the page, and so makes the host back
@@ -129,7 +130,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
         world.frames[other.frame].page = number
         world.frames[other.frame].role = DATA
         world.frames[other.frame].content = other.content
-    hfn = ZERO
+    hfn: Int = ZERO
     if world.rules[0].dimensions == 1:
         node = choose_node(world.policies.placement, now.node, world.nodes.size)
         hfn = take_page(world, now, node, order)
@@ -156,7 +157,7 @@ def guest_map(world: World, now: Now, page: int) -> int:
 
 
 @inner_apart
-def swap_in_guest(world: World, now: Now, page: int) -> None:
+def swap_in_guest(world: World, now: Now, page: Int) -> None:
     """Read a page from the guest's own swap, which keeps it if less than half of it is in use; the access waits."""
     guest = world.vms[now.vm]
     size = 1 << np.int64(world.pages[page].order)
@@ -169,7 +170,7 @@ def swap_in_guest(world: World, now: Now, page: int) -> None:
 
 
 @inner_apart
-def fault(world: World, now: Now, page: int, write: int) -> int:
+def fault(world: World, now: Now, page: Int, write: Int) -> Int:
     """Bring a page in: map it, back it, and give it a host page of its own if it is written; `OK`, or what is full."""
     mapped = world.pages[page]
     for _ in range(ATTEMPTS):
@@ -193,7 +194,7 @@ def fault(world: World, now: Now, page: int, write: int) -> int:
 
 
 @inner_apart
-def guest_unmap(world: World, now: Now, page: int) -> None:
+def guest_unmap(world: World, now: Now, page: Int) -> None:
     """Unmap a page (all of its larger page); its frames are free for the guest, or for the host in one dimension."""
     mapped = world.pages[page]
     order = np.int64(mapped.order)
@@ -210,7 +211,7 @@ def guest_unmap(world: World, now: Now, page: int) -> None:
 
 
 @inner_apart
-def table_write(world: World, now: Now, page: int) -> None:
+def table_write(world: World, now: Now, page: Int) -> None:
     """Rewrite the table entry of a mapped page, as mprotect would, and INVLPG it: its translation must be loaded again."""
     frame = world.pages[page].frame
     if frame == NOTHING:
@@ -225,7 +226,7 @@ def table_write(world: World, now: Now, page: int) -> None:
 
 
 @inner_apart
-def protect(world: World, now: Now, page: int) -> None:
+def protect(world: World, now: Now, page: Int) -> None:
     """Make a mapped page read-only, as fork does to what parent and child share; the flush follows for all of them."""
     mapped = world.pages[page]
     if mapped.frame == NOTHING or mapped.first != page:  # one entry for a larger page
@@ -237,7 +238,7 @@ def protect(world: World, now: Now, page: int) -> None:
 
 
 @inner_apart
-def break_cow(world: World, now: Now, page: int) -> None:
+def break_cow(world: World, now: Now, page: Int) -> None:
     """Take the fault of a write to a page that a fork made read-only; the entry is rewritten, writable again."""
     mapped = world.pages[page]
     for number in range(mapped.first, mapped.end):

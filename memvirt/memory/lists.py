@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, kernel
+from memvirt.typing import Int
 
 
 class Chain(NamedTuple):
@@ -47,12 +48,12 @@ def make_chain(size: int, groups: NDArray[np.int64] | None = None) -> Chain:
 
 
 @inner
-def _end(chain: Chain, item: int) -> int:
+def _end(chain: Chain, item: Int) -> Int:
     return np.int64(chain.home[item & chain.mask[0]])
 
 
 @kernel
-def push_front(chain: Chain, item: int) -> None:
+def push_front(chain: Chain, item: Int) -> None:
     """Add an item as the newest of its group."""
     end = _end(chain, item)
     first = chain.next[end]
@@ -62,13 +63,13 @@ def push_front(chain: Chain, item: int) -> None:
 
 
 @kernel
-def is_newest(chain: Chain, item: int) -> bool:
+def is_newest(chain: Chain, item: Int) -> bool:
     """Whether an item is the newest of its group."""
     return chain.prev[item] == _end(chain, item)  # type: ignore[no-any-return]
 
 
 @kernel
-def push_back(chain: Chain, item: int) -> None:
+def push_back(chain: Chain, item: Int) -> None:
     """Add an item as the oldest of its group."""
     end = _end(chain, item)
     last = chain.prev[end]
@@ -78,7 +79,7 @@ def push_back(chain: Chain, item: int) -> None:
 
 
 @kernel
-def unlink(chain: Chain, item: int) -> None:
+def unlink(chain: Chain, item: Int) -> None:
     """Take an item out, wherever it stands."""
     before, after = chain.prev[item], chain.next[item]
     chain.next[before] = after
@@ -86,25 +87,25 @@ def unlink(chain: Chain, item: int) -> None:
 
 
 @kernel
-def oldest(chain: Chain, group: int = 0) -> int:
+def oldest(chain: Chain, group: Int = 0) -> Int:
     """Return the item of a group that was pushed longest ago; if there is none, what is no item: not less than `items`."""
     return np.int64(chain.prev[items(chain) + group])  # type: ignore[return-value]
 
 
 @kernel
-def items(chain: Chain) -> int:
+def items(chain: Chain) -> Int:
     """How many items there can be."""
     return np.int64(chain.home[0]) if chain.mask[0] == 0 else np.int64(chain.home.size)  # type: ignore[return-value]
 
 
 @kernel
-def newest(chain: Chain, group: int = 0) -> int:
+def newest(chain: Chain, group: Int = 0) -> Int:
     """Return the item of a group that was pushed last; if there is none, what is no item: not less than `items`."""
     return np.int64(chain.next[items(chain) + group])  # type: ignore[return-value]
 
 
 @kernel
-def group_of(chain: Chain, item: int) -> int:
+def group_of(chain: Chain, item: Int) -> Int:
     """Group of an item."""
     return _end(chain, item) - items(chain)  # type: ignore[no-any-return]
 

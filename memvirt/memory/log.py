@@ -5,12 +5,13 @@ from __future__ import annotations
 from memvirt.jit import inner
 from memvirt.memory.state import NOTHING, ZERO, Now, World
 from memvirt.types import COW_FAULT, DROP, EVICT, FLUSH, GUEST_MAP, GUEST_UNMAP, PREEMPT, REMAP, SWITCH, TABLE_WRITE
+from memvirt.typing import Int
 
 STEP = 4096  #: events that one page given up, merged or split can write at the most
 
 
 @inner
-def log_event(world: World, now: Now, kind: int, page: int, frame: int, hfn: int, count: int, order: int, vm: int) -> None:
+def log_event(world: World, now: Now, kind: Int, page: Int, frame: Int, hfn: Int, count: Int, order: Int, vm: Int) -> None:
     """Append an event, unless the machine is still being prepared; for the functions below, which name what each kind says."""
     clock = world.clock[0]
     if clock.quiet:
@@ -31,62 +32,62 @@ def log_event(world: World, now: Now, kind: int, page: int, frame: int, hfn: int
 
 
 @inner
-def log_guest_map(world: World, now: Now, page: int, frame: int, hfn: int, tables: int, order: int) -> None:
+def log_guest_map(world: World, now: Now, page: Int, frame: Int, hfn: Int, tables: Int, order: Int) -> None:
     """The guest maps a page at a frame, with so many new tables; in one dimension, behind it is a host frame."""
     log_event(world, now, GUEST_MAP, page, frame, hfn, tables, order, now.vm)
 
 
 @inner
-def log_backing(world: World, now: Now, kind: int, page: int, unit: int, hfn: int, tables: int, order: int) -> None:
+def log_backing(world: World, now: Now, kind: Int, page: Int, unit: Int, hfn: Int, tables: Int, order: Int) -> None:
     """The host backs a page of its own (`HOST_MAP`, `SWAP_IN`), with so many new tables, for the access to a guest's page."""
     log_event(world, now, kind, page, unit, hfn, tables, order, now.vm)
 
 
 @inner
-def log_evict(world: World, now: Now, unit: int, drops: int, order: int, vm: int) -> None:
+def log_evict(world: World, now: Now, unit: Int, drops: Int, order: Int, vm: Int) -> None:
     """The host takes what is behind a VM's frames away; so many DROPs follow."""
     log_event(world, now, EVICT, NOTHING, unit, ZERO, drops, order, vm)
 
 
 @inner
-def log_drop(world: World, now: Now, page: int, order: int, vm: int) -> None:
+def log_drop(world: World, now: Now, page: Int, order: Int, vm: Int) -> None:
     """A VM's page has no translation any more; its host page is of this order from now on."""
     log_event(world, now, DROP, page, ZERO, ZERO, ZERO, order, vm)
 
 
 @inner
-def log_remap(world: World, now: Now, frame: int, hfn: int, vm: int) -> None:
+def log_remap(world: World, now: Now, frame: Int, hfn: Int, vm: Int) -> None:
     """The host puts a small host page behind a VM's frame of its own accord."""
     log_event(world, now, REMAP, NOTHING, frame, hfn, ZERO, ZERO, vm)
 
 
 @inner
-def log_guest_unmap(world: World, now: Now, page: int, frame: int, drops: int, order: int, vm: int) -> None:
+def log_guest_unmap(world: World, now: Now, page: Int, frame: Int, drops: Int, order: Int, vm: Int) -> None:
     """A guest unmaps a page of this order from its frame; so many DROPs follow."""
     log_event(world, now, GUEST_UNMAP, page, frame, ZERO, drops, order, vm)
 
 
 @inner
-def log_table_write(world: World, now: Now, page: int, frame: int, drops: int, order: int) -> None:
+def log_table_write(world: World, now: Now, page: Int, frame: Int, drops: Int, order: Int) -> None:
     """The guest rewrites the entry of a page of this order; so many DROPs follow, or none since a flush will."""
     log_event(world, now, TABLE_WRITE, page, frame, ZERO, drops, order, now.vm)
 
 
 @inner
-def log_cow_fault(world: World, now: Now, page: int, frame: int, order: int) -> None:
+def log_cow_fault(world: World, now: Now, page: Int, frame: Int, order: Int) -> None:
     """A write finds a page of this order read-only."""
     log_event(world, now, COW_FAULT, page, frame, ZERO, ZERO, order, now.vm)
 
 
 @inner
-def log_switch(world: World, now: Now, asid: int) -> None:
+def log_switch(world: World, now: Now, asid: Int) -> None:
     """The VM loads an address space."""
     then = Now(now.vm, now.cpu, now.label, now.node, asid, now.epoch, now.at, now.time_ns)
     log_event(world, then, SWITCH, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)
 
 
 @inner
-def log_flush(world: World, now: Now, asid: int) -> None:
+def log_flush(world: World, now: Now, asid: Int) -> None:
     """The guest flushes an address space, or all of them."""
     then = Now(now.vm, now.cpu, now.label, now.node, asid, now.epoch, now.at, now.time_ns)
     log_event(world, then, FLUSH, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)
@@ -101,11 +102,11 @@ def log_preempt(world: World, now: Now) -> None:
 @inner
 def has_room(world: World) -> bool:
     """Whether the log still holds the events of another page given up, merged or split."""
-    return world.clock[0].events + STEP <= world.events.size  # type: ignore[no-any-return]
+    return world.clock[0].events + STEP <= world.events.size  # type: ignore[return-value]
 
 
 @inner
-def log_run(world: World, now: Now, start: int, length: int) -> None:
+def log_run(world: World, now: Now, start: Int, length: Int) -> None:
     """Append a run, or lengthen the last one where it goes on."""
     number = world.clock[0].runs
     if number > 0:

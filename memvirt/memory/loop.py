@@ -21,6 +21,7 @@ from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
 from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, Now, World
 from memvirt.types import WRITE, GuestEvent
+from memvirt.typing import Int
 
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
 ACCESSED = 3  #: since the host page came, and since the frame was sampled
@@ -40,10 +41,12 @@ COUNTERS = (
 
 
 @inner_apart
-def next_actor(world: World) -> int:
+def next_actor(world: World) -> Int:
     """Choose the vCPU to run next: that of the CPU that is furthest behind; -1 when all are done."""
     actors, cpus = world.actors, world.cpus
-    soonest, cpu = np.inf, -1
+    cpu: Int = -1
+    chosen: Int = -1
+    soonest = np.inf
     for number in range(actors.size):
         actor = actors[number]
         if actor.position < actor.total:
@@ -53,12 +56,11 @@ def next_actor(world: World) -> int:
     if cpu < 0:
         return -1
     current = cpus[cpu].current
-    chosen = -1
     for step in range(1, actors.size + 1):  # round robin, the current one last
-        number = (max(current, 0) + step) % actors.size
-        actor = actors[number]
+        turn = (max(current, 0) + step) % actors.size
+        actor = actors[turn]
         if actor.cpu == cpu and actor.position < actor.total and actor.ready <= soonest:
-            chosen = number
+            chosen = turn
             break
     if current >= 0 and soonest < cpus[cpu].slice_end:
         actor = actors[current]
@@ -69,7 +71,7 @@ def next_actor(world: World) -> int:
 
 
 @inner_apart
-def guest_events(world: World, now: Now, number: int) -> int:
+def guest_events(world: World, now: Now, number: Int) -> Int:
     """Carry out what the workload does before its next access; returns how far off the next event is, 0 if it can't go on now."""
     actor = world.actors[number]
     following = actor.event_next
@@ -107,7 +109,7 @@ def guest_events(world: World, now: Now, number: int) -> int:
 
 
 @inner_apart
-def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, int]:
+def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, Int]:
     """Make up to ``length`` accesses of one vCPU; returns how many were made, and `OK` or what is full."""
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
     pages, frames, host_frames = world.pages, world.frames, world.host_frames
@@ -116,7 +118,10 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
     base = world.vms[now.vm].page_base
     offset = actor.position - actor.begin
     numbers, lines, gaps = world.window.page[number], world.window.line[number], world.window.gap[number]
-    time, instructions, remote, active, last, made, status = now.time_ns, 0, 0, 0, NOTHING, 0, OK
+    instructions: Int = 0
+    last: Int = NOTHING
+    status: Int = OK
+    time, remote, active, made = now.time_ns, 0, 0, 0
     clock.awaited_ns = 0.0
     while made < length:
         page = base + numbers[offset + made]
@@ -145,7 +150,7 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
                 frames[frame].seen = epoch
                 active += 1
             order = np.int64(frames[frame].order)
-            unit = frame >> order << order
+            unit: Int = frame >> order << order
             if write:
                 frames[unit].dirty = 1
                 if pages[page].swapped:
@@ -179,7 +184,7 @@ def access_run(world: World, now: Now, number: int, length: int) -> tuple[int, i
 
 
 @inner_apart
-def enter_epoch(world: World, vm: int, epoch: int) -> None:
+def enter_epoch(world: World, vm: Int, epoch: Int) -> None:
     """Take note that a VM's epoch begins; those that it slept through end as the last one did."""
     for slept in range(world.vms[vm].epoch + 1, epoch):
         fill_gauges(world, vm, slept)
@@ -188,7 +193,7 @@ def enter_epoch(world: World, vm: int, epoch: int) -> None:
 
 
 @kernel
-def host_loop(world: World) -> tuple[int, int]:
+def host_loop(world: World) -> tuple[Int, Int]:
     """Run until all VMs are done, or Python must help; returns why, and the vCPU or VM concerned."""
     clock, rules = world.clock[0], world.rules[0]
     while True:

@@ -8,10 +8,11 @@ import numpy as np
 
 from memvirt.jit import inner
 from memvirt.memory.state import BLOCK, DATA_AREA, NOTHING, SMALL, World
+from memvirt.typing import Int
 
 
 @inner
-def take_large(bumps: Any, row: int, size: int) -> int:
+def take_large(bumps: Any, row: Int, size: Int) -> Int:
     """Hand out an aligned block of ``size`` frame numbers."""
     start = (bumps[row].block + size - 1) // size * size
     bumps[row].block = start + size
@@ -19,7 +20,7 @@ def take_large(bumps: Any, row: int, size: int) -> int:
 
 
 @inner
-def take_small(bumps: Any, row: int, area: int, block: int) -> int:
+def take_small(bumps: Any, row: Int, area: Int, block: Int) -> Int:
     """Hand out the next frame number of an area, which takes ``block`` of them at a time."""
     bump = bumps[row + area]
     if bump.next == bump.end:
@@ -31,7 +32,7 @@ def take_small(bumps: Any, row: int, area: int, block: int) -> int:
 
 
 @inner
-def push(world: World, lists: Any, frame: int, order: int) -> None:
+def push(world: World, lists: Any, frame: Int, order: Int) -> None:
     """Put guest frames of one page in front of one of their guest's two lists: of small pages, or of large ones."""
     large = np.int64(order > 0)
     world.frames[frame].next_free = lists[large]
@@ -39,7 +40,7 @@ def push(world: World, lists: Any, frame: int, order: int) -> None:
 
 
 @inner
-def pop(world: World, lists: Any, order: int) -> int:
+def pop(world: World, lists: Any, order: Int) -> Int:
     """Take the first guest frames off a list; `NOTHING` if it is empty."""
     large = np.int64(order > 0)
     head = np.int64(lists[large])
@@ -49,7 +50,7 @@ def pop(world: World, lists: Any, order: int) -> int:
 
 
 @inner
-def free_frame(world: World, vm: int, order: int) -> int:
+def free_frame(world: World, vm: Int, order: Int) -> Int:
     """Take global guest frames that were freed before, of small pages or of a large one; `NOTHING` if there are none.
 
     Those go last that the host was told of, as in Linux's free lists (mm/page_reporting.c), since it backs them no more.
@@ -64,7 +65,7 @@ def free_frame(world: World, vm: int, order: int) -> int:
 
 
 @inner
-def guest_frame(world: World, vm: int, order: int) -> int:
+def guest_frame(world: World, vm: Int, order: Int) -> Int:
     """Take global guest frames for a data page: some that were freed before, or new ones."""
     head = free_frame(world, vm, order)
     if head != NOTHING:
@@ -76,7 +77,7 @@ def guest_frame(world: World, vm: int, order: int) -> int:
 
 
 @inner
-def free_guest_frame(world: World, vm: int, frame: int, order: int) -> None:
+def free_guest_frame(world: World, vm: Int, frame: Int, order: Int) -> None:
     """Put a data page's frames on its guest's free list."""
     guest = world.vms[vm]
     guest.freed += 1 << order
@@ -84,7 +85,7 @@ def free_guest_frame(world: World, vm: int, frame: int, order: int) -> None:
 
 
 @inner
-def new_host_frame(world: World, node: int, order: int) -> int:
+def new_host_frame(world: World, node: Int, order: Int) -> Int:
     """Hand out host frames that were never used, whatever the capacity for data."""
     row = 2 * world.vms.size
     hfn = take_large(world.bumps, row, 1 << order) if order > 0 else take_small(world.bumps, row, DATA_AREA, BLOCK)
@@ -94,7 +95,7 @@ def new_host_frame(world: World, node: int, order: int) -> int:
 
 
 @inner
-def free_host_frame(world: World, hfn: int, order: int) -> None:
+def free_host_frame(world: World, hfn: Int, order: Int) -> None:
     """Put a data frame, or a large page's block, back on its node's list."""
     world.nodes[world.host_frames[hfn].node].free += 1 << order
     world.clock[0].free += 1 << order
@@ -103,7 +104,7 @@ def free_host_frame(world: World, hfn: int, order: int) -> None:
 
 
 @inner
-def put_on_list(world: World, hfn: int, order: int) -> None:
+def put_on_list(world: World, hfn: Int, order: Int) -> None:
     """Put free frames on their node's list."""
     node = world.nodes[world.host_frames[hfn].node]
     if order > 0:
@@ -115,7 +116,7 @@ def put_on_list(world: World, hfn: int, order: int) -> None:
 
 
 @inner
-def listed_frame(world: World, number: int, order: int) -> int:
+def listed_frame(world: World, number: Int, order: Int) -> Int:
     """Take a data frame off a node's lists, or one never used; -1 if there is none."""
     node = world.nodes[number]
     if order == 0 and node.free_small != NOTHING:
@@ -139,7 +140,7 @@ def listed_frame(world: World, number: int, order: int) -> int:
 
 
 @inner
-def node_frame(world: World, number: int, order: int) -> int:
+def node_frame(world: World, number: Int, order: Int) -> Int:
     """Take a data frame of a node without reclaim; -1 if there is none."""
     hfn = np.int64(listed_frame(world, number, order))
     if hfn >= 0:
@@ -149,7 +150,7 @@ def node_frame(world: World, number: int, order: int) -> int:
 
 
 @inner
-def any_host_frame(world: World, first: int, order: int) -> int:
+def any_host_frame(world: World, first: Int, order: Int) -> Int:
     """Take a data frame without reclaim, of node ``first`` if it has one; -1 if no node has."""
     for step in range(world.nodes.size):
         hfn = node_frame(world, (first + step) % world.nodes.size, order)

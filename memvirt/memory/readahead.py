@@ -11,6 +11,7 @@ import numpy as np
 
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.state import World
+from memvirt.typing import Int
 
 MOST_HITS = 63  #: that are remembered (SWAP_RA_HITS_MAX)
 FIRST_HITS = 4  #: taken for granted in the beginning (GET_SWAP_RA_VAL)
@@ -18,7 +19,7 @@ TABLE = 512  #: pages of a lowest-level table, beyond which it doesn't look
 
 
 @inner
-def note_hit(world: World, frame: int) -> None:
+def note_hit(world: World, frame: Int) -> None:
     """Note the first access to a page that was read ahead."""
     read = world.frames[frame]
     guest = world.vms[read.vm]
@@ -28,7 +29,7 @@ def note_hit(world: World, frame: int) -> None:
 
 
 @inner_apart
-def window(world: World, frame: int) -> tuple[int, int]:
+def window(world: World, frame: Int) -> tuple[Int, Int]:
     """Say from which guest frame to which (excluded) to read for a fault at one, and begin to count hits anew."""
     guest = world.vms[world.frames[frame].vm]
     last, hits = np.int64(guest.ahead_last), np.int64(guest.ahead_hits)
@@ -41,7 +42,7 @@ def window(world: World, frame: int) -> tuple[int, int]:
         pages = np.int64(2)
     pages = max(min(pages, np.int64(world.rules[0].readahead)), np.int64(guest.ahead_window) // 2)
     guest.ahead_last, guest.ahead_window, guest.ahead_hits = frame, pages, 0
-    first = frame - (pages - 1) // 2
+    first: Int = frame - (pages - 1) // 2
     if frame == last + 1:
         first = frame
     elif frame == last - 1:

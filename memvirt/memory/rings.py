@@ -7,20 +7,21 @@ import numpy as np
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.replacement import insert, remove
 from memvirt.memory.state import NOTHING, World
+from memvirt.typing import Int
 
 #: A host page behind more guest frames than this stays where it is: so many entries are rewritten for one page that goes.
 MOST_EVICTED = np.int64(256)
 
 
 @inner
-def represents(world: World, frame: int) -> int:
+def represents(world: World, frame: Int) -> Int:
     """Name the item that stands in replacement for the host page behind a small guest frame; -1 if it can't be evicted."""
     host = world.host_frames[world.frames[frame].hfn]
     return np.int64(host.owner) if host.refs <= MOST_EVICTED else np.int64(-1)
 
 
 @inner_apart
-def join_ring(world: World, frame: int, kept: int) -> None:
+def join_ring(world: World, frame: Int, kept: Int) -> None:
     """Put the host page behind ``kept`` behind ``frame`` too, which has none."""
     joining, other = world.frames[frame], world.frames[kept]
     host = world.host_frames[other.hfn]
@@ -40,7 +41,7 @@ def join_ring(world: World, frame: int, kept: int) -> None:
 
 
 @inner_apart
-def leave_ring(world: World, frame: int) -> None:
+def leave_ring(world: World, frame: Int) -> None:
     """Take a guest frame out of its ring; the host page stays with the others."""
     leaving = world.frames[frame]
     host = world.host_frames[leaving.hfn]

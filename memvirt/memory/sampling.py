@@ -21,6 +21,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.memory.options import a_count, a_part, a_period
 from memvirt.memory.state import NOTHING, TABLE_FRAME, Now, World
 from memvirt.random import below
+from memvirt.typing import Int
 
 OPTIONS = ("period", "samples", "slow", "fast")
 COUNTERS = (Counter("host_sampling_ns", "ns", doc="CPU time of the host that samples which pages are active"),)
@@ -77,14 +78,14 @@ def make_sampler(options: object, vms: int, seed: int) -> Sampler:
 
 
 @inner
-def holds_something(world: World, number: int) -> bool:
+def holds_something(world: World, number: Int) -> bool:
     """Whether a guest frame has contents that the host keeps, and is no page table's."""
     frame = world.frames[number]
     return frame.role != TABLE_FRAME and (frame.hfn != NOTHING or frame.swapped != 0 or frame.packed != 0)  # type: ignore[no-any-return]
 
 
 @inner_apart
-def choose_pages(sampler: Sampler, world: World, vm: int) -> int:
+def choose_pages(sampler: Sampler, world: World, vm: Int) -> Int:
     """Watch other pages of a VM from now on; how many."""
     first, span = np.int64(world.vms[vm].frame_base), np.int64(world.bumps[2 * vm].block)
     found = 0
@@ -101,7 +102,7 @@ def choose_pages(sampler: Sampler, world: World, vm: int) -> int:
 
 
 @inner_apart
-def touched_share(sampler: Sampler, world: World, vm: int) -> float:
+def touched_share(sampler: Sampler, world: World, vm: Int) -> float:
     """Share of the watched pages of a VM that was touched; negative if none is watched."""
     touched, watched = 0, 0
     for place in range(sampler.chosen.shape[1]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,30 @@ from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
 from memvirt.memory.readahead import FIRST_HITS
-from memvirt.memory.records import ACTOR, BUMP, CLOCK, CPU, FRAME, HOST_FRAME, NODE, OWN_EVENT, PAGE, RULES, TABLE, VM
+from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, Vm
 from memvirt.memory.replacement._none import make as untracked
 from memvirt.memory.state import NOTHING, Policies, Window, World
 from memvirt.policy import load
-from memvirt.types import EVENT, FIRST_FRAME, GUEST_EVENT, ORDERS, RUN, GuestEvent, Trace
+from memvirt.types import FIRST_FRAME, GUEST_EVENT, ORDERS, EventRecord, GuestEvent, RunRecord, Trace
+from memvirt.typing import Records, dtype_of
 
 SHARE = 4096  #: accesses dealt to a vCPU at a time
 MOST_EPOCHS = 1 << 16
 WINDOW = 1 << 16  #: accesses of a vCPU that the loop sees at a time
 
 
-def records(size: int, dtype: np.dtype[Any]) -> Any:
+def records(size: int, record: type[R]) -> Records[R]:
     """A table of zeroed records whose fields are attributes, in kernels and in plain Python."""
-    return np.zeros(size, dtype).view(np.recarray)
+    table: Any = np.zeros(size, dtype_of(record)).view(np.recarray)
+    return table  # type: ignore[no-any-return]
 
 
-def _bumps(tables: NDArray[np.int64], block: int, in_range: bool) -> Any:
+R = TypeVar("R")
+
+
+def _bumps(tables: NDArray[np.int64], block: int, in_range: bool) -> Records[Bump]:
     """Where frame numbers come from; ``in_range``: whole blocks for all of each VM's ``tables`` are taken before any data."""
-    bumps: Any = records(2 * tables.size + 1, BUMP)
+    bumps = records(2 * tables.size + 1, Bump)
     bumps.next[::2] = FIRST_FRAME
     bumps.end[::2] = bumps.block[::2] = block
     bumps.end[-1] = bumps.block[-1] = 512
@@ -49,8 +54,8 @@ def image_number(config: MemoryConfig, vm: int) -> int:
     return images.index(config.members[vm].contents.image)
 
 
-def _pages(config: MemoryConfig, pages: PageLayout) -> Any:
-    table = records(pages.vpn.size, PAGE)
+def _pages(config: MemoryConfig, pages: PageLayout) -> Records[Page]:
+    table = records(pages.vpn.size, Page)
     table.vpn, table.first, table.end, table.row = pages.vpn, pages.first_page, pages.end_page, pages.row
     table.order, table.host_order, table.frame = pages.order, 255, NOTHING
     for vm, member in enumerate(config.members):
@@ -59,8 +64,8 @@ def _pages(config: MemoryConfig, pages: PageLayout) -> Any:
     return table
 
 
-def _frames(config: MemoryConfig, frames: FrameLayout) -> Any:
-    table = records(int(frames.base[-1]), FRAME)
+def _frames(config: MemoryConfig, frames: FrameLayout) -> Records[Frame]:
+    table = records(int(frames.base[-1]), Frame)
     table.hfn = table.page = table.next_free = table.sharer = table.sharer_before = NOTHING
     table.seen = -1
     table.vm = np.repeat(np.arange(len(config.members), dtype=np.uint16), np.diff(frames.base))
@@ -80,21 +85,21 @@ def _host_rows(config: MemoryConfig, frames: FrameLayout) -> tuple[NDArray[np.ui
     return radix_tables([owner], number, config.host.levels if config.dimensions == 2 else 0)
 
 
-def _tables(count: int) -> Any:
-    tables = records(count, TABLE)
+def _tables(count: int) -> Records[Table]:
+    tables = records(count, Table)
     tables.frame = tables.hfn = NOTHING
     return tables
 
 
-def _nodes(frames: FrameLayout) -> Any:
-    nodes = records(frames.capacity.size, NODE)
+def _nodes(frames: FrameLayout) -> Records[Node]:
+    nodes = records(frames.capacity.size, Node)
     nodes.capacity = nodes.free = frames.capacity
     nodes.free_small = nodes.free_large = NOTHING
     return nodes
 
 
-def _cpus(config: MemoryConfig) -> Any:
-    cpus = records(config.numa.nodes * config.numa.cpus_per_node, CPU)
+def _cpus(config: MemoryConfig) -> Records[Cpu]:
+    cpus = records(config.numa.nodes * config.numa.cpus_per_node, Cpu)
     cpus.node = np.arange(cpus.size) // config.numa.cpus_per_node
     cpus.current = cpus.label = -1
     return cpus
@@ -107,8 +112,8 @@ def guest_swap(config: MemoryConfig, memory: int) -> int:
     return memory if config.reclaim.balloon.name != "none" else 0
 
 
-def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
-    vms = records(len(traces), VM)
+def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Records[Vm]:
+    vms = records(len(traces), Vm)
     vms.page_base, vms.frame_base, vms.limit = pages.base[:-1], frames.base[:-1], frames.limit
     vms.free[:] = vms.reported[:] = vms.balloon[:] = vms.cache_first = NOTHING
     vms.counted_from = -1.0
@@ -165,11 +170,11 @@ def begins_call(events: Any) -> NDArray[np.bool_]:
     return begins
 
 
-def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
+def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], Records[OwnEvent]]:
     numa = config.numa
     scheduler = load("memory.scheduler", numa.scheduler.name, "numa.scheduler")
     counts = [member.vcpus for member in config.members]
-    actors = records(sum(counts), ACTOR)
+    actors = records(sum(counts), Actor)
     actors.cpu = scheduler.assign(counts, numa.nodes, numa.cpus_per_node, **numa.scheduler.options)
     events = []
     for number, (vm, vcpu) in enumerate((vm, vcpu) for vm, count in enumerate(counts) for vcpu in range(count)):
@@ -180,7 +185,7 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Any, Any]:
         actor.asid = trace.pages.asid[0] if trace.pages.asid.size else 0
         events.append(own_events(trace, vcpu, vcpus))
     every = np.concatenate(events)
-    own = records(every.size, OWN_EVENT)
+    own = records(every.size, OwnEvent)
     for name in every.dtype.names or ():
         own[name] = every[name]
     own.call = np.concatenate([begins_call(part) for part in events])
@@ -224,8 +229,8 @@ def measured(policies: Policies) -> tuple[Any, ...]:
     return policies.reclaim, policies.replacement, policies.sharing, policies.balloon, policies.compression
 
 
-def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Any:
-    rules = records(1, RULES)
+def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Records[Rules]:
+    rules = records(1, Rules)
     rule, virtual = rules[0], config.dimensions == 2
     rule.dimensions, rule.nodes = config.dimensions, config.numa.nodes
     rule.ns_per_instruction, rule.minor_fault_ns = config.clock.ns_per_instruction, config.clock.minor_fault
@@ -257,7 +262,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     return rules
 
 
-def first_epochs(config: MemoryConfig, vms: Any, traces: list[Trace]) -> int:
+def first_epochs(config: MemoryConfig, vms: Records[Vm], traces: list[Trace]) -> int:
     """How many epochs to make room for at first: all of them where they are counted in accesses."""
     if config.epoch.time is not None:
         return 64
@@ -287,16 +292,17 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     vms = _vms(config, traces, pages, frames)
     actors, own_events_ = _actors(config, traces)
     rules = _rules(config, traces, pages, frames)
-    clock = records(1, CLOCK)
+    clock = records(1, Clock)
     clock.total = clock.free = frames.capacity.sum()
     clock.contents = WRITTEN
     window = max(1, min(most_window, int(actors.total.max())))
     policies = _policies(config, pages, frames, most)
     record = record_of(in_use("memory", measured(policies)))
+    counts: Any = np.zeros((len(traces), first_epochs(config, vms, traces)), record).view(np.recarray)
     return World(
         pages=_pages(config, pages),
         frames=_frames(config, frames),
-        host_frames=records(most, HOST_FRAME),
+        host_frames=records(most, HostFrame),
         vms=vms,
         actors=actors,
         cpus=_cpus(config),
@@ -316,8 +322,8 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         channels=np.zeros(config.reclaim.device.channels),
         clock=clock,
         rules=rules,
-        runs=records(4096, RUN),
-        events=records(max(1 << 16, 2 * int(rules[0].margin)), EVENT),
-        counts=np.zeros((len(traces), first_epochs(config, vms, traces)), record).view(np.recarray),
+        runs=records(4096, RunRecord),
+        events=records(max(1 << 16, 2 * int(rules[0].margin)), EventRecord),
+        counts=counts,
         policies=policies,
     )

@@ -15,6 +15,7 @@ from memvirt.memory.replacement import insert, remove
 from memvirt.memory.rings import join_ring, leave_ring
 from memvirt.memory.state import HOST_FULL, NOTHING, OK, SMALL, ZERO, Now, World
 from memvirt.types import HOST_MAP
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("merges", "pages", doc="merged with another"),
@@ -26,7 +27,7 @@ COUNTERS = (
 
 
 @inner_apart
-def protect_merged(world: World, now: Now, frame: int) -> None:
+def protect_merged(world: World, now: Now, frame: Int) -> None:
     """Make a host page read-only, as it is when it is first merged: its translation is loaded again."""
     hfn = np.int64(world.frames[frame].hfn)
     unback(world, now, frame, SMALL)
@@ -36,7 +37,7 @@ def protect_merged(world: World, now: Now, frame: int) -> None:
 
 
 @inner_apart
-def share(world: World, now: Now, frame: int, kept: int) -> None:
+def share(world: World, now: Now, frame: Int, kept: Int) -> None:
     """Put the host page behind ``kept`` behind ``frame`` too; the one behind ``frame`` is free.
 
     Both are backed by small host pages, not the same one, and of equal contents; ``frame`` shares its own with none.
@@ -55,7 +56,7 @@ def share(world: World, now: Now, frame: int, kept: int) -> None:
 
 
 @inner_apart
-def break_share(world: World, now: Now, frame: int, page: int) -> int:
+def break_share(world: World, now: Now, frame: Int, page: Int) -> Int:
     """Give a guest frame that is written to a host page of its own, a copy; `OK`, or `HOST_FULL`.
 
     If there was no free host page, what was evicted may be the very one that was to be copied: then the frame is backed no more.
@@ -92,7 +93,7 @@ def break_share(world: World, now: Now, frame: int, page: int) -> int:
 
 
 @inner_apart
-def split(world: World, now: Now, unit: int) -> bool:
+def split(world: World, now: Now, unit: Int) -> bool:
     """Make small host pages of a large one; False if no frame is free for the table that maps them."""
     head = world.frames[unit]
     order, hfn, vm = np.int64(head.order), np.int64(head.hfn), np.int64(head.vm)

@@ -10,6 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, Vm
+from memvirt.types import EventRecord, RunRecord
+from memvirt.typing import Int, Records
+
 #: No page, no frame, no table: `memvirt.types.NONE` as the signed numbers of this room have it.
 NOTHING = np.int64(-1)
 
@@ -46,13 +50,13 @@ class Window(NamedTuple):
 class Now(NamedTuple):
     """Who is accessing memory at this moment: what a fault is charged to and stamped with."""
 
-    vm: int
-    cpu: int
-    label: int
-    node: int
-    asid: int
-    epoch: int
-    at: int
+    vm: Int
+    cpu: Int
+    label: Int
+    node: Int
+    asid: Int
+    epoch: Int
+    at: Int
     time_ns: float
 
 
@@ -74,39 +78,39 @@ class World(NamedTuple):
 
     Attributes
     ----------
-    pages, frames, host_frames, vms, actors, cpus, nodes, bumps : record arrays
-        Of the dtypes of `memvirt.memory.records`.
+    pages, frames, host_frames, vms, actors, cpus, nodes, bumps : records
+        As `memvirt.memory.records` has them.
     guest_rows, host_rows : (rows, levels) uint32
         Number of the table at each level, for each lowest-level table of all guests, and of the host.
-    guest_tables, host_tables : (tables,) TABLE
-    own_events : (e,) OWN_EVENT
+    guest_tables, host_tables : (tables,) Table
+    own_events : (e,) OwnEvent
         Those of each actor together.
     channels : (channels,) float64
         When each channel of the swap device is free (ns).
-    clock, rules : (1,) CLOCK, RULES
+    clock, rules : (1,) Clock, Rules
     runs, events : (capacity,) RUN, EVENT
         The log, taken away when nearly full.
     counts : (vms, epochs) records of the counters in use (`memvirt.counters`)
     """
 
-    pages: Any
-    frames: Any
-    host_frames: Any
-    vms: Any
-    actors: Any
-    cpus: Any
-    nodes: Any
-    bumps: Any
+    pages: Records[Page]
+    frames: Records[Frame]
+    host_frames: Records[HostFrame]
+    vms: Records[Vm]
+    actors: Records[Actor]
+    cpus: Records[Cpu]
+    nodes: Records[Node]
+    bumps: Records[Bump]
     guest_rows: NDArray[np.uint32]
     host_rows: NDArray[np.uint32]
-    guest_tables: Any
-    host_tables: Any
+    guest_tables: Records[Table]
+    host_tables: Records[Table]
     window: Window
-    own_events: Any
+    own_events: Records[OwnEvent]
     channels: NDArray[np.float64]
-    clock: Any
-    rules: Any
-    runs: Any
-    events: Any
-    counts: Any
+    clock: Records[Clock]
+    rules: Records[Rules]
+    runs: Records[RunRecord]
+    events: Records[EventRecord]
+    counts: Records[Any]
     policies: Policies

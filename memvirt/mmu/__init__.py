@@ -14,9 +14,10 @@ from memvirt.mmu.config import Cache, Mmu
 from memvirt.mmu.loop import walk_stretch
 from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import COUNTERS as TALLIED
-from memvirt.mmu.port import HISTOGRAM, LEVELS, PLACES, ROWS, TALLY, Port
+from memvirt.mmu.port import HISTOGRAM, LEVELS, ROWS, TALLY, Port
 from memvirt.policy import load
-from memvirt.types import CHUNK, EXITS, NONE, Counters, Frames, Nodes, Schedule, Space, Trace, Traits
+from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Mapped, Space, Trace, Traits
+from memvirt.typing import Int
 
 __all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "run", "traits"]
 
@@ -97,14 +98,15 @@ def tallied(mode: str) -> tuple[Counter, ...]:
     return told_apart((*TALLIED, *of_module(mode)))
 
 
-def make_port(mmu: Mmu, cache: Cache, space: Space, schedule: Schedule, frames: Frames, nodes: Nodes) -> Port:
+def make_port(mmu: Mmu, cache: Cache, mapped: Mapped) -> Port:
     """Show the machine as it is before access 0, without caches yet."""
+    space, schedule, frames, nodes = mapped
     of_page, base, page_base = _spaces(space)
     page_of_frame = np.full(frames.hfn_of_frame.size, NONE, np.uint32)
-    mapped = np.flatnonzero(frames.frame_of_page != NONE)
-    page_of_frame[frames.frame_of_page[mapped]] = mapped
+    there = np.flatnonzero(frames.frame_of_page != NONE)
+    page_of_frame[frames.frame_of_page[there]] = there
     hfn_of_page = np.full(space.vpn.size, NONE, np.uint32)
-    hfn_of_page[mapped] = frames.hfn_of_frame[frames.frame_of_page[mapped]]
+    hfn_of_page[there] = frames.hfn_of_frame[frames.frame_of_page[there]]
     slots = 1 << max(6, min(14, (MOST_PATHS // schedule.vms).bit_length() - 1))
     hypervisor_sets = traits(mmu).dirty != "none" and getattr(load("mmu.mode", mmu.name), "HYPERVISOR_SETS_DIRTY", False)
     two = frames.dimensions == 2
@@ -161,18 +163,16 @@ def counters(counts: NDArray[np.int64], kind: int, mode: str) -> Counters:
     return as_counters(np.concatenate([counts, np.stack(extra, axis=2)], axis=2), (*tallied(mode), *COUNTERS))
 
 
-def start(
-    mmu: Mmu, cache: Cache, space: Space, schedule: Schedule, frames: Frames, nodes: Nodes, pcid: bool, vpid: bool
-) -> tuple[Any, Port]:
+def start(mmu: Mmu, cache: Cache, mapped: Mapped, pcid: bool, vpid: bool) -> tuple[Any, Port]:
     """Make a mode's state, and the machine that it sees, with frames for the tables that the mode adds."""
     module = load("mmu.mode", mmu.name, "mmu")
-    port = make_port(mmu, cache, space, schedule, frames, nodes)
-    setup = Setup(mmu, space, schedule, frames, port, pcid, vpid)
+    port = make_port(mmu, cache, mapped)
+    setup = Setup(mmu, mapped.space, mapped.schedule, mapped.frames, port, pcid, vpid)
     extra = int(module.frames(setup)) if hasattr(module, "frames") else 0
     if extra:
         port = port._replace(
-            caches=make_caches(cache, nodes, frames.host_frames + extra),
-            node_of_hfn=np.concatenate([nodes.node_of_hfn, np.zeros(extra, np.uint8)]),
+            caches=make_caches(cache, mapped.nodes, mapped.frames.host_frames + extra),
+            node_of_hfn=np.concatenate([mapped.nodes.node_of_hfn, np.zeros(extra, np.uint8)]),
         )
     return module.make(setup._replace(port=port)), port
 
@@ -191,10 +191,7 @@ def run(
     mmu: Mmu,
     cache: Cache,
     traces: list[Trace],
-    space: Space,
-    schedule: Schedule,
-    frames: Frames,
-    nodes: Nodes,
+    mapped: Mapped,
     offsets: list[NDArray[np.uint32]],
     pcid: bool = True,
     vpid: bool = True,
@@ -207,8 +204,7 @@ def run(
     mmu, cache
         Config sections.
     traces : list of Trace
-    space, schedule, frames, nodes
-        As `Machine` has them.
+    mapped : Mapped
     offsets : list of (n,) uint32
         As `Walks` has them.
     pcid, vpid : bool
@@ -216,25 +212,18 @@ def run(
     step : int
         Accesses simulated at a time, as in the TLB room.
     """
-    state, port = start(mmu, cache, space, schedule, frames, nodes, pcid, vpid)
-    return drive(state, port, traces, space, schedule, frames, nodes, offsets, step)
+    state, port = start(mmu, cache, mapped, pcid, vpid)
+    return drive(state, port, traces, mapped, offsets, step)
 
 
 def drive(
-    state: Any,
-    port: Port,
-    traces: list[Trace],
-    space: Space,
-    schedule: Schedule,
-    frames: Frames,
-    nodes: Nodes,
-    offsets: list[NDArray[np.uint32]],
-    step: int = CHUNK,
+    state: Any, port: Port, traces: list[Trace], mapped: Mapped, offsets: list[NDArray[np.uint32]], step: int = CHUNK
 ) -> MmuOut:
     """Simulate from what `start` has made, as `run` does."""
+    space, schedule, frames, nodes = mapped
     counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
-    next_event = 0
+    next_event: Int = 0
     for first, walks in zip(range(0, schedule.accesses, step), offsets, strict=True):
         part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
         runs: Any = part.runs.view(np.recarray)

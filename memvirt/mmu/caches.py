@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from memvirt.jit import inner
 from memvirt.mmu.config import Cache
 from memvirt.types import Nodes
+from memvirt.typing import Int
 
 NO_TAG = 0xFFFFFFFF
 
@@ -61,7 +62,7 @@ def make_caches(config: Cache, nodes: Nodes, host_frames: int) -> Caches:
 
 
 @inner
-def reuse(tags: Any, row: int, ways: int, tag: Any) -> bool:
+def reuse(tags: Any, row: Int, ways: Int, tag: Any) -> bool:
     """Look a tag up; a hit becomes the most recent."""
     if tags[row, 0] == tag:
         return True
@@ -75,7 +76,7 @@ def reuse(tags: Any, row: int, ways: int, tag: Any) -> bool:
 
 
 @inner
-def insert_first(tags: Any, row: int, ways: int, tag: Any) -> None:
+def insert_first(tags: Any, row: Int, ways: Int, tag: Any) -> None:
     """Enter a tag as the most recent; the least recent falls out."""
     for place in range(ways - 1, 0, -1):
         tags[row, place] = tags[row, place - 1]
@@ -83,7 +84,7 @@ def insert_first(tags: Any, row: int, ways: int, tag: Any) -> None:
 
 
 @inner
-def read_line(caches: Caches, cpu: int, line: int) -> int:
+def read_line(caches: Caches, cpu: Int, line: Int) -> Int:
     """Read a line, filling every level on the way; returns where it was: 0 L1D, 1 L2, 2 LLC, 3 memory."""
     tag = caches.l1d.dtype.type(line)
     row = cpu * caches.sets[0] + line % caches.sets[0]
@@ -94,7 +95,7 @@ def read_line(caches: Caches, cpu: int, line: int) -> int:
 
 
 @inner
-def read_beyond_l1d(caches: Caches, cpu: int, line: int) -> int:
+def read_beyond_l1d(caches: Caches, cpu: Int, line: Int) -> Int:
     """Read a line from the L2 on, filling every level on the way; returns where it was, as `read_line` does."""
     tag = caches.l1d.dtype.type(line)
     row = cpu * caches.sets[1] + line % caches.sets[1]

@@ -23,6 +23,7 @@ from memvirt.mmu.config import PwcArray, PwcSizes
 from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import CPU, GUEST, HOST, VM, Port, overlap, read_entry
 from memvirt.mmu.pwc import SPACE_BITS, Pwc, keep_tag, make_pwc, pwc_row
+from memvirt.typing import Int
 
 ALL_SIZES, SIZE_KNOWN, WAY_KNOWN = np.arange(3)  #: what the caches know of a page
 PMD, PUD, PTE_OF_TABLES, PTE = np.arange(1, 5)  #: at which level of a dimension a `Pwc` keeps them
@@ -75,7 +76,7 @@ def make_known(setup: Setup, base: NDArray[np.int64], skip: NDArray[np.int64], l
 
 
 @inner_apart
-def read_headers(known: Known, port: Port, dimension: int, which: int, section: int) -> None:
+def read_headers(known: Known, port: Port, dimension: Int, which: Int, section: Int) -> None:
     """Read an entry of the table behind the caches, beside the walk."""
     vm = port.now[VM]
     for way in range(TABLE_WAYS):
@@ -85,7 +86,7 @@ def read_headers(known: Known, port: Port, dimension: int, which: int, section: 
 
 
 @inner
-def is_cached(known: Known, port: Port, dimension: int, which: int, space: int, section: int) -> bool:
+def is_cached(known: Known, port: Port, dimension: Int, which: Int, space: Int, section: Int) -> bool:
     """Look an entry up; it is there the next time."""
     caches = known.caches
     if caches.sets[dimension, which] == 0:
@@ -100,7 +101,7 @@ def is_cached(known: Known, port: Port, dimension: int, which: int, space: int, 
 
 
 @inner
-def what_is_known(pte: int, pmd: int, pud: int, lowest: int) -> int:
+def what_is_known(pte: Int, pmd: Int, pud: Int, lowest: Int) -> Int:
     """What hits tell of a page: its way if the entry of its own size is among them, its size if any is."""
     own = pte if lowest == 0 else (pmd if lowest == 1 else pud)
     if own:
@@ -109,7 +110,7 @@ def what_is_known(pte: int, pmd: int, pud: int, lowest: int) -> int:
 
 
 @inner
-def of_guest(known: Known, port: Port, space: int, vpn: int, lowest: int) -> int:
+def of_guest(known: Known, port: Port, space: Int, vpn: Int, lowest: Int) -> Int:
     """What is known of a guest's page."""
     pud = is_cached(known, port, GUEST, PUD, space, vpn >> (18 + SPAN))
     pmd = is_cached(known, port, GUEST, PMD, space, vpn >> (9 + SPAN))
@@ -117,13 +118,13 @@ def of_guest(known: Known, port: Port, space: int, vpn: int, lowest: int) -> int
 
 
 @inner
-def of_table(known: Known, port: Port, space: int, gfn: int) -> int:
+def of_table(known: Known, port: Port, space: Int, gfn: Int) -> Int:
     """What is known of the 4K page that holds a piece of the guest's table."""
     return WAY_KNOWN if is_cached(known, port, HOST, PTE_OF_TABLES, space, gfn >> SPAN) else SIZE_KNOWN
 
 
 @inner
-def of_data(known: Known, port: Port, space: int, gfn: int, lowest: int) -> int:
+def of_data(known: Known, port: Port, space: Int, gfn: Int, lowest: Int) -> Int:
     """What is known of the host page behind a guest frame."""
     pud = is_cached(known, port, HOST, PUD, space, gfn >> (18 + SPAN))
     pmd = is_cached(known, port, HOST, PMD, space, gfn >> (9 + SPAN))

@@ -17,7 +17,8 @@ from memvirt.tlb import COUNTERS as TLB_COUNTERS
 from memvirt.tlb import Tlb, build
 from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
 from memvirt.tlb.hierarchy import COALESCES, Hierarchy, flush_range, obey
-from memvirt.types import CHUNK, NONE, SHOOTDOWNS, Counters, Frames, Nodes, Schedule, Space, Trace
+from memvirt.types import CHUNK, NONE, SHOOTDOWNS, Counters, Mapped, Trace
+from memvirt.typing import Int
 
 FIRST_CPU = np.int64(0)
 
@@ -33,7 +34,7 @@ def obey_mode(tlbs: Hierarchy, port: Port, counts: Any) -> None:
 
 
 @inner
-def neighbours(tlbs: Hierarchy, port: Port, page: int) -> int:
+def neighbours(tlbs: Hierarchy, port: Port, page: Int) -> Int:
     """Which pages of a 4K page's group have frames that run on from its own, a bit each."""
     entries = tlbs.entries
     covers = np.int64(tlbs.bit[page])
@@ -65,9 +66,9 @@ def run_stretch(
     lines: NDArray[np.uint8],
     runs: Any,
     events: Any,
-    next_event: int,
-    first: int,
-) -> int:
+    next_event: Int,
+    first: Int,
+) -> Int:
     """Simulate one stretch of the merged order; returns the first event that lies beyond it.
 
     Parameters are as `memvirt.mmu.loop.walk_stretch` has them.
@@ -76,7 +77,7 @@ def run_stretch(
         enter(port, run, np.int64(node_of_cpu[run.cpu]))
         mine, cpu = tlbs.counts[run.vm, run.epoch], np.int64(run.cpu)
         begin, end = np.int64(run.at), np.int64(run.at) + np.int64(run.length)
-        data = begin  # accesses from here on have yet to read their data
+        data: Int = begin  # accesses from here on have yet to read their data
         for at in range(begin, end):
             page, flags = np.int64(pages[at]), np.int64(lines[at] >> 6)
             while next_event < events.size and np.int64(events[next_event].at) <= first + at:
@@ -114,10 +115,7 @@ def run(
     mmu: Mmu,
     cache: Cache,
     traces: list[Trace],
-    space: Space,
-    schedule: Schedule,
-    frames: Frames,
-    nodes: Nodes,
+    mapped: Mapped,
     step: int = CHUNK,
 ) -> MmuOut:
     """Look every access up, and walk the tables for those that miss.
@@ -127,8 +125,7 @@ def run(
     tlb, mmu, cache
         Config sections.
     traces : list of Trace
-    space, schedule, frames, nodes
-        As `Machine` has them.
+    mapped : Mapped
     step : int
         Accesses simulated at a time.
 
@@ -137,11 +134,12 @@ def run(
     MmuOut
         Its counters are those of both rooms.
     """
+    space, schedule, frames, nodes = mapped
     tlbs = build(tlb, traits(mmu), space, schedule)
-    state, port = start(mmu, cache, space, schedule, frames, nodes, tlb.pcid, tlb.vpid)
+    state, port = start(mmu, cache, mapped, tlb.pcid, tlb.vpid)
     counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
-    next_event = 0
+    next_event: Int = 0
     for first in range(0, schedule.accesses, step):
         part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
         runs: Any = part.runs.view(np.recarray)

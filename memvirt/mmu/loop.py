@@ -26,6 +26,7 @@ from memvirt.mmu.port import (
     exit_to_host,
 )
 from memvirt.types import BACKINGS, EVICT, FETCH, GUEST_MAP, HOST_MAP, NONE, SWAP_IN, TABLE_WRITE
+from memvirt.typing import Int
 
 DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
 ONCE = np.int64(1)
@@ -65,7 +66,7 @@ def back_frames(port: Port, event: Any) -> None:
 
 
 @inner
-def note_clean(port: Port, event: Any, kind: int, page: int) -> None:
+def note_clean(port: Port, event: Any, kind: Int, page: Int) -> None:
     """Keep accessed and dirty bits in step with an event."""
     if kind == GUEST_MAP or kind == TABLE_WRITE or (port.dimensions == 1 and kind == SWAP_IN and page != NONE):
         port.clean[port.first_page[page]] = UNTOUCHED
@@ -96,14 +97,14 @@ def happen(state: Any, port: Port, event: Any) -> None:
 
 
 @inner
-def is_protected(port: Port, entry: int, unit: int) -> bool:
+def is_protected(port: Port, entry: Int, unit: Int) -> bool:
     """Whether a first write runs into the protection by which a hypervisor learns of it."""
     guest = port.ad[1] and port.clean[entry] == CLEAN
     return bool(guest or (port.ad[2] and port.host_clean[unit] == CLEAN))
 
 
 @inner
-def note_access(port: Port, write: int, entry: int, unit: int) -> None:
+def note_access(port: Port, write: Int, entry: Int, unit: Int) -> None:
     """Set accessed and dirty bits after a walk."""
     was, host_was = port.clean[entry], port.host_clean[unit]
     if write:
@@ -116,10 +117,11 @@ def note_access(port: Port, write: int, entry: int, unit: int) -> None:
 
 
 @inner
-def walk_access(state: Any, port: Port, page: int, write: int) -> None:
+def walk_access(state: Any, port: Port, page: Int, write: Int) -> None:
     """Walk for an access, with what becomes of accessed and dirty bits."""
     port.now[WRITES] = write
-    entry, unit, protected = np.int64(0), np.int64(0), False
+    protected: Int = False
+    entry, unit = np.int64(0), np.int64(0)
     if port.ad[0]:
         entry = np.int64(port.first_page[page])
         if port.host_clean.size > 1:
@@ -148,8 +150,8 @@ def access_data(
     now: NDArray[np.int64],
     pages: NDArray[np.uint32],
     lines: NDArray[np.uint8],
-    begin: int,
-    end: int,
+    begin: Int,
+    end: Int,
 ) -> None:
     """Read and write data through the caches; apart from the walks, whose code would crowd its registers."""
     cpu, node = now[CPU], now[NODE]
@@ -184,9 +186,9 @@ def walk_stretch(
     runs: Any,
     events: Any,
     walks: NDArray[np.uint32],
-    next_event: int,
-    first: int,
-) -> int:
+    next_event: Int,
+    first: Int,
+) -> Int:
     """Simulate one stretch of the merged order; returns the first event that lies beyond it.
 
     Parameters

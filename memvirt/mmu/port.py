@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from memvirt.counters import Counter, names_of
 from memvirt.jit import inner
 from memvirt.mmu.caches import Caches, read_beyond_l1d, read_line
-from memvirt.types import EXITS
+from memvirt.types import EXITS, PATH_BITS, PLACES
+from memvirt.typing import Int
 
-PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
 COUNTERS = (
     Counter("walks", "walks", doc="of page tables"),
     Counter("faulting_walks", "walks", doc="that ended in a fault"),
@@ -95,7 +95,6 @@ CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT = np.arange(9)
 # What `Port.walk` holds: references so far by place, look-ups of walk caches, references to stacked memory, cycles of looking up
 # what a mode adds, then whether the walk is one that faults.
 WALK_LOOKUPS, STACKED, ADDED, WALK_FAULTS = np.arange(5, 9)
-PATH_BITS = 7  #: of each number in the key of a path
 
 
 class Port(NamedTuple):
@@ -185,10 +184,10 @@ class Port(NamedTuple):
 
 
 @inner
-def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> int:
+def read_entry(port: Port, dimension: Int, hfn: Int, index: Int, level: Int) -> Int:
     """Read entry ``index`` of the table in host frame ``hfn``, and tally where it was, which is returned (a place of `PLACES`)."""
     line = (np.int64(hfn) << 6) | ((index & 511) >> 3)
-    where = np.int64(3)
+    where: Int = np.int64(3)
     if port.kind:
         where = read_line(port.caches, port.now[CPU], line)
     port.tally[REFS_GUEST + dimension] += 1
@@ -207,9 +206,9 @@ def read_entry(port: Port, dimension: int, hfn: int, index: int, level: int) -> 
 
 
 @inner
-def read_stacked(port: Port, hfn: int, index: int) -> int:
+def read_stacked(port: Port, hfn: Int, index: Int) -> Int:
     """Read a line of memory stacked on the die, which is cached from the L2 on and has a price of its own; returns where it was."""
-    where = np.int64(3)
+    where: Int = np.int64(3)
     if port.kind:
         where = read_beyond_l1d(port.caches, port.now[CPU], (np.int64(hfn) << 6) | index)
     port.tally[POM_TLB_LOOKUPS] += 1
@@ -225,14 +224,14 @@ def read_stacked(port: Port, hfn: int, index: int) -> int:
 
 
 @inner
-def take_cycles(port: Port, cycles: int) -> None:
+def take_cycles(port: Port, cycles: Int) -> None:
     """Note the time of looking up what a mode adds to the walker: hashes, filters, caches of its own."""
     port.tally[LOOKUP_CYCLES] += cycles
     port.walk[ADDED] += cycles
 
 
 @inner
-def overlap(port: Port, where: int) -> None:
+def overlap(port: Port, where: Int) -> None:
     """Note that a reference was read beside a slower one, and so takes no time of its own."""
     port.tally[OVERLAPPED + min(where, 3)] += 1
     port.walk[min(where, 3)] -= 1
@@ -242,20 +241,20 @@ def overlap(port: Port, where: int) -> None:
 
 
 @inner
-def count_lookup(port: Port, counter: int) -> None:
+def count_lookup(port: Port, counter: Int) -> None:
     """Tally a look-up of a walk cache, which takes its time whatever comes of it."""
     port.tally[counter] += 1
     port.walk[WALK_LOOKUPS] += 1
 
 
 @inner
-def count_hit(port: Port, counter: int) -> None:
+def count_hit(port: Port, counter: Int) -> None:
     """Tally a hit of a walk cache."""
     port.tally[counter] += 1
 
 
 @inner
-def begin_walk(port: Port) -> int:
+def begin_walk(port: Port) -> Int:
     """Note that a walk begins; give what it returns to `end_walk`."""
     port.tally[WALKS] += 1
     for place in range(WALK_FAULTS):
@@ -264,7 +263,7 @@ def begin_walk(port: Port) -> int:
 
 
 @inner
-def end_walk(port: Port, begun: int, faulted: int) -> None:
+def end_walk(port: Port, begun: Int, faulted: Int) -> None:
     """Note that a walk is over, and what it read."""
     port.tally[FAULTING_WALKS] += max(faulted, port.walk[WALK_FAULTS])
     if port.now[COUNTED]:
@@ -277,7 +276,7 @@ def end_walk(port: Port, begun: int, faulted: int) -> None:
 
 
 @inner
-def keep_path(paths: NDArray[np.int64], key: int) -> None:
+def keep_path(paths: NDArray[np.int64], key: Int) -> None:
     """Count a path; one too many for the table is left out."""
     slots = paths.shape[0]
     place = (key * -7046029254386353131 >> 20) & (slots - 1)
@@ -293,13 +292,13 @@ def keep_path(paths: NDArray[np.int64], key: int) -> None:
 
 
 @inner
-def exit_to_host(port: Port, reason: int, times: int) -> None:
+def exit_to_host(port: Port, reason: Int, times: Int) -> None:
     """Tally VM exits."""
     port.tally[reason] += times
 
 
 @inner
-def ask_flush(port: Port, low: int, high: int) -> None:
+def ask_flush(port: Port, low: Int, high: Int) -> None:
     """Ask a `fused` mode's TLBs to flush a range of global pages on every CPU."""
     port.flush[1] = min(port.flush[1], low) if port.flush[0] else low
     port.flush[2] = max(port.flush[2], high) if port.flush[0] else high
@@ -307,7 +306,7 @@ def ask_flush(port: Port, low: int, high: int) -> None:
 
 
 @inner
-def enter(port: Port, run: Any, node: int) -> None:
+def enter(port: Port, run: Any, node: Int) -> None:
     """Turn to a run: its CPU, VM and epoch."""
     port.now[CPU] = run.cpu
     port.now[NODE] = node

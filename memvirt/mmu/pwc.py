@@ -24,6 +24,7 @@ from memvirt.mmu.port import (
     count_lookup,
 )
 from memvirt.types import PREEMPT, SWITCH
+from memvirt.typing import Int
 
 if TYPE_CHECKING:
     from memvirt.mmu.mode import Setup
@@ -117,19 +118,19 @@ def make_pwc(setup: Setup, tagged: bool = True, guest: int = EVERY_LEVEL, host: 
 
 
 @inner
-def is_read(pwc: Pwc, dimension: int, level: int, lowest: int) -> bool:
+def is_read(pwc: Pwc, dimension: Int, level: Int, lowest: Int) -> bool:
     """Whether a walk reads the entry at a level."""
     return level == lowest or (pwc.reads[dimension] >> level) & 1 == 1
 
 
 @inner
-def pwc_row(pwc: Pwc, cpu: int, dimension: int, level: int, number: int) -> int:
+def pwc_row(pwc: Pwc, cpu: Int, dimension: Int, level: Int, number: Int) -> Int:
     """Row of the set that holds an entry."""
     return cpu * pwc.cpu_rows + pwc.row[dimension, level] + number % pwc.sets[dimension, level]  # type: ignore[no-any-return]
 
 
 @inner
-def keep_tag(pwc: Pwc, row: int, ways: int, tag: int) -> None:
+def keep_tag(pwc: Pwc, row: Int, ways: Int, tag: Int) -> None:
     """Enter a tag as the most recent, over an invalid one if there is any."""
     used = 0
     while used < ways - 1 and pwc.tags[row, used] != EMPTY:
@@ -138,13 +139,13 @@ def keep_tag(pwc: Pwc, row: int, ways: int, tag: int) -> None:
 
 
 @inner
-def entry_tag(space: int, level: int, entry: int) -> int:
+def entry_tag(space: Int, level: Int, entry: Int) -> Int:
     """Tag of an entry above the lowest level."""
     return (space << SPACE_BITS) | (level << LEVEL_BITS) | entry
 
 
 @inner
-def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, top: int, lowest: int) -> int:
+def first_level(pwc: Pwc, port: Port, dimension: Int, space: Int, number: Int, top: Int, lowest: Int) -> Int:
     """Level at which a walk can begin: below the deepest cached entry, at ``top`` if none is cached."""
     cpu = port.now[0]
     begin, looked = top, False
@@ -169,7 +170,7 @@ def first_level(pwc: Pwc, port: Port, dimension: int, space: int, number: int, t
 
 
 @inner
-def keep_entry(pwc: Pwc, cpu: int, dimension: int, space: int, number: int, level: int) -> None:
+def keep_entry(pwc: Pwc, cpu: Int, dimension: Int, space: Int, number: Int, level: Int) -> None:
     """Enter an upper-level entry that a walk has read."""
     if pwc.sets[dimension, level] == 0 or pwc.dmt:
         return
@@ -179,7 +180,7 @@ def keep_entry(pwc: Pwc, cpu: int, dimension: int, space: int, number: int, leve
 
 
 @inner
-def found_entry(pwc: Pwc, port: Port, dimension: int, space: int, hfn: int, index: int, level: int, lowest: int) -> bool:
+def found_entry(pwc: Pwc, port: Port, dimension: Int, space: Int, hfn: Int, index: Int, level: Int, lowest: Int) -> bool:
     """Whether the cache of single entries, tagged by host-physical address, has one above the lowest level."""
     if pwc.sets[GUEST, LOWEST] == 0 or level == lowest or dimension >= pwc.cached:
         return False
@@ -193,7 +194,7 @@ def found_entry(pwc: Pwc, port: Port, dimension: int, space: int, hfn: int, inde
 
 
 @inner
-def keep_single(pwc: Pwc, cpu: int, dimension: int, space: int, hfn: int, index: int) -> None:
+def keep_single(pwc: Pwc, cpu: Int, dimension: Int, space: Int, hfn: Int, index: Int) -> None:
     """Enter an entry into the cache of single ones, unless it is there."""
     if pwc.sets[GUEST, LOWEST] == 0 or dimension >= pwc.cached:
         return
@@ -205,13 +206,13 @@ def keep_single(pwc: Pwc, cpu: int, dimension: int, space: int, hfn: int, index:
 
 
 @inner
-def nested_tag(port: Port, gfn: int, lowest: int) -> int:
+def nested_tag(port: Port, gfn: Int, lowest: Int) -> Int:
     """Tag of the host page behind a guest frame."""
     return port.now[HOST_SPACE] << SPACE_BITS | (gfn >> (9 * lowest)) << 2 | lowest  # type: ignore[no-any-return]
 
 
 @inner
-def in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> bool:
+def in_nested_tlb(pwc: Pwc, port: Port, gfn: Int, lowest: Int) -> bool:
     """Whether the nested TLB knows the host page behind a guest frame."""
     if pwc.sets[HOST, LOWEST] == 0:
         return False
@@ -224,7 +225,7 @@ def in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> bool:
 
 
 @inner
-def keep_in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> None:
+def keep_in_nested_tlb(pwc: Pwc, port: Port, gfn: Int, lowest: Int) -> None:
     """Enter the host page behind a guest frame."""
     if pwc.sets[HOST, LOWEST] == 0:
         return
@@ -233,7 +234,7 @@ def keep_in_nested_tlb(pwc: Pwc, port: Port, gfn: int, lowest: int) -> None:
 
 
 @inner
-def drop_rows(pwc: Pwc, begin: int, end: int, low: int, high: int) -> None:
+def drop_rows(pwc: Pwc, begin: Int, end: Int, low: Int, high: Int) -> None:
     """Drop the entries of a range of address spaces in some rows."""
     for row in range(begin, end):
         for way in range(pwc.tags.shape[1]):
@@ -243,7 +244,7 @@ def drop_rows(pwc: Pwc, begin: int, end: int, low: int, high: int) -> None:
 
 
 @inner
-def drop_spaces(pwc: Pwc, low: int, high: int) -> None:
+def drop_spaces(pwc: Pwc, low: Int, high: Int) -> None:
     """Drop the entries of a range of address spaces on all CPUs (INVLPG drops those of its PCID)."""
     drop_rows(pwc, FIRST_ROW, pwc.tags.shape[0], low, high)
 

@@ -9,13 +9,14 @@ import numpy as np
 from memvirt.jit import inner
 from memvirt.mmu.port import DATA_ROW, FRAME_BASE, GUEST, HOST, HOST_ROW, HOST_SPACE, ROW, Port, read_entry
 from memvirt.mmu.pwc import Pwc, first_level, found_entry, in_nested_tlb, is_read, keep_entry, keep_in_nested_tlb, keep_single
+from memvirt.typing import Int
 
 NONE_MISSING, CACHED = np.int64(0), np.int64(1)
 
 
 @inner
 def walk_tables(
-    pwc: Pwc, port: Port, dimension: int, space: int, number: int, frames: Any, lowest: int, missing: int, cached: int
+    pwc: Pwc, port: Port, dimension: Int, space: Int, number: Int, frames: Any, lowest: Int, missing: Int, cached: Int
 ) -> None:
     """Read a chain of tables root first, down to the entry at ``lowest``, or the one ``missing`` levels above it.
 
@@ -48,7 +49,7 @@ def walk_tables(
 
 
 @inner
-def walk_host(pwc: Pwc, port: Port, frame: int, missing: int, cached: int) -> None:
+def walk_host(pwc: Pwc, port: Port, frame: Int, missing: Int, cached: Int) -> None:
     """Translate a global guest frame through the host's tables (nothing for an identity host)."""
     if port.host_frames.shape[1] == 0:
         return
@@ -62,7 +63,7 @@ def walk_host(pwc: Pwc, port: Port, frame: int, missing: int, cached: int) -> No
 
 
 @inner
-def walk_guest(pwc: Pwc, port: Port, page: int, missing: int) -> None:
+def walk_guest(pwc: Pwc, port: Port, page: Int, missing: Int) -> None:
     """Walk the guest's tables where they map straight to host frames."""
     lowest = np.int64(port.guest_order[page]) // 9
     frames = port.guest_frames[port.guest_row[page]]
@@ -70,7 +71,7 @@ def walk_guest(pwc: Pwc, port: Port, page: int, missing: int) -> None:
 
 
 @inner
-def walk_both(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing: int) -> None:
+def walk_both(pwc: Pwc, port: Port, page: Int, guest_missing: Int, data_missing: Int) -> None:
     """Walk in two dimensions: each guest table through the host's tables first, the data page's frame last.
 
     ``data_missing`` is what the host's tables lack of the way to the data page; it is -1 where the guest's
@@ -83,7 +84,7 @@ def walk_both(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing:
 
 
 @inner
-def walk_on(pwc: Pwc, port: Port, page: int, begin: int, known: int, guest_missing: int, data_missing: int) -> None:
+def walk_on(pwc: Pwc, port: Port, page: Int, begin: Int, known: Int, guest_missing: Int, data_missing: Int) -> None:
     """Go on as `walk_both` from the guest's table at level ``begin``; ``known`` says that its host frame is."""
     lowest = np.int64(port.guest_order[page]) // 9
     space, vpn = port.space_of_page[page], port.vpn[page]

@@ -13,6 +13,7 @@ from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import NODE, Port
 from memvirt.tlb.geometry import Entries, lay_out_entries
 from memvirt.types import NONE
+from memvirt.typing import Int
 
 MISSING, PRESENT = np.uint8(0), np.uint8(1)
 
@@ -76,19 +77,19 @@ def make_shadow(setup: Setup) -> Shadow:
 
 
 @inner
-def lowest_level(shadow: Shadow, page: int) -> int:
+def lowest_level(shadow: Shadow, page: Int) -> Int:
     """Level of a page's shadow entry."""
     return np.int64(min(shadow.entries.guest_order[page], shadow.entries.host_order[page])) // 9
 
 
 @inner
-def is_present(shadow: Shadow, page: int) -> bool:
+def is_present(shadow: Shadow, page: Int) -> bool:
     """Whether a page has its shadow entry."""
     return shadow.present[shadow.entries.tag[page, lowest_level(shadow, page)]] == PRESENT  # type: ignore[no-any-return]
 
 
 @inner
-def make_table(shadow: Shadow, port: Port, page: int, level: int) -> None:
+def make_table(shadow: Shadow, port: Port, page: Int, level: Int) -> None:
     """Give the shadow table at a level on the way to a page its frame, if it has none."""
     table = shadow.table[port.guest_row[page], level]
     if shadow.hfn[table] == NONE:
@@ -98,7 +99,7 @@ def make_table(shadow: Shadow, port: Port, page: int, level: int) -> None:
 
 
 @inner
-def fill_entry(shadow: Shadow, port: Port, page: int) -> None:
+def fill_entry(shadow: Shadow, port: Port, page: Int) -> None:
     """Make a page's shadow entry, and the tables above it."""
     lowest = lowest_level(shadow, page)
     for level in range(shadow.table.shape[1] - 1, lowest - 1, -1):
@@ -114,13 +115,13 @@ def fill_all(shadow: Shadow, port: Port, pages: NDArray[np.int64]) -> None:
 
 
 @inner
-def zap_entry(shadow: Shadow, page: int) -> None:
+def zap_entry(shadow: Shadow, page: Int) -> None:
     """Empty a page's shadow entry."""
     shadow.present[shadow.entries.tag[page, lowest_level(shadow, page)]] = MISSING
 
 
 @inner
-def zap_guest_entry(shadow: Shadow, port: Port, page: int) -> None:
+def zap_guest_entry(shadow: Shadow, port: Port, page: Int) -> None:
     """Empty the shadow entries of all that one guest entry maps."""
     first = np.int64(port.first_page[page])
     for other in range(first, port.vpn.size):
@@ -130,7 +131,7 @@ def zap_guest_entry(shadow: Shadow, port: Port, page: int) -> None:
 
 
 @inner
-def missing_tables(shadow: Shadow, port: Port, page: int) -> int:
+def missing_tables(shadow: Shadow, port: Port, page: Int) -> Int:
     """How many tables a page's shadow entry lacks."""
     missing = 0
     for level in range(lowest_level(shadow, page), shadow.table.shape[1]):
@@ -140,7 +141,7 @@ def missing_tables(shadow: Shadow, port: Port, page: int) -> int:
 
 
 @inner
-def set_path(shadow: Shadow, port: Port, page: int) -> None:
+def set_path(shadow: Shadow, port: Port, page: Int) -> None:
     """Look up the tables on the way to a page."""
     for level in range(shadow.path.size):
         shadow.path[level] = shadow.hfn[shadow.table[port.guest_row[page], level]]

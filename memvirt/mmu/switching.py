@@ -11,6 +11,7 @@ from memvirt.mmu.port import AT, MODE_SWITCH, PAGE_TABLE_WRITE, RESYNCS, Port, a
 from memvirt.mmu.pwc import drop_spaces
 from memvirt.mmu.shadow_tables import fill_entry
 from memvirt.types import NONE
+from memvirt.typing import Int
 
 POLICIES = ("writes", "costs", "static")
 BY_WRITES, BY_COSTS = np.arange(2)
@@ -19,7 +20,7 @@ POLICY, THRESHOLD, INTERVAL, LATEST, SCANNED = np.arange(5)
 
 
 @inner
-def switching_level(state: Any, port: Port, page: int) -> int:
+def switching_level(state: Any, port: Port, page: Int) -> Int:
     """Highest level whose table on the way to a page is nested; -1 if all of the way is shadowed."""
     lowest = np.int64(port.guest_order[page]) // 9
     row = state.shadow.table[port.guest_row[page]]
@@ -30,7 +31,7 @@ def switching_level(state: Any, port: Port, page: int) -> int:
 
 
 @inner_apart
-def move(state: Any, port: Port, page: int, level: int, to_nested: int) -> None:
+def move(state: Any, port: Port, page: Int, level: Int, to_nested: Int) -> None:
     """Move the table at a level on the way to a page to the other mode, and all that lie below it to nested."""
     table = state.shadow.table[port.guest_row[page], level]
     state.debt[table] = 0.0
@@ -81,7 +82,7 @@ def scan(state: Any, port: Port) -> None:
 
 
 @inner_apart
-def guest_writes(state: Any, port: Port, page: int, level: int) -> None:
+def guest_writes(state: Any, port: Port, page: Int, level: Int) -> None:
     """Let the guest write the table at a level on the way to a page: trapped if it is shadowed, and then perhaps no longer."""
     table = state.shadow.table[port.guest_row[page], level]
     policy, interval = state.rules[POLICY], port.now[AT] // state.rules[INTERVAL]
@@ -103,7 +104,7 @@ def guest_writes(state: Any, port: Port, page: int, level: int) -> None:
 
 
 @inner_apart
-def weigh_walk(state: Any, port: Port, page: int, switch: int, host_refs: int) -> None:
+def weigh_walk(state: Any, port: Port, page: Int, switch: Int, host_refs: Int) -> None:
     """Account for a walk, after which the highest nested table on its way may go back to shadow."""
     lowest = np.int64(port.guest_order[page]) // 9
     row = state.shadow.table[port.guest_row[page]]

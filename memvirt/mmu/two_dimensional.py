@@ -14,13 +14,15 @@ from memvirt.jit import inner, inner_apart
 from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_host
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
+from memvirt.policy import verb
 from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, NONE, PREEMPT, SWITCH
+from memvirt.typing import Int
 
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
 
 
 @inner_apart
-def walk_two(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+def walk_two(pwc: Pwc, port: Port, page: Int, guest_missing: Int, data_missing: Int, faulted: Int) -> None:
     """Walk in both dimensions, as far as `memvirt.mmu.radix.walk_both` says."""
     begun = begin_walk(port)
     walk_both(pwc, port, page, guest_missing, data_missing)
@@ -28,13 +30,13 @@ def walk_two(pwc: Pwc, port: Port, page: int, guest_missing: int, data_missing: 
 
 
 @inner
-def serve_walk(pwc: Pwc, port: Port, page: int) -> None:
+def serve_walk(pwc: Pwc, port: Port, page: Int) -> None:
     """Walk for a page that is mapped and backed."""
     walk_two(pwc, port, page, NONE_MISSING, NONE_MISSING, SERVED)
 
 
 @inner_apart
-def forget(pwc: Pwc, port: Port, event: Any, page: int, kind: int) -> None:
+def forget(pwc: Pwc, port: Port, event: Any, page: Int, kind: Int) -> None:
     """Drop from the walk caches what an event makes invalid."""
     if kind == EVICT:
         drop_spaces(pwc, port.space_base[event.vm], port.space_base[event.vm + 1])
@@ -50,7 +52,7 @@ def forget(pwc: Pwc, port: Port, event: Any, page: int, kind: int) -> None:
 
 
 @inner
-def fault_length(event: Any, kind: int) -> Any:
+def fault_length(event: Any, kind: Int) -> Any:
     """Tables that the guest's dimension lacks, and the host's of the way to the data, at a fault."""
     if kind == GUEST_MAP:
         return np.int64(event.count), NOT_REACHED
@@ -58,19 +60,31 @@ def fault_length(event: Any, kind: int) -> Any:
 
 
 @inner
-def is_fault(kind: int) -> bool:
+def is_fault(kind: Int) -> bool:
     """Whether an event is a fault that a walk runs into, if it names a page."""
     return FAULTS >> kind & 1 != 0  # type: ignore[no-any-return]
 
 
+@verb
+def walk_to_fault(state: Any, port: Port, page: Int, guest_missing: Int, data_missing: Int) -> None:
+    """Walk until the fault that `walk_two`'s arguments say; by default as it does."""
+    walk_two(state.pwc, port, page, guest_missing, data_missing, FAULTED)
+
+
 @inner
-def take_event(pwc: Pwc, port: Port, event: Any, page: int) -> None:
+def run_into(state: Any, port: Port, event: Any, page: Int) -> None:
+    """Walk as far as a fault lets it, if it is the fault of a page."""
+    if page != NONE:
+        guest_missing, data_missing = fault_length(event, np.int64(event.kind))
+        walk_to_fault(state, port, page, guest_missing, data_missing)
+
+
+@inner
+def take_event(state: Any, pwc: Pwc, port: Port, event: Any, page: Int) -> None:
     """Walk as far as a fault lets it, leave to the host where it must map something, forget what is no more."""
     kind = np.int64(event.kind)
     if is_fault(kind):
-        if page != NONE:
-            guest_missing, data_missing = fault_length(event, kind)
-            walk_two(pwc, port, page, guest_missing, data_missing, FAULTED)
+        run_into(state, port, event, page)
         if HOST_FAULTS >> kind & 1:
             exit_to_host(port, EPT_VIOLATION, ONCE)
     else:

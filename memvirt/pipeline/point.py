@@ -11,16 +11,15 @@ from pydantic import BaseModel, ValidationError, model_validator
 from memvirt.config import Section
 from memvirt.cost.config import Cpu
 from memvirt.errors import ConfigError, suggest
-from memvirt.memory.config import Clock, Contents, Epoch, Guest, Host, Numa, Overcommit, Reclaim, Vms
+from memvirt.memory.config import Clock, Contents, Epoch, Guest, Host, Numa, Overcommit, Reclaim, Vm, Vms
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.tlb.config import Tlb
 from memvirt.workload.config import Workload
 
-#: Keys of the ``vms`` section that VMs can have each of their own.
-VM_KEYS = tuple(name for name in Vms.model_fields if name not in ("count", "scale", "members"))
+VM_KEYS = tuple(Vm.model_fields)  #: keys of the ``vms`` section that VMs can have each of their own
 
 
-class Member(NamedTuple):
+class MemberSections(NamedTuple):
     """The sections that VMs can have each of their own."""
 
     workload: Workload
@@ -68,10 +67,10 @@ class Point(Section):
             self.member(number)
         return self
 
-    def member(self, vm: int) -> Member:
+    def member(self, vm: int) -> MemberSections:
         """Sections of one VM, with what `vms.members` says of it."""
         if self.vms.members is None:
-            return Member(self.workload, self.vms, self.contents)
+            return MemberSections(self.workload, self.vms, self.contents)
         mine = dict(self.vms.members[vm])
         where = f"vms.members[{vm}]"
         workload, contents = mine.pop("workload", {}), mine.pop("contents", {})
@@ -89,7 +88,7 @@ class Point(Section):
         if whole["name"] != self.workload.name:  # another program has no use for this one's own keys
             own = {"path", "format", "dependence", *self.workload.options} - set(changed)
             whole = {key: value for key, value in whole.items() if key not in own}
-        return Member(
+        return MemberSections(
             checked(Workload, whole, f"{where}.workload"),
             checked(Vms, common, where),
             checked(Contents, {**self.contents.model_dump(), **contents}, f"{where}.contents"),

@@ -25,13 +25,14 @@ from memvirt.tlb.hierarchy import (
     take_out,
 )
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.typing import Int
 
 HIT, MISS, FIRST_WRITE = np.int64(0), np.int64(1), np.int64(2)
 ONE_PAGE = np.int64(1)
 
 
 @inner
-def way_of(tlbs: Hierarchy, bank: Bank, first: int, ways: int, tag: int, page: int) -> int:
+def way_of(tlbs: Hierarchy, bank: Bank, first: Int, ways: Int, tag: Int, page: Int) -> Int:
     """Way of a set with a page's translation, -1 if none; several may be for parts of one group."""
     if not tlbs.rules[COALESCES]:
         return find(bank.tags, first, ways, tag)  # type: ignore[no-any-return]
@@ -42,7 +43,7 @@ def way_of(tlbs: Hierarchy, bank: Bank, first: int, ways: int, tag: int, page: i
 
 
 @inner
-def slot_of(tlbs: Hierarchy, bank: Bank, cpu: int, page: int) -> int:
+def slot_of(tlbs: Hierarchy, bank: Bank, cpu: Int, page: Int) -> Int:
     """Slot that holds a page's translation on a CPU, -1 if none does."""
     start = np.int64(bank.level.start_now[page])
     if start < 0:
@@ -53,7 +54,7 @@ def slot_of(tlbs: Hierarchy, bank: Bank, cpu: int, page: int) -> int:
 
 
 @inner
-def first_of(tlbs: Hierarchy, flags: int) -> Bank:
+def first_of(tlbs: Hierarchy, flags: Int) -> Bank:
     """First level that an access looks up; ``flags`` are as `look_up_one` has them."""
     if flags & 1:
         return tlbs.fetch
@@ -61,7 +62,7 @@ def first_of(tlbs: Hierarchy, flags: int) -> Bank:
 
 
 @inner
-def touch_slot(bank: Bank, cpu: int, page: int, slot: int) -> None:
+def touch_slot(bank: Bank, cpu: Int, page: Int, slot: Int) -> None:
     """Note a hit."""
     start = np.int64(bank.level.start_now[page])
     first = cpu * bank.level.slots + start
@@ -69,7 +70,7 @@ def touch_slot(bank: Bank, cpu: int, page: int, slot: int) -> None:
 
 
 @inner_apart
-def enter(tlbs: Hierarchy, bank: Bank, cpu: int, page: int, covers: int, dirty: int) -> Any:
+def enter(tlbs: Hierarchy, bank: Bank, cpu: Int, page: Int, covers: Int, dirty: Int) -> Any:
     """Enter a translation; returns the tag that had to go for it (`INVALID` if none), what it covered, whether it was dirty."""
     start = np.int64(bank.level.start_now[page])
     out, out_covers, out_dirty = np.int64(INVALID), ONE_PAGE, np.int64(0)
@@ -78,7 +79,7 @@ def enter(tlbs: Hierarchy, bank: Bank, cpu: int, page: int, covers: int, dirty: 
     ways = np.int64(bank.level.ways[start])
     first = cpu * bank.level.slots + start
     tag = tlbs.entries.tag_now[page]
-    way = -1
+    way: Int = -1
     for other in range(ways):
         if bank.tags[first + other] == INVALID:
             way = other
@@ -100,7 +101,7 @@ def enter(tlbs: Hierarchy, bank: Bank, cpu: int, page: int, covers: int, dirty: 
 
 
 @inner_apart
-def fill_first(tlbs: Hierarchy, first: Bank, cpu: int, page: int, covers: int, dirty: int) -> None:
+def fill_first(tlbs: Hierarchy, first: Bank, cpu: Int, page: Int, covers: Int, dirty: Int) -> None:
     """Enter a translation into an L1; of an exclusive hierarchy, its victim goes to the L2."""
     exclusive = tlbs.rules[INCLUSION] == EXCLUSIVE
     if first.level.start_now[page] < 0:
@@ -113,7 +114,7 @@ def fill_first(tlbs: Hierarchy, first: Bank, cpu: int, page: int, covers: int, d
 
 
 @inner_apart
-def fill_both(tlbs: Hierarchy, cpu: int, page: int, flags: int, covers: int) -> None:
+def fill_both(tlbs: Hierarchy, cpu: Int, page: Int, flags: Int, covers: Int) -> None:
     """Enter what a walk has found."""
     dirty = np.int64(0)
     if tlbs.rules[DIRTY_BITS]:
@@ -132,7 +133,7 @@ def fill_both(tlbs: Hierarchy, cpu: int, page: int, flags: int, covers: int) -> 
 
 
 @inner
-def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
+def write_to(tlbs: Hierarchy, cpu: Int, page: Int) -> bool:
     """Note a write that hits; whether it is the first to an entry that was loaded clean, which is dirty from now on."""
     found = False
     for level in range(2):
@@ -147,7 +148,7 @@ def write_to(tlbs: Hierarchy, cpu: int, page: int) -> bool:
 
 
 @inner_apart
-def look_up_one(tlbs: Hierarchy, counts: Any, cpu: int, page: int, flags: int) -> int:
+def look_up_one(tlbs: Hierarchy, counts: Any, cpu: Int, page: Int, flags: Int) -> Int:
     """Look one access up: `HIT`, `MISS` (walk, then `fill_both`), or `FIRST_WRITE` (walk).
 
     ``flags`` are the two upper bits of `Accesses.line`: 2 for a write, 1 for an instruction fetch.
@@ -195,8 +196,8 @@ def translate_general(
     lines: NDArray[np.uint8],
     runs: Any,
     events: Any,
-    next_event: int,
-    first: int,
+    next_event: Int,
+    first: Int,
     walks: Any,
 ) -> Any:
     """As `memvirt.tlb.hierarchy.translate`; an entry covers its page alone, since frames aren't known here."""

@@ -17,6 +17,7 @@ from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import drop, fill, touch, victim
 from memvirt.tlb.segment import Escapes, take_away
 from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, SWITCH
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("l1_tlb_misses", "accesses", doc="that miss the first level of TLBs"),
@@ -126,7 +127,7 @@ INCLUSIVE, EXCLUSIVE = 1, 2
 
 
 @inner
-def find(tags: NDArray[np.uint32], start: int, ways: int, tag: int) -> int:
+def find(tags: NDArray[np.uint32], start: Int, ways: Int, tag: Int | np.uint32) -> Int:
     """Way that holds a tag, -1 if none."""
     if ways == 4:  # most L1 arrays: looked at without a branch
         found = -1
@@ -145,7 +146,7 @@ def find(tags: NDArray[np.uint32], start: int, ways: int, tag: int) -> int:
 
 
 @inner
-def put(bank: Bank, start: int, tag: int) -> None:
+def put(bank: Bank, start: Int, tag: Int) -> None:
     """Enter a translation into its set."""
     ways = np.int64(bank.level.ways[start % bank.level.slots])
     way = find(bank.tags, start, ways, INVALID)
@@ -161,7 +162,7 @@ def put(bank: Bank, start: int, tag: int) -> None:
 
 
 @inner_apart
-def take_out(bank: Bank, offset: int, start: int, tag: int) -> None:
+def take_out(bank: Bank, offset: Int, start: Int, tag: Int) -> None:
     """Invalidate one translation on the CPU whose slots begin at ``offset``, if it is there."""
     if start < 0:
         return
@@ -174,9 +175,9 @@ def take_out(bank: Bank, offset: int, start: int, tag: int) -> None:
 
 
 @inner_apart
-def flush(bank: Bank, offset: int, low: int, high: int) -> None:
+def flush(bank: Bank, offset: Int, low: Int, high: Int) -> None:
     """Invalidate a CPU's translations whose tags are in a range."""
-    slot = 0
+    slot: Int = 0
     while slot < bank.level.slots:
         ways = np.int64(bank.level.ways[slot])
         for way in range(ways):
@@ -188,7 +189,7 @@ def flush(bank: Bank, offset: int, low: int, high: int) -> None:
 
 
 @inner
-def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> None:
+def flush_range(tlbs: Hierarchy, begin: Int, end: Int, low: Int, high: Int) -> None:
     """Invalidate translations whose tags are in a range, on CPUs ``begin`` to ``end``."""
     for cpu in range(begin, end):
         flush(tlbs.first, cpu * tlbs.first.level.slots, low, high)
@@ -201,7 +202,7 @@ def flush_range(tlbs: Hierarchy, begin: int, end: int, low: int, high: int) -> N
 
 
 @inner
-def count_shootdown(tlbs: Hierarchy, counts: Any, event: Any, tag: int) -> None:
+def count_shootdown(tlbs: Hierarchy, counts: Any, event: Any, tag: Int) -> None:
     """Count what a DROP takes: an INVLPG for each entry, and one interrupt of each other CPU for all that goes at once."""
     batch = tlbs.batch
     if batch[0] != np.int64(event.at) or batch[1] != np.int64(event.vm):
@@ -283,11 +284,12 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
 
 
 @inner_apart
-def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: int, end: int, cpu: int, counts: Any, walks: Any, found: int) -> int:
+def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: Int, end: Int, cpu: Int, counts: Any, walks: Any, found: Int) -> Int:
     """Look up accesses ``begin`` to ``end`` on one CPU; returns the number of walks written so far."""
     first, second, tag_now = tlbs.first, tlbs.second, tlbs.entries.tag_now
     tags, policy, starts, ways_of, cycles_of = first.tags, first.policy, first.level.start_now, first.level.ways, first.level.cycles
-    last, misses, cycles, hit_cycles = tlbs.last[cpu], 0, 0, np.int64(tlbs.last_cycles[cpu])
+    cycles: Int = 0
+    last, misses, hit_cycles = tlbs.last[cpu], 0, np.int64(tlbs.last_cycles[cpu])
     base, base2 = cpu * first.level.slots, cpu * second.level.slots
     walked = found
     for offset in range(begin, end):
@@ -334,7 +336,7 @@ def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: int, end: int, cp
 
 
 @kernel
-def translate(tlbs: Hierarchy, pages: NDArray[np.uint32], runs: Any, events: Any, next_event: int, first: int, walks: Any) -> Any:
+def translate(tlbs: Hierarchy, pages: NDArray[np.uint32], runs: Any, events: Any, next_event: Int, first: Int, walks: Any) -> Any:
     """Look up one stretch of the merged order.
 
     Parameters
@@ -354,7 +356,7 @@ def translate(tlbs: Hierarchy, pages: NDArray[np.uint32], runs: Any, events: Any
     -------
     found, next_event : int
     """
-    found = 0
+    found: Int = 0
     for run in runs:
         at, end = np.int64(run.at), np.int64(run.at) + np.int64(run.length)
         counts = tlbs.counts[run.vm, run.epoch]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from memvirt.jit import inner, inner_apart
 from memvirt.random import mix64, scramble
 from memvirt.types import Segment, Space
+from memvirt.typing import Int
 
 SPREAD = 0x9E3779B97F4A7C15
 LUCK = 63  #: the hash that says which pages are bad; those below it are the filter's
@@ -89,14 +90,14 @@ def no_segments() -> Escapes:
 
 
 @inner
-def place_in_filter(escapes: Escapes, number: int, which: int) -> int:
+def place_in_filter(escapes: Escapes, number: Int, which: Int) -> Int:
     """Bit of a page by one of the hashes."""
     hashed = mix64(np.uint64(number) * np.uint64(SPREAD) + np.uint64(escapes.seed * 64 + which))
     return np.int64(hashed % np.uint64(escapes.bits.shape[1]))
 
 
 @inner_apart
-def take_away(escapes: Escapes, vm: int, page: int) -> int:
+def take_away(escapes: Escapes, vm: Int, page: Int) -> Int:
     """Enter a page that the host has taken away into its VM's filter; returns how many others the filter now takes for one.
 
     All that a new bit can catch is looked at, which happens no more often than the filter has bits.

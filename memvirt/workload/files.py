@@ -65,18 +65,35 @@ def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray
     return Recording(vpn, Accesses(page.astype(np.uint32), line, small.astype(np.uint8)), about)
 
 
-def read_numbers(path: Path, dtype: str, limit: int | None, what: str, kind: str) -> NDArray[Any]:
-    """Read a file of numbers of one size, ``what`` each, and nothing else; ``kind`` says what such files hold.
+def read_numbers(
+    path: Path, limit: int | None, name: str, *, dtype: str, shift: int, written: bool, what: str, kind: str
+) -> Recording:
+    """Read a file of numbers of one size and nothing else, each an access of one instruction.
+
+    Parameters
+    ----------
+    path, limit
+        The file, and how many numbers to read at the most.
+    name : str
+        The format.
+    dtype : str
+        Of a number; its address is so much, shifted left by ``shift`` bits.
+    written : bool
+        Whether the accesses are writes.
+    what, kind : str
+        What a number is, and what such files hold, for an error.
 
     Raises
     ------
     TraceError
-        If it ends within one.
+        If it ends within a number.
     """
     size, width = path.stat().st_size, np.dtype(dtype).itemsize
     if size % width:
         raise TraceError(str(path), f"byte {size // width * width}", f"ends in mid-{what}: {kind}")
-    return np.fromfile(path, dtype, count=-1 if limit is None else limit)
+    address = np.fromfile(path, dtype, count=-1 if limit is None else limit).astype(np.uint64) << np.uint64(shift)
+    ones = np.ones(address.size, np.int64)
+    return from_addresses(address, ones * written, ones, {"source": path.name, "format": name})
 
 
 def choose_format(path: Path, name: str | None = None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from memvirt.policy import verb
+from memvirt.typing import Int
 
 FAMILY = "memory.balloon"
 
@@ -25,6 +26,6 @@ def press(state: Any, world: Any, now: Any) -> bool:
 
 
 @verb
-def relieve(state: Any, world: Any, now: Any, vm: int, pages: int) -> bool:
+def relieve(state: Any, world: Any, now: Any, vm: Int, pages: Int) -> bool:
     """Give a guest that is out of memory pages of its balloon back; False if it gets none, as by default."""
     return False

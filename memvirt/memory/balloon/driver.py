@@ -19,6 +19,7 @@ from memvirt.memory.give import deflate, inflate
 from memvirt.memory.log import has_room
 from memvirt.memory.options import a_part, a_period, above_zero
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 BATCH = 32  #: host frames that pressing asks for at a time, as Linux reclaims (SWAP_CLUSTER_MAX); fewer of a host below 128 MiB
 PART = 1024  #: which is asked for this part of its frames
@@ -76,7 +77,7 @@ def _press(state: State, world: World, now: Now) -> bool:
                 chosen, least = np.int64(vm), guest.shares / held
         if chosen < 0:
             break
-        freed, wanted = np.int64(0), np.int64(min(BATCH, max(np.int64(1), np.int64(world.clock[0].total) // PART)))
+        freed, wanted = np.int64(0), min(np.int64(BATCH), max(np.int64(1), np.int64(world.clock[0].total) // PART))
         while freed < wanted and has_room(world):
             given = inflate(world, now, chosen)
             if given < 0:
@@ -91,7 +92,7 @@ def _press(state: State, world: World, now: Now) -> bool:
 
 
 @relieve.register
-def _relieve(state: State, world: World, now: Now, vm: int, pages: int) -> bool:
+def _relieve(state: State, world: World, now: Now, vm: Int, pages: Int) -> bool:
     guest = world.vms[vm]
     if not state.deflates[0] or guest.ballooned == 0:
         return False

@@ -13,6 +13,7 @@ from memvirt.memory.frames import swap_out
 from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.state import NOTHING, ONE, SMALL, Now, World
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("compressions", "pages", doc="into the compressed cache"),
@@ -46,7 +47,7 @@ def make_cache(frames: int, groups: NDArray[np.int64] | None) -> Cache:
 
 
 @inner_apart
-def resize(cache: Cache, world: World, now: Now, group: int, needed: int) -> bool:
+def resize(cache: Cache, world: World, now: Now, group: Int, needed: Int) -> bool:
     """Make a group so many host frames large; False if there is no frame to grow by."""
     clock = world.clock[0]
     while cache.frames[group] > needed:
@@ -67,7 +68,7 @@ def resize(cache: Cache, world: World, now: Now, group: int, needed: int) -> boo
 
 
 @inner_apart
-def put_in(cache: Cache, world: World, frame: int, packed: int) -> None:
+def put_in(cache: Cache, world: World, frame: Int, packed: Int) -> None:
     """Note that the contents of a guest frame are here."""
     held = world.frames[frame]
     held.packed, held.swapped, held.dirty = packed, 0, 1
@@ -78,7 +79,7 @@ def put_in(cache: Cache, world: World, frame: int, packed: int) -> None:
 
 
 @inner_apart
-def take_out(cache: Cache, world: World, frame: int) -> None:
+def take_out(cache: Cache, world: World, frame: Int) -> None:
     """Note that they no longer are."""
     held = world.frames[frame]
     held.packed = 0
@@ -87,21 +88,21 @@ def take_out(cache: Cache, world: World, frame: int) -> None:
 
 
 @inner_apart
-def charge_compressing(world: World, frame: int) -> None:
+def charge_compressing(world: World, frame: Int) -> None:
     """Count the time of compressing a page, whether it turns out to be worth while or not."""
     vm = np.int64(world.frames[frame].vm)
     world.counts[vm, np.int64(world.vms[vm].epoch)].host_compressing_ns += np.int64(world.rules[0].compress_ns)
 
 
 @inner
-def oldest_in(cache: Cache, group: int) -> int:
+def oldest_in(cache: Cache, group: Int) -> Int:
     """Guest frame whose contents came first of all that are still here; -1 if none are."""
     frame = np.int64(oldest(cache.order, group))
     return frame if frame < items(cache.order) else np.int64(-1)
 
 
 @inner_apart
-def write_back(cache: Cache, world: World, now: Now, frame: int) -> None:
+def write_back(cache: Cache, world: World, now: Now, frame: Int) -> None:
     """Decompress a page to write it to swap."""
     vm = np.int64(world.frames[frame].vm)
     take_out(cache, world, frame)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.memory.compression import drop, load, store
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -23,15 +24,15 @@ def make(owner: NDArray[np.int64], vms: int) -> State:
 
 
 @store.register
-def _store(state: State, world: World, now: Now, frame: int) -> bool:
+def _store(state: State, world: World, now: Now, frame: Int) -> bool:
     return False
 
 
 @load.register
-def _load(state: State, world: World, now: Now, frame: int) -> None:
+def _load(state: State, world: World, now: Now, frame: Int) -> None:
     pass
 
 
 @drop.register
-def _drop(state: State, world: World, now: Now, frame: int) -> None:
+def _drop(state: State, world: World, now: Now, frame: Int) -> None:
     pass

@@ -17,6 +17,7 @@ from memvirt.memory.compression._cache import Cache, charge_compressing, make_ca
 from memvirt.memory.contents import compressed_size
 from memvirt.memory.options import a_part
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 QUARTER, HALF = np.int64(1), np.int64(2)  #: kinds of slots, by the quarters of a page that they take
 
@@ -46,19 +47,19 @@ def make(owner: NDArray[np.int64], vms: int, cap: float) -> State:
 
 
 @inner
-def _needed(state: State, vm: int) -> int:
+def _needed(state: State, vm: Int) -> Int:
     """Host frames for a VM's slots; those of one frame are of one kind."""
     return np.int64((state.slots[vm, HALF] + 1) // 2 + (state.slots[vm, QUARTER] + 3) // 4)
 
 
 @inner_apart
-def _leave(state: State, world: World, frame: int) -> None:
+def _leave(state: State, world: World, frame: Int) -> None:
     vm, kind = np.int64(world.frames[frame].vm), np.int64(world.frames[frame].packed)
     state.slots[vm, kind] -= 1
 
 
 @store.register
-def _store(state: State, world: World, now: Now, frame: int) -> bool:
+def _store(state: State, world: World, now: Now, frame: Int) -> bool:
     charge_compressing(world, frame)
     size = compressed_size(world, frame)
     if size > 2048:
@@ -80,7 +81,7 @@ def _store(state: State, world: World, now: Now, frame: int) -> bool:
 
 
 @inner_apart
-def _let_go(state: State, world: World, now: Now, frame: int) -> None:
+def _let_go(state: State, world: World, now: Now, frame: Int) -> None:
     vm = np.int64(world.frames[frame].vm)
     _leave(state, world, frame)
     take_out(state.cache, world, frame)
@@ -89,5 +90,5 @@ def _let_go(state: State, world: World, now: Now, frame: int) -> None:
 
 @load.register
 @drop.register
-def _load_or_drop(state: State, world: World, now: Now, frame: int) -> None:
+def _load_or_drop(state: State, world: World, now: Now, frame: Int) -> None:
     _let_go(state, world, now, frame)

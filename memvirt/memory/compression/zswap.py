@@ -17,6 +17,7 @@ from memvirt.memory.compression._cache import Cache, charge_compressing, make_ca
 from memvirt.memory.contents import compressed_size
 from memvirt.memory.options import a_part
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 ALL = np.int64(0)
 
@@ -46,12 +47,12 @@ def make(owner: NDArray[np.int64], vms: int, most: float, accept: float) -> Stat
 
 
 @inner
-def _needed(state: State, more: int) -> int:
+def _needed(state: State, more: Int) -> Int:
     return np.int64((state.bytes[0] + more + 4095) // 4096)
 
 
 @inner_apart
-def _leave(state: State, world: World, frame: int) -> None:
+def _leave(state: State, world: World, frame: Int) -> None:
     state.bytes[0] -= np.int64(world.frames[frame].packed)
 
 
@@ -68,7 +69,7 @@ def _shrink(state: State, world: World, now: Now, below: float) -> None:
 
 
 @store.register
-def _store(state: State, world: World, now: Now, frame: int) -> bool:
+def _store(state: State, world: World, now: Now, frame: Int) -> bool:
     charge_compressing(world, frame)
     size = compressed_size(world, frame)
     if size >= 4096:
@@ -85,7 +86,7 @@ def _store(state: State, world: World, now: Now, frame: int) -> bool:
 
 
 @inner_apart
-def _let_go(state: State, world: World, now: Now, frame: int) -> None:
+def _let_go(state: State, world: World, now: Now, frame: Int) -> None:
     _leave(state, world, frame)
     take_out(state.cache, world, frame)
     resize(state.cache, world, now, ALL, _needed(state, np.int64(0)))
@@ -93,5 +94,5 @@ def _let_go(state: State, world: World, now: Now, frame: int) -> None:
 
 @load.register
 @drop.register
-def _load_or_drop(state: State, world: World, now: Now, frame: int) -> None:
+def _load_or_drop(state: State, world: World, now: Now, frame: Int) -> None:
     _let_go(state, world, now, frame)

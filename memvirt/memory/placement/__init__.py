@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from memvirt.policy import verb
+from memvirt.typing import Int
 
 FAMILY = "memory.placement"
 
 
 @verb
-def choose_node(state: Any, cpu_node: int, nodes: int) -> int:
+def choose_node(state: Any, cpu_node: Int, nodes: Int) -> Int:
     """Name the node for a page that a CPU of ``cpu_node`` is the first to touch."""
     raise NotImplementedError(type(state))

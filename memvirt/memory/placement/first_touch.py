@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.memory.placement import choose_node
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -22,5 +23,5 @@ def make() -> State:
 
 
 @choose_node.register
-def _choose_node(state: State, cpu_node: int, nodes: int) -> int:
+def _choose_node(state: State, cpu_node: Int, nodes: Int) -> Int:
     return cpu_node

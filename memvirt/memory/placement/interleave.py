@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.memory.placement import choose_node
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -22,7 +23,7 @@ def make() -> State:
 
 
 @choose_node.register
-def _choose_node(state: State, cpu_node: int, nodes: int) -> int:
+def _choose_node(state: State, cpu_node: Int, nodes: Int) -> Int:
     node = state.turn[0] % nodes
     state.turn[0] = node + 1
     return node  # type: ignore[no-any-return]

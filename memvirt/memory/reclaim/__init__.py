@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from memvirt.policy import verb
+from memvirt.typing import Int
 
 FAMILY = "memory.reclaim"
 
 
 @verb
-def make_room(state: Any, world: Any, now: Any, order: int) -> bool:
+def make_room(state: Any, world: Any, now: Any, order: Int) -> bool:
     """Free host frames, since there is no page of ``order``; False to give up, else at least one host page was freed."""
     raise NotImplementedError(type(state))
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import kernel
+from memvirt.typing import Int
 
 HIGH, SOFT, HARD, LOW = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
 PAGES_A_MIB = 256
@@ -38,7 +39,7 @@ def set_thresholds(levels: NDArray[np.float64], sliding: bool, memory: float) ->
 
 
 @kernel
-def next_state(state: int, free: float, levels: NDArray[np.float64]) -> int:
+def next_state(state: Int, free: float, levels: NDArray[np.float64]) -> Int:
     """Follow free memory with hysteresis: a state is entered below its own threshold, and left at that of the state above it.
 
     The paper says that a lower state is entered when free memory drops below the lower threshold, and left only when it exceeds the

@@ -17,6 +17,7 @@ from memvirt.memory.balloon import press
 from memvirt.memory.evict import swap_some
 from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -35,7 +36,7 @@ def make(vms: int, seed: int, swap: bool, reserve: float, period: object) -> Sta
 
 
 @make_room.register
-def _make_room(state: State, world: World, now: Now, order: int) -> bool:
+def _make_room(state: State, world: World, now: Now, order: Int) -> bool:
     if press(world.policies.balloon, world, now):
         return True
     return state.swap[0] and swap_some(world, now)  # type: ignore[no-any-return]

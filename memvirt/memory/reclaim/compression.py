@@ -1,28 +1,7 @@
-"""Compression, then swap: what `reclaim.replacement` names stays in memory where `reclaim.compression` takes it."""
+"""Compression, then swap: what `reclaim.replacement` names stays in memory where `reclaim.compression` takes it, as `swap` says."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from memvirt.memory.reclaim.swap import State, make
 
-import numpy as np
-from numpy.typing import NDArray
-
-from memvirt.memory.evict import swap_some
-from memvirt.memory.reclaim import make_room
-from memvirt.memory.state import Now, World
-
-
-class State(NamedTuple):
-    """Nothing to remember."""
-
-    unused: NDArray[np.int64]
-
-
-def make(vms: int, seed: int) -> State:
-    """State of the policy."""
-    return State(np.zeros(1, np.int64))
-
-
-@make_room.register
-def _make_room(state: State, world: World, now: Now, order: int) -> bool:
-    return swap_some(world, now)  # type: ignore[no-any-return]
+__all__ = ["State", "make"]

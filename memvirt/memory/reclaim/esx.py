@@ -33,6 +33,7 @@ from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 PER_VM = True  #: victims are named of the VM above its target, not of all
 
@@ -108,13 +109,13 @@ def make(
 
 
 @inner
-def held(world: World, vm: int) -> int:
+def held(world: World, vm: Int) -> Int:
     """Host frames that a VM is charged for."""
     return np.int64(world.vms[vm].resident - world.vms[vm].saved)
 
 
 @inner
-def excess(state: State, world: World, vm: int) -> float:
+def excess(state: State, world: World, vm: Int) -> float:
     """Pages that a VM holds above its target."""
     return held(world, vm) - state.claims.target[vm]  # type: ignore[no-any-return]
 
@@ -139,7 +140,7 @@ def set_targets(state: State, world: World, now: Now) -> None:
 
 
 @inner_apart
-def watch(state: State, world: World, now: Now) -> int:
+def watch(state: State, world: World, now: Now) -> Int:
     """Look at free memory: the host's state from now on, and targets, where it is time for new ones."""
     clock, levels, varies = world.clock[0], state.levels, state.varies[0]
     if levels[HIGH] == 0:
@@ -170,7 +171,7 @@ def note_balloons(state: State, world: World) -> None:
 
 
 @inner_apart
-def aim_balloons(state: State, world: World, now_in: int) -> None:
+def aim_balloons(state: State, world: World, now_in: Int) -> None:
     """Tell the balloons what to hold: what is above a VM's target, or no more than leaves its guest that much."""
     for vm in range(world.vms.size):
         guest, above = world.vms[vm], excess(state, world, np.int64(vm))
@@ -182,7 +183,7 @@ def aim_balloons(state: State, world: World, now_in: int) -> None:
 
 
 @inner
-def furthest_above(state: State, world: World, all_of_them: bool) -> int:
+def furthest_above(state: State, world: World, all_of_them: bool | np.bool_) -> Int:
     """Name the VM furthest above its target, of all or of those whose balloon gives no more; -1 if none is."""
     chosen, most = -1, 0.0
     for vm in range(world.vms.size):
@@ -194,7 +195,7 @@ def furthest_above(state: State, world: World, all_of_them: bool) -> int:
 
 
 @inner_apart
-def take_pages(state: State, world: World, now: Now, now_in: int) -> int:
+def take_pages(state: State, world: World, now: Now, now_in: Int) -> Int:
     """Compress and swap until the state is to be left, or nobody is above a target; pages taken, -1 if the log ran full before."""
     forced = now_in >= HARD
     goal = state.levels[SOFT] if forced else state.levels[HIGH]
@@ -245,7 +246,7 @@ def _balance(state: State, world: World, now: Now) -> float:
 
 
 @make_room.register
-def _make_room(state: State, world: World, now: Now, order: int) -> bool:
+def _make_room(state: State, world: World, now: Now, order: Int) -> bool:
     watch(state, world, now)
     if excess(state, world, np.int64(now.vm)) > 0:
         wait_until(world, np.float64(world.clock[0].reclaim_due))

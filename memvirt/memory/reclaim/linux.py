@@ -28,6 +28,7 @@ from memvirt.memory.options import a_period, a_scale, a_share, above_zero
 from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 KIB_A_PAGE = 4
 
@@ -149,5 +150,5 @@ def _balance(state: State, world: World, now: Now) -> float:
 
 
 @make_room.register
-def _make_room(state: State, world: World, now: Now, order: int) -> bool:
+def _make_room(state: State, world: World, now: Now, order: Int) -> bool:
     return swap_some(world, now)  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -23,5 +24,5 @@ def make(vms: int, seed: int) -> State:
 
 
 @make_room.register
-def _make_room(state: State, world: World, now: Now, order: int) -> bool:
+def _make_room(state: State, world: World, now: Now, order: Int) -> bool:
     return False

@@ -11,6 +11,7 @@ from memvirt.config import Section
 from memvirt.memory.evict import swap_some
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -32,5 +33,5 @@ def make(vms: int, seed: int, **options: Any) -> State:
 
 
 @make_room.register
-def _make_room(state: State, world: World, now: Now, order: int) -> bool:
+def _make_room(state: State, world: World, now: Now, order: Int) -> bool:
     return state.swap[0] and swap_some(world, now)  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from memvirt.memory.evict import swap_some
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.state import Now, World
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -27,5 +28,5 @@ def make(vms: int, seed: int) -> State:
 
 
 @make_room.register
-def _make_room(state: State, world: World, now: Now, order: int) -> bool:
+def _make_room(state: State, world: World, now: Now, order: Int) -> bool:
     return swap_some(world, now)  # type: ignore[no-any-return]

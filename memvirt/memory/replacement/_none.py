@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
+from memvirt.typing import Int
 
 
 class Untracked(NamedTuple):
@@ -24,15 +25,15 @@ def make() -> Untracked:
 @insert.register
 @touch.register
 @remove.register
-def _ignore(state: Untracked, item: int) -> None:
+def _ignore(state: Untracked, item: Int) -> None:
     pass
 
 
 @victim.register
-def _victim(state: Untracked) -> int:
+def _victim(state: Untracked) -> Int:
     return -1
 
 
 @victim_of.register
-def _victim_of(state: Untracked, group: int) -> int:
+def _victim_of(state: Untracked, group: Int) -> Int:
     return -1

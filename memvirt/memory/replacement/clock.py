@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from memvirt.jit import kernel
 from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -25,18 +26,18 @@ def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State
 
 
 @insert.register
-def _insert(state: State, item: int) -> None:
+def _insert(state: State, item: Int) -> None:
     state.accessed[item] = 0
     push_front(state.circle, item)
 
 
 @touch.register
-def _touch(state: State, item: int) -> None:
+def _touch(state: State, item: Int) -> None:
     state.accessed[item] = 1
 
 
 @kernel
-def _turn(state: State, group: int) -> int:
+def _turn(state: State, group: Int) -> Int:
     item = oldest(state.circle, group)
     while item < items(state.circle) and state.accessed[item]:
         state.accessed[item] = 0
@@ -47,16 +48,16 @@ def _turn(state: State, group: int) -> int:
 
 
 @victim.register
-def _victim(state: State) -> int:
+def _victim(state: State) -> Int:
     return _turn(state, np.int64(0))
 
 
 @victim_of.register
-def _victim_of(state: State, group: int) -> int:
+def _victim_of(state: State, group: Int) -> Int:
     item = _turn(state, group)
     return item if item < items(state.circle) else -1
 
 
 @remove.register
-def _remove(state: State, item: int) -> None:
+def _remove(state: State, item: Int) -> None:
     unlink(state.circle, item)

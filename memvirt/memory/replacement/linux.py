@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from memvirt.jit import inner, inner_apart, kernel_apart
 from memvirt.memory.lists import Chain, count_groups, group_of, make_chain, newest, oldest, push_back, push_front, unlink
 from memvirt.memory.replacement import forget, insert, lingers, remove, touch, victim, victim_of
+from memvirt.typing import Int
 
 BATCH = 32  #: pages scanned at a time, deactivated at a time, and wanted of a reclaim (SWAP_CLUSTER_MAX)
 PRIORITY = 12  #: a list's 2^priority-th part is scanned (DEF_PRIORITY)
@@ -134,7 +135,7 @@ def make(size: int, seed: int, groups: NDArray[np.int64] | None = None, fault_us
 
 
 @inner
-def flush_statistics(state: State, group: int) -> None:
+def flush_statistics(state: State, group: Int) -> None:
     """Have the lengths seen that comparisons go by, if it is time."""
     now = state.now[group]
     if now.time >= now.flush:
@@ -143,7 +144,7 @@ def flush_statistics(state: State, group: int) -> None:
 
 
 @inner
-def place(state: State, item: int, where: int) -> None:
+def place(state: State, item: Int, where: Int) -> None:
     """Put a page that is on no list at the head of one."""
     now = state.now[group_of(state.inactive, item)]
     state.pages[item].place = where
@@ -157,7 +158,7 @@ def place(state: State, item: int, where: int) -> None:
 
 
 @inner
-def take_off(state: State, item: int) -> None:
+def take_off(state: State, item: Int) -> None:
     """Take a page off its list."""
     now, where = state.now[group_of(state.inactive, item)], state.pages[item].place
     if where == INACTIVE:
@@ -172,7 +173,7 @@ def take_off(state: State, item: int) -> None:
 
 
 @inner_apart
-def unplug(state: State, group: int) -> None:
+def unplug(state: State, group: Int) -> None:
     """Send the plug's requests to the device, which takes one after the other."""
     now = state.now[group]
     done = max(now.disk, now.time) + now.requests * REQUEST_US + now.plugged * now.page
@@ -189,7 +190,7 @@ def unplug(state: State, group: int) -> None:
 
 
 @inner_apart
-def write(state: State, item: int) -> None:
+def write(state: State, item: Int) -> None:
     """Write an unmapped page to its swap slot, merged with the request before it where the slots are neighbours."""
     group = group_of(state.inactive, item)
     now, page = state.now[group], state.pages[item]
@@ -216,14 +217,14 @@ def write(state: State, item: int) -> None:
 
 
 @inner
-def land(state: State, item: int) -> None:
+def land(state: State, item: Int) -> None:
     """Note that a page's write is through."""
     state.pages[item].flying = 0
     unlink(state.writes, item)
 
 
 @inner_apart
-def rotate(state: State, group: int) -> None:
+def rotate(state: State, group: Int) -> None:
     """Move pages whose writes are through to the inactive list's tail, so that the last is met first."""
     now, item = state.now[group], oldest(state.writes, group)
     while item < state.pages.size and state.pages[item].done <= now.time:
@@ -236,7 +237,7 @@ def rotate(state: State, group: int) -> None:
 
 
 @inner_apart
-def shrink_inactive(state: State, group: int, count: int) -> int:
+def shrink_inactive(state: State, group: Int, count: Int) -> Int:
     """Scan the tail of the inactive list; returns how many pages it frees."""
     now, freed = state.now[group], 0
     rotate(state, group)
@@ -269,7 +270,7 @@ def shrink_inactive(state: State, group: int, count: int) -> int:
 
 
 @inner_apart
-def shrink_active(state: State, group: int, count: int) -> None:
+def shrink_active(state: State, group: Int, count: Int) -> None:
     """Deactivate the tail of the active list, accessed or not."""
     now = state.now[group]
     rotate(state, group)
@@ -282,9 +283,10 @@ def shrink_active(state: State, group: int, count: int) -> None:
 
 
 @inner_apart
-def shrink_lists(state: State, group: int, priority: int, force: int) -> int:
+def shrink_lists(state: State, group: Int, priority: Int, force: Int) -> Int:
     """Scan the lists' parts that a priority says; returns how many pages were freed."""
-    now, freed = state.now[group], 0
+    freed: Int = 0
+    now = state.now[group]
     flush_statistics(state, group)
     deactivate = force or now.seen_refaults != now.last_refaults or now.seen_inactive < now.seen_active
     inactive, active = now.inactive >> priority, now.active >> priority
@@ -303,9 +305,10 @@ def shrink_lists(state: State, group: int, priority: int, force: int) -> int:
 
 
 @inner_apart
-def reclaim(state: State, group: int, force: int) -> None:
+def reclaim(state: State, group: Int, force: Int) -> None:
     """Free a batch of pages, at one priority after the other."""
-    now, freed, priority = state.now[group], 0, PRIORITY
+    freed: Int = 0
+    now, priority = state.now[group], PRIORITY
     while priority >= 0 and freed < BATCH:
         freed += shrink_lists(state, group, priority, force)
         priority -= 1
@@ -313,14 +316,14 @@ def reclaim(state: State, group: int, force: int) -> None:
 
 
 @inner
-def is_cached(state: State, item: int) -> bool:
+def is_cached(state: State, item: Int) -> bool:
     """Whether a page evicted so lately is still in the swap cache; half a batch was evicted before it was, on the average."""
     now, shadow = state.now[group_of(state.inactive, item)], state.pages[item].shadow
     return shadow >= 0 and now.age - shadow < min(CACHED + BATCH // 2, (now.inactive + now.active) // LEAST)  # type: ignore[no-any-return]
 
 
 @kernel_apart
-def arrive(state: State, item: int) -> None:
+def arrive(state: State, item: Int) -> None:
     """Take a page in, on the active list if it comes back before the lists have aged by the active one's length."""
     group = group_of(state.inactive, item)
     now, page = state.now[group], state.pages[item]
@@ -345,7 +348,7 @@ def arrive(state: State, item: int) -> None:
 
 
 @kernel_apart
-def choose(state: State, group: int) -> int:
+def choose(state: State, group: Int) -> Int:
     """Name the page of a group freed first that is still here, having a batch freed if there is none; no page if it has none."""
     for trial in range(2 * RETRIES):
         item = oldest(state.freed, group)
@@ -361,13 +364,13 @@ def choose(state: State, group: int) -> int:
 
 
 @kernel_apart
-def waits(state: State, item: int) -> bool:
+def waits(state: State, item: Int) -> bool:
     """As `is_cached`, for Python."""
     return is_cached(state, item)
 
 
 @kernel_apart
-def leave(state: State, item: int) -> None:
+def leave(state: State, item: Int) -> None:
     """Let a page go."""
     if state.pages[item].flying:
         land(state, item)
@@ -375,36 +378,36 @@ def leave(state: State, item: int) -> None:
 
 
 @insert.register
-def _insert(state: State, item: int) -> None:
+def _insert(state: State, item: Int) -> None:
     arrive(state, item)
 
 
 @touch.register
-def _touch(state: State, item: int) -> None:
+def _touch(state: State, item: Int) -> None:
     state.pages[item].accessed = 1
 
 
 @victim.register
-def _victim(state: State) -> int:
+def _victim(state: State) -> Int:
     return choose(state, np.int64(0))
 
 
 @victim_of.register
-def _victim_of(state: State, group: int) -> int:
+def _victim_of(state: State, group: Int) -> Int:
     item = choose(state, group)
     return item if item < state.pages.size else -1
 
 
 @remove.register
-def _remove(state: State, item: int) -> None:
+def _remove(state: State, item: Int) -> None:
     leave(state, item)
 
 
 @lingers.register
-def _lingers(state: State, item: int) -> bool:
+def _lingers(state: State, item: Int) -> bool:
     return waits(state, item)
 
 
 @forget.register
-def _forget(state: State, item: int) -> None:
+def _forget(state: State, item: Int) -> None:
     state.pages[item].shadow = state.pages[item].slot = -1

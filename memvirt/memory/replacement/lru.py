@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.memory.lists import Chain, is_newest, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -23,28 +24,28 @@ def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State
 
 
 @insert.register
-def _insert(state: State, item: int) -> None:
+def _insert(state: State, item: Int) -> None:
     push_front(state.recency, item)
 
 
 @touch.register
-def _touch(state: State, item: int) -> None:
+def _touch(state: State, item: Int) -> None:
     if not is_newest(state.recency, item):
         unlink(state.recency, item)
         push_front(state.recency, item)
 
 
 @victim.register
-def _victim(state: State) -> int:
+def _victim(state: State) -> Int:
     return oldest(state.recency)
 
 
 @victim_of.register
-def _victim_of(state: State, group: int) -> int:
+def _victim_of(state: State, group: Int) -> Int:
     item = oldest(state.recency, group)
     return item if item < items(state.recency) else -1
 
 
 @remove.register
-def _remove(state: State, item: int) -> None:
+def _remove(state: State, item: Int) -> None:
     unlink(state.recency, item)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from memvirt.jit import kernel
 from memvirt.memory.replacement import foresee, insert, remove, touch, victim
 from memvirt.types import NONE
+from memvirt.typing import Int
 
 FORESEES = True
 ABSENT = np.int32(-1)
@@ -33,7 +34,7 @@ class State(NamedTuple):
     heap: NDArray[np.int32]
     place: NDArray[np.int32]
     at: NDArray[np.int64]
-    count: NDArray[np.int64]
+    count: NDArray[np.int64]  # type: ignore[assignment]  # tuples have a `count` of their own
 
 
 def make(size: int, seed: int) -> State:
@@ -42,13 +43,13 @@ def make(size: int, seed: int) -> State:
 
 
 @kernel
-def _put(state: State, place: int, item: int) -> None:
+def _put(state: State, place: Int, item: Int) -> None:
     state.heap[place] = item
     state.place[item] = place
 
 
 @kernel
-def _settle(state: State, item: int) -> None:
+def _settle(state: State, item: Int) -> None:
     """Move an item up or down to where it belongs."""
     at, place = state.at[item], np.int64(state.place[item])
     while place > 0:
@@ -71,30 +72,30 @@ def _settle(state: State, item: int) -> None:
 
 
 @insert.register
-def _insert(state: State, item: int) -> None:
+def _insert(state: State, item: Int) -> None:
     _put(state, state.count[0], item)
     state.count[0] += 1
     _settle(state, item)
 
 
 @touch.register
-def _touch(state: State, item: int) -> None:
+def _touch(state: State, item: Int) -> None:
     pass
 
 
 @foresee.register
-def _foresee(state: State, item: int, at: int) -> None:
+def _foresee(state: State, item: Int, at: Int) -> None:
     state.at[item] = at
     _settle(state, item)
 
 
 @victim.register
-def _victim(state: State) -> int:
+def _victim(state: State) -> Int:
     return np.int64(state.heap[0]) if state.count[0] > 0 else np.int64(-1)
 
 
 @remove.register
-def _remove(state: State, item: int) -> None:
+def _remove(state: State, item: Int) -> None:
     state.count[0] -= 1
     last, place = state.heap[state.count[0]], state.place[item]
     state.place[item] = ABSENT

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from memvirt.jit import kernel
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 from memvirt.random import below
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -24,7 +25,7 @@ class State(NamedTuple):
     group: NDArray[np.int32]
     mask: NDArray[np.int64]
     start: NDArray[np.int64]
-    count: NDArray[np.int64]
+    count: NDArray[np.int64]  # type: ignore[assignment]  # tuples have a `count` of their own
     rng: NDArray[np.uint64]
 
 
@@ -39,12 +40,12 @@ def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State
 
 
 @kernel
-def _group(state: State, item: int) -> int:
+def _group(state: State, item: Int) -> Int:
     return np.int64(state.group[item & state.mask[0]])
 
 
 @insert.register
-def _insert(state: State, item: int) -> None:
+def _insert(state: State, item: Int) -> None:
     group = _group(state, item)
     place = state.start[group] + state.count[group]
     state.items[place] = item
@@ -53,29 +54,29 @@ def _insert(state: State, item: int) -> None:
 
 
 @touch.register
-def _touch(state: State, item: int) -> None:
+def _touch(state: State, item: Int) -> None:
     pass
 
 
 @kernel
-def _draw(state: State, group: int) -> int:
+def _draw(state: State, group: Int) -> Int:
     if state.count[group] == 0:
         return np.int64(-1)
     return np.int64(state.items[state.start[group] + below(state.rng, state.count[group])])
 
 
 @victim.register
-def _victim(state: State) -> int:
+def _victim(state: State) -> Int:
     return _draw(state, np.int64(0))
 
 
 @victim_of.register
-def _victim_of(state: State, group: int) -> int:
+def _victim_of(state: State, group: Int) -> Int:
     return _draw(state, group)
 
 
 @remove.register
-def _remove(state: State, item: int) -> None:
+def _remove(state: State, item: Int) -> None:
     group = _group(state, item)
     state.count[group] -= 1
     last = state.items[state.start[group] + state.count[group]]

@@ -14,6 +14,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.memory.share import split
 from memvirt.memory.state import CACHE, DATA, NOTHING, Now, World
 from memvirt.policy import verb
+from memvirt.typing import Int
 
 FAMILY = "memory.sharing"
 
@@ -25,7 +26,7 @@ def scan(state: Any, world: Any, now: Any) -> float:
 
 
 @inner
-def mergeable(world: World, frame: int) -> bool:
+def mergeable(world: World, frame: Int) -> bool:
     """Whether a scanner looks at a guest frame: one that is backed and holds data, or was freed while it was merged."""
     held = world.frames[frame]
     if held.hfn == NOTHING:
@@ -34,7 +35,7 @@ def mergeable(world: World, frame: int) -> bool:
 
 
 @inner_apart
-def is_small(world: World, now: Now, frame: int) -> bool:
+def is_small(world: World, now: Now, frame: Int) -> bool:
     """Split the large host page behind a guest frame, if it is one; False if there is no small one behind it then."""
     held = world.frames[frame]
     if held.order > 0 and not split(world, now, frame >> np.int64(held.order) << np.int64(held.order)):

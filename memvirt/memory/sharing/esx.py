@@ -22,6 +22,7 @@ from memvirt.memory.share import share
 from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import below, mix64
+from memvirt.typing import Int
 
 DRAWS = 64  #: at a page that can be shared; guest frames need not be backed
 
@@ -106,7 +107,7 @@ def _scan(state: State, world: World, now: Now) -> float:
 
 
 @inner_apart
-def examine(state: State, world: World, now: Now, frame: int) -> None:
+def examine(state: State, world: World, now: Now, frame: Int) -> None:
     """Share a page with an equal one, or leave a hint."""
     page = world.frames[frame]
     if world.host_frames[page.hfn].stable:
@@ -137,7 +138,7 @@ def examine(state: State, world: World, now: Now, frame: int) -> None:
 
 
 @inner
-def shared_page(state: State, world: World, content: int) -> int:
+def shared_page(state: State, world: World, content: Int) -> Int:
     """Return the host frame that is shared for a content, or -1."""
     hfn = first_of(state.shared, content)
     while hfn != NOTHING and not world.host_frames[hfn].stable:
@@ -147,13 +148,13 @@ def shared_page(state: State, world: World, content: int) -> int:
 
 
 @inner
-def bucket_of(table: Table, content: int) -> int:
+def bucket_of(table: Table, content: Int) -> Int:
     """Return the bucket that a content is in."""
     return np.int64(mix64(np.uint64(content)) & np.uint64(table.heads.size - 1))  # type: ignore[return-value]
 
 
 @inner_apart
-def first_of(table: Table, content: int) -> int:
+def first_of(table: Table, content: Int) -> Int:
     """Return the frame that was put last with a content, or -1."""
     frame = np.int64(table.heads[bucket_of(table, content)])
     while frame != NOTHING and table.entries[frame].content != content:
@@ -162,7 +163,7 @@ def first_of(table: Table, content: int) -> int:
 
 
 @inner_apart
-def drop(table: Table, frame: int) -> None:
+def drop(table: Table, frame: Int) -> None:
     """Take a frame out, if it is in."""
     entry = table.entries[frame]
     if entry.next == UNUSED:
@@ -179,7 +180,7 @@ def drop(table: Table, frame: int) -> None:
 
 
 @inner_apart
-def put(table: Table, frame: int, content: int) -> None:
+def put(table: Table, frame: Int, content: Int) -> None:
     """Put a frame under a content, wherever it was."""
     drop(table, frame)
     bucket = bucket_of(table, content)

@@ -31,6 +31,7 @@ from memvirt.memory.share import share, split
 from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import mix64
+from memvirt.typing import Int
 from memvirt.workload.schedule import as_schedule
 
 MOST_SKIPS = 16  #: full scans after which there is no page left that is only skipped for now
@@ -249,7 +250,7 @@ def _measure(state: State, counts: Any) -> None:
 
 
 @inner
-def next_frame(state: State, world: World) -> int:
+def next_frame(state: State, world: World) -> Int:
     """Advance to the next mergeable frame that isn't skipped; -1 where a full scan ends, which also ends a batch."""
     cursor = state.cursor[0]
     while cursor.frame < state.items.size:
@@ -273,7 +274,7 @@ def next_frame(state: State, world: World) -> int:
 
 
 @inner_apart
-def forget(state: State, world: World, frame: int) -> None:
+def forget(state: State, world: World, frame: Int) -> None:
     """Free the item of a frame that is no longer backed."""
     if state.items[frame].where != NO_ITEM:
         take_out(state, world, frame)
@@ -282,7 +283,7 @@ def forget(state: State, world: World, frame: int) -> None:
 
 
 @inner_apart
-def skipped(state: State, world: World, frame: int) -> bool:
+def skipped(state: State, world: World, frame: Int) -> bool:
     """Tell whether smart_scan passes over a page for now: the longer it found no match, the more scans."""
     item = state.items[frame]
     if world.host_frames[world.frames[frame].hfn].stable:
@@ -301,7 +302,7 @@ def skipped(state: State, world: World, frame: int) -> bool:
 
 
 @inner_apart
-def compare_and_merge(state: State, world: World, now: Now, frame: int) -> None:
+def compare_and_merge(state: State, world: World, now: Now, frame: Int) -> None:
     """Visit one page."""
     item, page = state.items[frame], world.frames[frame]
     if world.host_frames[page.hfn].stable:
@@ -332,7 +333,7 @@ def compare_and_merge(state: State, world: World, now: Now, frame: int) -> None:
 
 
 @inner
-def merge_into_stable(state: State, world: World, now: Now, frame: int) -> bool:
+def merge_into_stable(state: State, world: World, now: Now, frame: Int) -> bool:
     """Share a page with a merged one that has room for it, if any."""
     node = search_stable(state, world, now, world.frames[frame].content)
     if node != NOTHING and world.frames[frame].order > 0:
@@ -347,13 +348,13 @@ def merge_into_stable(state: State, world: World, now: Now, frame: int) -> bool:
 
 
 @inner
-def path_of(content: int) -> np.uint64:
+def path_of(content: Int) -> np.uint64:
     """Return the turns that lead to a content in both trees, the lowest bit first."""
     return mix64(np.uint64(content))  # type: ignore[no-any-return]
 
 
 @inner_apart
-def search_unstable(state: State, world: World, frame: int, content: int) -> int:
+def search_unstable(state: State, world: World, frame: Int, content: Int) -> Int:
     """Find a candidate of this scan that has a content, or else make ``frame`` one and return -1.
 
     A candidate on the way that is no longer backed ends the search for nothing.
@@ -376,20 +377,20 @@ def search_unstable(state: State, world: World, frame: int, content: int) -> int
 
 
 @inner
-def roomy(state: State, node: int) -> bool:
+def roomy(state: State, node: Int) -> bool:
     """Tell whether a merged page takes another sharer."""
     return state.nodes[node].length < state.rules[0].max_page_sharing  # type: ignore[no-any-return]
 
 
 @inner
-def unmapped(state: State, world: World, node: int) -> bool:
+def unmapped(state: State, world: World, node: Int) -> bool:
     """Tell whether a merged page was freed since its node was made."""
     hfn = state.nodes[node].hfn
     return not world.host_frames[hfn].stable or state.node_of[hfn] != node
 
 
 @inner_apart
-def search_stable(state: State, world: World, now: Now, content: int) -> int:
+def search_stable(state: State, world: World, now: Now, content: Int) -> Int:
     """Find a merged page of a content with room for a sharer; -1 if there is none."""
     path, place = path_of(content), np.int64(state.stable[state.places.size, 0])
     while place != NOTHING:
@@ -405,7 +406,7 @@ def search_stable(state: State, world: World, now: Now, content: int) -> int:
 
 
 @inner_apart
-def best_dup(state: State, world: World, now: Now, number: int) -> int:
+def best_dup(state: State, world: World, now: Now, number: Int) -> Int:
     """Choose from a chain the merged page that the next sharer gets, dropping unmapped ones; -1 if all were.
 
     It is the first with room; every `chains_prune`, the fullest with room, of the whole chain. It comes first from then
@@ -435,7 +436,7 @@ def best_dup(state: State, world: World, now: Now, number: int) -> int:
 
 
 @inner
-def unlink(state: State, node: int) -> None:
+def unlink(state: State, node: Int) -> None:
     """Take a merged page out of its chain."""
     place, following = state.places[state.nodes[node].place], state.nodes[node].next
     if place.first == node:
@@ -448,7 +449,7 @@ def unlink(state: State, node: int) -> None:
 
 
 @inner_apart
-def new_node(state: State, now: Now, content: int, hfn: int) -> int:
+def new_node(state: State, now: Now, content: Int, hfn: Int) -> Int:
     """Make a merged page without sharers, the first of its content's chain."""
     cursor, above, turn, path = state.cursor[0], state.places.size, np.uint64(0), path_of(content)
     number = np.int64(state.stable[above, turn])
@@ -475,7 +476,7 @@ def new_node(state: State, now: Now, content: int, hfn: int) -> int:
 
 
 @inner
-def append(state: State, frame: int, number: int) -> None:
+def append(state: State, frame: Int, number: Int) -> None:
     """List a frame at a merged page that it now maps."""
     item, node, cursor = state.items[frame], state.nodes[number], state.cursor[0]
     if node.length == 0:
@@ -487,14 +488,14 @@ def append(state: State, frame: int, number: int) -> None:
 
 
 @inner
-def listed(state: State, frame: int) -> bool:
+def listed(state: State, frame: Int) -> bool:
     """Tell whether the merged page that a frame was listed at is still in the tree."""
     item = state.items[frame]
     return item.where == STABLE and state.nodes[item.node].serial == item.serial  # type: ignore[no-any-return]
 
 
 @inner_apart
-def take_out(state: State, world: World, frame: int) -> None:
+def take_out(state: State, world: World, frame: Int) -> None:
     """Take an item out of the tree that it is in."""
     item, cursor = state.items[frame], state.cursor[0]
     if listed(state, frame):
@@ -510,7 +511,7 @@ def take_out(state: State, world: World, frame: int) -> None:
 
 
 @inner_apart
-def remove_node(state: State, number: int) -> None:
+def remove_node(state: State, number: Int) -> None:
     """Drop a merged page that nobody maps, and with it all the items that were listed there."""
     node, cursor = state.nodes[number], state.cursor[0]
     unlink(state, number)
@@ -524,7 +525,7 @@ def remove_node(state: State, number: int) -> None:
 
 
 @inner
-def remove_place(state: State, number: int) -> None:
+def remove_place(state: State, number: Int) -> None:
     """Take a content out of the stable tree: a leaf from below it comes in its place."""
     above, turn, path = state.places.size, np.uint64(0), path_of(state.places[number].content)
     leaf = np.int64(state.stable[above, turn])

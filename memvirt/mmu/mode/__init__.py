@@ -15,6 +15,7 @@ from memvirt.mmu.config import Mmu
 from memvirt.mmu.port import Port
 from memvirt.policy import verb
 from memvirt.types import Frames, Schedule, Space
+from memvirt.typing import Int
 
 FAMILY = "mmu.mode"
 
@@ -39,13 +40,13 @@ class Setup(NamedTuple):
 
 
 @verb
-def walk(state: Any, port: Port, page: int) -> None:
+def walk(state: Any, port: Port, page: Int) -> None:
     """Walk for a page that the machine has mapped and backed, with any fault of the mode's own on the way."""
     raise NotImplementedError(type(state))
 
 
 @verb
-def on_event(state: Any, port: Port, event: Any, page: int) -> None:
+def on_event(state: Any, port: Port, event: Any, page: Int) -> None:
     """Take notice of an `Event`: walk as far as a fault lets it, leave to the host, forget what is no more.
 
     ``page`` is ``event.page``, a global page (or `memvirt.types.NONE`).

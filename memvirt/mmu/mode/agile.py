@@ -67,6 +67,7 @@ from memvirt.mmu.shadow_tables import (
 from memvirt.mmu.switching import LATEST, POLICIES, guest_writes, scan, switching_level, weigh_walk
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, NOT_REACHED, ONCE, SERVED, fault_length, forget, is_fault
 from memvirt.types import COW_FAULT, DROP, GUEST_MAP, GUEST_UNMAP, NONE, SWITCH, TABLE_WRITE, Traits
+from memvirt.typing import Int
 
 OPTIONS = {
     "policy": POLICIES,
@@ -138,7 +139,7 @@ def make(setup: Setup) -> State:
 
 
 @inner_apart
-def walk_agile(state: State, port: Port, page: int, switch: int, guest_missing: int, data_missing: int, faulted: int) -> int:
+def walk_agile(state: State, port: Port, page: Int, switch: Int, guest_missing: Int, data_missing: Int, faulted: Int) -> Int:
     """Walk the shadow tables down to the switching level, and on from there in both dimensions; returns the host's references."""
     begun = begin_walk(port)
     before = port.tally[REFS_HOST]
@@ -167,7 +168,7 @@ def walk_agile(state: State, port: Port, page: int, switch: int, guest_missing: 
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     scan(state, port)
     switch = switching_level(state, port, page)
     if switch < 0 and not is_present(state.shadow, page):
@@ -179,7 +180,7 @@ def _walk(state: State, port: Port, page: int) -> None:
 
 
 @inner_apart
-def on_guest_fault(state: State, port: Port, event: Any, page: int, kind: int) -> None:
+def on_guest_fault(state: State, port: Port, event: Any, page: Int, kind: Int) -> None:
     """Walk into the guest's own fault, and let it write its tables."""
     lowest = np.int64(port.guest_order[page]) // 9
     new = np.int64(event.count) if kind == GUEST_MAP else NONE_MISSING
@@ -200,7 +201,7 @@ def on_guest_fault(state: State, port: Port, event: Any, page: int, kind: int) -
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind = np.int64(event.kind)
     scan(state, port)
     if kind == GUEST_MAP or kind == COW_FAULT:

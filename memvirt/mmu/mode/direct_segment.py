@@ -23,21 +23,20 @@ from memvirt.jit import inner, inner_apart
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     DATA_ROW,
-    EPT_VIOLATION,
     GUEST,
     HOST_ROW,
     ROW,
     Port,
     begin_walk,
     end_walk,
-    exit_to_host,
     read_entry,
 )
 from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.radix import CACHED, walk_host
-from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, fault_length, forget, is_fault
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
 from memvirt.tlb.segment import Escapes, host_segments, in_guest_segments, no_segments, take_away
-from memvirt.types import DROP, EVICT, HOST_MAP, NONE, SWAP_IN, Segment, Traits
+from memvirt.types import DROP, EVICT, NONE, Segment, Traits
+from memvirt.typing import Int
 
 COUNTERS = (
     Counter("segment_escapes", "pages", doc="that left the host's direct segment because the host took them away"),
@@ -94,7 +93,7 @@ def make(setup: Setup) -> State:
 
 
 @inner
-def in_host(state: State, frame: int, page: int) -> bool:
+def in_host(state: State, frame: Int, page: Int) -> bool:
     """Whether the host's segment translates a guest frame: a page's, or (`NONE`) one of the guest's tables."""
     if state.by_page and page != NONE:
         return bool(state.pages.direct[page] > 0)
@@ -102,7 +101,7 @@ def in_host(state: State, frame: int, page: int) -> bool:
 
 
 @inner_apart
-def walk_around(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+def walk_around(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int, faulted: Int) -> None:
     """Walk in those dimensions that the segments leave."""
     begun = begin_walk(port)
     lowest = np.int64(port.guest_order[page]) // 9
@@ -130,35 +129,32 @@ def walk_around(state: State, port: Port, page: int, guest_missing: int, data_mi
 
 
 @inner_apart
-def let_escape(port: Port, segments: Escapes, vm: int, page: int, counted: int) -> None:
+def let_escape(port: Port, segments: Escapes, vm: Int, page: Int, counted: Int) -> None:
     """Take a page out of the host's segment for good, and with it those that the filter can't tell from what has been taken out."""
     port.counts[0].segment_escapes += counted * segments.direct[page]
     port.counts[0].segment_false_positives += counted * take_away(segments, vm, page)
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     walk_around(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
 
 
+@walk_to_fault.register
+def _walk_to_fault(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int) -> None:
+    walk_around(state, port, page, guest_missing, data_missing, FAULTED)
+
+
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
-    kind = np.int64(event.kind)
-    if is_fault(kind):
-        if page != NONE:
-            guest_missing, data_missing = fault_length(event, kind)
-            walk_around(state, port, page, guest_missing, data_missing, FAULTED)
-        if kind == HOST_MAP or kind == SWAP_IN:
-            exit_to_host(port, EPT_VIOLATION, ONCE)
-    else:
-        vm = np.int64(event.vm)
-        if kind == EVICT:
-            state.to_pass[0] = event.count
-            if state.frames.direct.size > 1:
-                for part in range(1 << np.int64(event.order)):
-                    let_escape(port, state.frames, vm, np.int64(event.frame) + part, ONCE - state.by_page)
-        elif kind == DROP and state.to_pass[0] > 0:
-            state.to_pass[0] -= 1
-            if state.by_page:
-                let_escape(port, state.pages, vm, page, ONCE)
-        forget(state.pwc, port, event, page, kind)
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
+    kind, vm = np.int64(event.kind), np.int64(event.vm)
+    if kind == EVICT:
+        state.to_pass[0] = event.count
+        if state.frames.direct.size > 1:
+            for part in range(1 << np.int64(event.order)):
+                let_escape(port, state.frames, vm, np.int64(event.frame) + part, ONCE - state.by_page)
+    elif kind == DROP and state.to_pass[0] > 0:
+        state.to_pass[0] -= 1
+        if state.by_page:
+            let_escape(port, state.pages, vm, page, ONCE)
+    take_event(state, state.pwc, port, event, page)

@@ -25,6 +25,7 @@ from memvirt.mmu.pwc import LOWEST_ONLY, Pwc, make_pwc
 from memvirt.mmu.radix import walk_on
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, SERVED, fault_length, forget, is_fault, serve_walk, take_event
 from memvirt.types import HOST_MAP, NONE, SWAP_IN, Traits
+from memvirt.typing import Int
 
 OPTIONS = {"paravirtual": False, "registers": 16, "hole": 511, "merge": 0.0, "fragmentation": 0.0, "seed": 0}
 TRAITS = Traits(host_unmap="vm")
@@ -127,7 +128,7 @@ def make(setup: Setup) -> State:
 
 
 @inner_apart
-def walk_direct(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+def walk_direct(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int, faulted: Int) -> None:
     """Read the lowest entries alone."""
     begun = begin_walk(port)
     lowest = np.int64(port.guest_order[page]) // 9
@@ -136,7 +137,7 @@ def walk_direct(state: State, port: Port, page: int, guest_missing: int, data_mi
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     if state.covered[page]:
         walk_direct(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
     else:
@@ -144,7 +145,7 @@ def _walk(state: State, port: Port, page: int) -> None:
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind = np.int64(event.kind)
     if is_fault(kind) and page != NONE and state.covered[page]:
         guest_missing, data_missing = fault_length(event, kind)
@@ -152,7 +153,7 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         if kind == HOST_MAP or kind == SWAP_IN:
             exit_to_host(port, EPT_VIOLATION, ONCE)
     elif is_fault(kind):
-        take_event(state.pwc, port, event, page)
+        take_event(state, state.pwc, port, event, page)
     else:
         forget(state.pwc, port, event, page, kind)
         forget(state.direct, port, event, page, kind)

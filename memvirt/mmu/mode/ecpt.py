@@ -23,7 +23,6 @@ from memvirt.mmu.cuckoo import ALL_SIZES, SIZE_KNOWN, Known, make_known, of_data
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     DATA_ROW,
-    EPT_VIOLATION,
     FRAME_BASE,
     GUEST,
     HOST,
@@ -34,13 +33,13 @@ from memvirt.mmu.port import (
     Port,
     begin_walk,
     end_walk,
-    exit_to_host,
     overlap,
     read_entry,
     take_cycles,
 )
-from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, fault_length, forget, is_fault
-from memvirt.types import HOST_MAP, NONE, SWAP_IN, Traits
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
+from memvirt.types import Traits
+from memvirt.typing import Int
 
 OPTIONS = {
     "ways": 3,
@@ -129,7 +128,7 @@ def begin_step(state: State, port: Port) -> None:
 
 
 @inner
-def line_of(state: State, port: Port, dimension: int, key: int, size: int, way: int) -> int:
+def line_of(state: State, port: Port, dimension: Int, key: Int, size: Int, way: Int) -> Int:
     """Line of a VM's table in which a way would have an entry."""
     lines = state.lines[port.now[VM], dimension]
     hashed = (key * MIX + way * 1013904223 + size * 1664525) * MIX
@@ -137,7 +136,7 @@ def line_of(state: State, port: Port, dimension: int, key: int, size: int, way: 
 
 
 @inner
-def probe(state: State, port: Port, dimension: int, line: int) -> None:
+def probe(state: State, port: Port, dimension: Int, line: Int) -> None:
     """Read a line of a table; of it and what is under way with it, the slower hides the faster."""
     where = np.int64(read_entry(port, dimension, state.base[port.now[VM], dimension] + line // LINES, (line % LINES) << 3, LEAF))
     if state.step[SENT] % state.parallel == 0:  # the first of a turn
@@ -149,7 +148,7 @@ def probe(state: State, port: Port, dimension: int, line: int) -> None:
 
 
 @inner
-def is_probed(state: State, known: int, key: int, lowest: int, size: int, way: int) -> bool:
+def is_probed(state: State, known: Int, key: Int, lowest: Int, size: Int, way: Int) -> bool:
     """Whether a way for a size of page must be probed, after what the caches know of the page."""
     if known == ALL_SIZES:
         return True
@@ -157,13 +156,13 @@ def is_probed(state: State, known: int, key: int, lowest: int, size: int, way: i
 
 
 @inner
-def guest_key(space: int, vpn: int, size: int) -> int:
+def guest_key(space: Int, vpn: Int, size: Int) -> Int:
     """Key of a page's line in the guest's table."""
     return space << 40 ^ vpn >> (9 * size) >> 3
 
 
 @inner_apart
-def probe_host(state: State, port: Port, gfn: int, lowest: int, known: int) -> None:
+def probe_host(state: State, port: Port, gfn: Int, lowest: Int, known: Int) -> None:
     """Send out the probes for one guest-physical page."""
     for size in range(SIZES):
         key = gfn >> (9 * size) >> 3
@@ -173,7 +172,7 @@ def probe_host(state: State, port: Port, gfn: int, lowest: int, known: int) -> N
 
 
 @inner_apart
-def walk_hashed(state: State, port: Port, page: int, data: int, faulted: int) -> None:
+def walk_hashed(state: State, port: Port, page: Int, data: Int, faulted: Int) -> None:
     """Make the three steps, or the first two where a guest's fault ends the walk (``data`` is 0 then)."""
     begun = begin_walk(port)
     space, vpn = port.space_of_page[page], port.vpn[page]
@@ -209,18 +208,15 @@ def walk_hashed(state: State, port: Port, page: int, data: int, faulted: int) ->
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     walk_hashed(state, port, page, ONCE, SERVED)
 
 
+@walk_to_fault.register
+def _walk_to_fault(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int) -> None:
+    walk_hashed(state, port, page, ONCE if data_missing >= 0 else NONE_MISSING, FAULTED)
+
+
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
-    kind = np.int64(event.kind)
-    if is_fault(kind):
-        if page != NONE:
-            _, data_missing = fault_length(event, kind)
-            walk_hashed(state, port, page, ONCE if data_missing >= 0 else NONE_MISSING, FAULTED)
-        if kind == HOST_MAP or kind == SWAP_IN:
-            exit_to_host(port, EPT_VIOLATION, ONCE)
-    else:
-        forget(state.known.caches, port, event, page, kind)
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
+    take_event(state, state.known.caches, port, event, page)

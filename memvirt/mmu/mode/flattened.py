@@ -18,6 +18,7 @@ from memvirt.mmu.port import Port
 from memvirt.mmu.pwc import EVERY_LEVEL, Pwc, make_pwc
 from memvirt.mmu.two_dimensional import serve_walk, take_event
 from memvirt.types import Traits
+from memvirt.typing import Int
 
 OPTIONS = {"flatten": ("both", "guest", "host")}
 TRAITS = Traits(host_unmap="vm")
@@ -47,10 +48,10 @@ def make(setup: Setup) -> State:
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     serve_walk(state.pwc, port, page)
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
-    take_event(state.pwc, port, event, page)
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
+    take_event(state, state.pwc, port, event, page)

@@ -13,6 +13,7 @@ from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_guest
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, SERVED, forget, is_fault
 from memvirt.types import DROP, FLUSH, GUEST_MAP, NONE, PREEMPT, SWITCH, Traits
+from memvirt.typing import Int
 
 TRAITS = Traits(dimensions=1)
 
@@ -29,7 +30,7 @@ def make(setup: Setup) -> State:
 
 
 @inner_apart
-def walk_one(pwc: Pwc, port: Port, page: int, missing: int, faulted: int) -> None:
+def walk_one(pwc: Pwc, port: Port, page: Int, missing: Int, faulted: Int) -> None:
     """Walk in one dimension."""
     begun = begin_walk(port)
     walk_guest(pwc, port, page, missing)
@@ -37,12 +38,12 @@ def walk_one(pwc: Pwc, port: Port, page: int, missing: int, faulted: int) -> Non
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     walk_one(state.pwc, port, page, NONE_MISSING, SERVED)
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind = np.int64(event.kind)
     if is_fault(kind):
         if page != NONE:

@@ -50,8 +50,9 @@ from memvirt.mmu.port import (
 )
 from memvirt.mmu.pwc import Pwc, first_level, in_nested_tlb, keep_entry, keep_in_nested_tlb, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
-from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, fault_length, forget, is_fault, walk_two
-from memvirt.types import HOST_MAP, NONE, SWAP_IN, Traits
+from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, run_into, take_event, walk_to_fault, walk_two
+from memvirt.types import HOST_MAP, NONE, Traits
+from memvirt.typing import Int
 
 WALKS = ("two_dimensional", "three_dimensional")
 OPTIONS = {"walk": WALKS, "unsync": True}
@@ -135,7 +136,7 @@ def make(setup: Setup) -> State:
 
 
 @inner
-def walk_outer(state: State, port: Port, table: int, first: int) -> None:
+def walk_outer(state: State, port: Port, table: Int, first: Int) -> None:
     """Translate where a middle table lies, through the host's tables; ``first`` is the VM's first such frame."""
     gfn = port.frame_base[port.now[VM] + 1] - port.now[FRAME_BASE] + table - first
     lowest = np.int64(port.order_of_frame[port.now[FRAME_BASE]]) // 9  # backed as the VM's memory is
@@ -148,7 +149,7 @@ def walk_outer(state: State, port: Port, table: int, first: int) -> None:
 
 
 @inner_apart
-def walk_lower(state: State, port: Port, frame: int, missing: int, row: int) -> None:
+def walk_lower(state: State, port: Port, frame: Int, missing: Int, row: Int) -> None:
     """Translate a guest frame: through the middle tables, each behind the host's, then through the host's."""
     lowest = np.int64(port.order_of_frame[frame]) // 9
     gfn = frame - port.now[FRAME_BASE]
@@ -167,7 +168,7 @@ def walk_lower(state: State, port: Port, frame: int, missing: int, row: int) -> 
 
 
 @inner_apart
-def walk_three(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+def walk_three(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int, faulted: Int) -> None:
     """Walk in three dimensions."""
     begun = begin_walk(port)
     top = port.guest_frames.shape[1] - 1
@@ -187,7 +188,7 @@ def walk_three(state: State, port: Port, page: int, guest_missing: int, data_mis
 
 
 @inner
-def walk_as_told(state: State, port: Port, page: int, guest_missing: int, data_missing: int, faulted: int) -> None:
+def walk_as_told(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int, faulted: Int) -> None:
     """Walk what hardware knows of: EPT02, or all three."""
     if state.folded:
         walk_two(state.pwc, port, page, guest_missing, data_missing, faulted)
@@ -196,7 +197,7 @@ def walk_as_told(state: State, port: Port, page: int, guest_missing: int, data_m
 
 
 @inner
-def middle_writes(state: State, port: Port, frame: int, level: int) -> None:
+def middle_writes(state: State, port: Port, frame: Int, level: Int) -> None:
     """Let the guest hypervisor write EPT12 at a level."""
     row = frame >> 9
     if level == 0 and state.keeps_unsync:
@@ -207,7 +208,7 @@ def middle_writes(state: State, port: Port, frame: int, level: int) -> None:
 
 
 @inner_apart
-def touch_first(state: State, port: Port, event: Any, page: int) -> None:
+def touch_first(state: State, port: Port, event: Any, page: Int) -> None:
     """Serve what neither EPT12 nor EPT01 has: the violation is handed on, and the guest hypervisor's own page is missing too."""
     exit_to_host(port, EPT_VIOLATION, ONCE + ONCE)
     exit_to_host(port, HYPERCALL, ONCE)
@@ -222,20 +223,19 @@ def touch_first(state: State, port: Port, event: Any, page: int) -> None:
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     walk_as_told(state, port, page, NONE_MISSING, NONE_MISSING, SERVED)
 
 
+@walk_to_fault.register
+def _walk_to_fault(state: State, port: Port, page: Int, guest_missing: Int, data_missing: Int) -> None:
+    walk_as_told(state, port, page, guest_missing, data_missing, FAULTED)
+
+
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
-    kind = np.int64(event.kind)
-    if is_fault(kind):
-        if page != NONE:
-            guest_missing, data_missing = fault_length(event, kind)
-            walk_as_told(state, port, page, guest_missing, data_missing, FAULTED)
-        if kind == HOST_MAP and not state.known[event.frame]:
-            touch_first(state, port, event, page)
-        elif kind == HOST_MAP or kind == SWAP_IN:
-            exit_to_host(port, EPT_VIOLATION, ONCE)
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
+    if event.kind == HOST_MAP and not state.known[event.frame]:
+        run_into(state, port, event, page)
+        touch_first(state, port, event, page)
     else:
-        forget(state.pwc, port, event, page, kind)
+        take_event(state, state.pwc, port, event, page)

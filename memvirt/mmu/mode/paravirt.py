@@ -21,6 +21,7 @@ from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, forget, is_fault
 from memvirt.types import DROP, FLUSH, GUEST_MAP, GUEST_UNMAP, HOST_MAP, NONE, PREEMPT, SWAP_IN, SWITCH, TABLE_WRITE, Traits
+from memvirt.typing import Int
 
 OPTIONS = {"batch": 32}
 TRAITS = Traits(flush_on_switch=True)
@@ -42,7 +43,7 @@ def make(setup: Setup) -> State:
 
 
 @inner_apart
-def walk_directly(state: State, port: Port, page: int, missing: int, faulted: int) -> None:
+def walk_directly(state: State, port: Port, page: Int, missing: Int, faulted: Int) -> None:
     """Walk the guest's tables where they are in host memory."""
     begun = begin_walk(port)
     lowest = np.int64(port.guest_order[page]) // 9
@@ -54,18 +55,18 @@ def walk_directly(state: State, port: Port, page: int, missing: int, faulted: in
 
 
 @inner
-def update(state: State, port: Port, updates: int) -> None:
+def update(state: State, port: Port, updates: Int) -> None:
     """Make the hypercalls for some updates of entries."""
     exit_to_host(port, HYPERCALL, (updates + state.batch - 1) // state.batch)
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     walk_directly(state, port, page, NONE_MISSING, SERVED)
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind = np.int64(event.kind)
     if is_fault(kind):
         if page != NONE:

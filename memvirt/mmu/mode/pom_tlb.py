@@ -25,6 +25,7 @@ from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_both
 from memvirt.mmu.two_dimensional import NONE_MISSING, SERVED, take_event
 from memvirt.types import DROP, EVICT, Traits
+from memvirt.typing import Int
 
 COUNTERS = (Counter("pom_tlb_hits", "hits", doc="of the TLB in memory"),)
 OPTIONS = {"size": 16 << 20, "predictor": 512}
@@ -77,14 +78,14 @@ def make(setup: Setup) -> State:
 
 
 @inner
-def set_of(state: State, space: int, vpn: int, order: int) -> int:
+def set_of(state: State, space: Int, vpn: Int, order: Int) -> Int:
     """Set in which a page of a size would have its entry."""
     half = state.tags.shape[0] // 2
     return ((vpn >> order) ^ space * 7919) % half + (half if order else 0)  # type: ignore[no-any-return]
 
 
 @inner
-def size_of(port: Port, page: int) -> int:
+def size_of(port: Port, page: Int) -> Int:
     """What a page's entry spans: the smaller of guest's and host's page, as an order."""
     if port.dimensions == 1:
         return np.int64(port.guest_order[page])
@@ -92,20 +93,20 @@ def size_of(port: Port, page: int) -> int:
 
 
 @inner
-def tag_of(state: State, port: Port, page: int, vm: int, order: int) -> int:
+def tag_of(state: State, port: Port, page: Int, vm: Int, order: Int) -> Int:
     """Tag of a page's entry."""
     number, space = port.vpn[page] >> order, port.space_of_page[page]
     return ((state.generation[vm] * 4099 + space) * 3 + order // 9) << 36 ^ number  # type: ignore[no-any-return]
 
 
 @inner
-def read_set(state: State, port: Port, row: int) -> None:
+def read_set(state: State, port: Port, row: Int) -> None:
     """Read a set's line."""
     read_stacked(port, state.base + (row >> 6), row & 63)
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     begun = begin_walk(port)
     order, space, vpn = size_of(port, page), port.space_of_page[page], port.vpn[page]
     row = set_of(state, space, vpn, order)
@@ -126,7 +127,7 @@ def _walk(state: State, port: Port, page: int) -> None:
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind = np.int64(event.kind)
     if kind == EVICT:
         state.generation[event.vm] += 1
@@ -139,4 +140,4 @@ def _on_event(state: State, port: Port, event: Any, page: int) -> None:
         for way in range(WAYS):
             if state.tags[row, way] == tag:
                 state.tags[row, way] = -1
-    take_event(state.pwc, port, event, page)
+    take_event(state, state.pwc, port, event, page)

@@ -50,7 +50,20 @@ from memvirt.mmu.shadow_tables import (
     zap_entry,
     zap_guest_entry,
 )
-from memvirt.types import COW_FAULT, DROP, EVERY_SPACE, FLUSH, GUEST_MAP, GUEST_UNMAP, NONE, PREEMPT, SWITCH, TABLE_WRITE, Traits
+from memvirt.types import (
+    COW_FAULT,
+    DROP,
+    EVERY_SPACE,
+    FLUSH,
+    GUEST_MAP,
+    GUEST_UNMAP,
+    NONE,
+    PREEMPT,
+    SWITCH,
+    TABLE_WRITE,
+    Traits,
+)
+from memvirt.typing import Int
 
 OPTIONS = {"unsync": True}
 TRAITS = Traits(flush_on_switch=True)
@@ -97,7 +110,7 @@ def make(setup: Setup) -> State:
 
 
 @inner_apart
-def walk_shadow(state: State, port: Port, page: int, missing: int, faulted: int) -> None:
+def walk_shadow(state: State, port: Port, page: Int, missing: Int, faulted: Int) -> None:
     """Walk the shadow tables, down to the entry or to where a table is missing."""
     begun = begin_walk(port)
     set_path(state.shadow, port, page)
@@ -108,7 +121,7 @@ def walk_shadow(state: State, port: Port, page: int, missing: int, faulted: int)
 
 
 @inner
-def guest_writes(state: State, port: Port, page: int, level: int) -> int:
+def guest_writes(state: State, port: Port, page: Int, level: Int) -> Int:
     """Let the guest write its table at a level on the way to a page; returns whether the shadow entry stays as it is for now."""
     table = np.int64(state.shadow.table[port.guest_row[page], level])
     shadowed = level == state.shadow.path.size - 1 or state.shadow.hfn[table] != NONE
@@ -124,7 +137,7 @@ def guest_writes(state: State, port: Port, page: int, level: int) -> int:
 
 
 @inner
-def resync(state: State, port: Port, vm: int, asid: int) -> None:
+def resync(state: State, port: Port, vm: Int, asid: Int) -> None:
     """Synchronize and protect again what an address space of a VM, or each of them, has out of sync."""
     left = 0
     for number in range(state.stack[-1]):
@@ -141,7 +154,7 @@ def resync(state: State, port: Port, vm: int, asid: int) -> None:
 
 
 @walk.register
-def _walk(state: State, port: Port, page: int) -> None:
+def _walk(state: State, port: Port, page: Int) -> None:
     if not is_present(state.shadow, page):
         walk_shadow(state, port, page, missing_tables(state.shadow, port, page), FAULTED)
         exit_to_host(port, SHADOW_FAULT_HIDDEN, ONCE)
@@ -150,7 +163,7 @@ def _walk(state: State, port: Port, page: int) -> None:
 
 
 @inner_apart
-def on_guest_event(state: State, port: Port, event: Any, page: int, kind: int) -> None:
+def on_guest_event(state: State, port: Port, event: Any, page: Int, kind: Int) -> None:
     """Take notice of what the guest does to its tables."""
     lowest = np.int64(port.guest_order[page]) // 9
     if kind == GUEST_MAP:
@@ -174,7 +187,7 @@ def on_guest_event(state: State, port: Port, event: Any, page: int, kind: int) -
 
 
 @on_event.register
-def _on_event(state: State, port: Port, event: Any, page: int) -> None:
+def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind = np.int64(event.kind)
     if kind == DROP:
         if state.rules[SYNCED_DROPS] > 0:

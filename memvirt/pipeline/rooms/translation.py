@@ -11,7 +11,7 @@ from memvirt.mmu.config import Cache, Mmu
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields, Reading, Room
 from memvirt.tlb.config import Tlb
-from memvirt.types import Segment, Traits, Walks
+from memvirt.types import Mapped, Segment, Traits, Walks
 
 
 def own_mode(point: Point) -> Mmu:
@@ -76,10 +76,7 @@ def _run_mmu(config: Any, inputs: list[Fields]) -> Fields:
         Mmu.model_validate(config["mmu"]),
         Cache.model_validate(config["cache"]),
         [each["trace"] for each in traces],
-        machine["space"],
-        machine["schedule"],
-        machine["frames"],
-        machine["nodes"],
+        Mapped(**{name: machine[name] for name in Mapped._fields}),
         walks["offsets"],
         config["pcid"],
         config["vpid"],
@@ -94,10 +91,7 @@ def _run_fused(config: Any, inputs: list[Fields]) -> Fields:
         Mmu.model_validate(config["mmu"]),
         Cache.model_validate(config["cache"]),
         [each["trace"] for each in traces],
-        machine["space"],
-        machine["schedule"],
-        machine["frames"],
-        machine["nodes"],
+        Mapped(**{name: machine[name] for name in Mapped._fields}),
     )
     return out._asdict()  # type: ignore[no-any-return]
 
@@ -124,7 +118,7 @@ MMU = Room(
     run=_run_mmu,
     config=OWN,
     baseline=BASELINE,
-    reads={"workload": ("trace",), "memory": ("space", "schedule", "frames", "nodes"), "tlb": ("offsets",)},
+    reads={"workload": ("trace",), "memory": Mapped._fields, "tlb": ("offsets",)},
     gives=mmu.MmuOut._fields,
     code=("memvirt.mmu",),
     fused=False,
@@ -139,7 +133,7 @@ FUSED = Room(
     run=_run_fused,
     config=OWN,
     baseline=BASELINE,
-    reads={"workload": ("trace",), "memory": ("space", "schedule", "frames", "nodes")},
+    reads={"workload": ("trace",), "memory": Mapped._fields},
     gives=mmu.MmuOut._fields,
     code=("memvirt.mmu.fused",),
     fused=True,

@@ -9,29 +9,30 @@ from __future__ import annotations
 from typing import Any
 
 from memvirt.policy import verb
+from memvirt.typing import Int
 
 FAMILY = "tlb.replacement"
 
 
 @verb
-def touch(state: Any, start: int, ways: int, way: int) -> None:
+def touch(state: Any, start: Int, ways: Int, way: Int) -> None:
     """Note a hit."""
     raise NotImplementedError(type(state))
 
 
 @verb
-def fill(state: Any, start: int, ways: int, way: int) -> None:
+def fill(state: Any, start: Int, ways: Int, way: Int) -> None:
     """Note that a new entry was put into a way."""
     raise NotImplementedError(type(state))
 
 
 @verb
-def victim(state: Any, start: int, ways: int) -> int:
+def victim(state: Any, start: Int, ways: Int) -> Int:
     """Name the way to replace in a set whose ways are all valid."""
     raise NotImplementedError(type(state))
 
 
 @verb
-def drop(state: Any, start: int, ways: int, way: int) -> None:
+def drop(state: Any, start: Int, ways: Int, way: Int) -> None:
     """Note that a way's entry was invalidated; invalid ways are filled first, lowest way first."""
     raise NotImplementedError(type(state))

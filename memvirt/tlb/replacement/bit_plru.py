@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from memvirt.random import below
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -28,7 +29,7 @@ def make(slots: int, ways: list[int], seed: int) -> State:
 
 
 @touch.register
-def _touch(state: State, start: int, ways: int, way: int) -> None:
+def _touch(state: State, start: Int, ways: Int, way: Int) -> None:
     if state.recent[start + way]:
         return
     state.recent[start + way] = 1
@@ -40,12 +41,12 @@ def _touch(state: State, start: int, ways: int, way: int) -> None:
 
 
 @fill.register
-def _fill(state: State, start: int, ways: int, way: int) -> None:
+def _fill(state: State, start: Int, ways: Int, way: Int) -> None:
     touch(state, start, ways, way)
 
 
 @victim.register
-def _victim(state: State, start: int, ways: int) -> int:
+def _victim(state: State, start: Int, ways: Int) -> Int:
     clear = 0
     for way in range(ways):
         clear += 1 - state.recent[start + way]
@@ -61,5 +62,5 @@ def _victim(state: State, start: int, ways: int) -> int:
 
 
 @drop.register
-def _drop(state: State, start: int, ways: int, way: int) -> None:
+def _drop(state: State, start: Int, ways: Int, way: Int) -> None:
     state.recent[start + way] = 0

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -23,18 +24,18 @@ def make(slots: int, ways: list[int], seed: int) -> State:
 
 
 @touch.register
-def _touch(state: State, start: int, ways: int, way: int) -> None:
+def _touch(state: State, start: Int, ways: Int, way: Int) -> None:
     pass
 
 
 @fill.register
-def _fill(state: State, start: int, ways: int, way: int) -> None:
+def _fill(state: State, start: Int, ways: Int, way: Int) -> None:
     state.fills[0] += 1
     state.filled[start + way] = state.fills[0]
 
 
 @victim.register
-def _victim(state: State, start: int, ways: int) -> int:
+def _victim(state: State, start: Int, ways: Int) -> Int:
     chosen, oldest = 0, state.filled[start]
     for way in range(1, ways):
         if state.filled[start + way] < oldest:
@@ -43,5 +44,5 @@ def _victim(state: State, start: int, ways: int) -> int:
 
 
 @drop.register
-def _drop(state: State, start: int, ways: int, way: int) -> None:
+def _drop(state: State, start: Int, ways: Int, way: Int) -> None:
     pass

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from memvirt.jit import kernel
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -31,13 +32,13 @@ def make(slots: int, ways: list[int], seed: int) -> State:
 
 
 @kernel
-def group_size(ways: int) -> int:
+def group_size(ways: Int) -> Int:
     """Ways of a group."""
     return 4 if ways % 4 == 0 else (2 if ways % 2 == 0 else 1)
 
 
 @touch.register
-def _touch(state: State, start: int, ways: int, way: int) -> None:
+def _touch(state: State, start: Int, ways: Int, way: Int) -> None:
     size = group_size(ways)
     group, within = way // size, way % size
     state.latest[start] = group
@@ -53,12 +54,12 @@ def _touch(state: State, start: int, ways: int, way: int) -> None:
 
 
 @fill.register
-def _fill(state: State, start: int, ways: int, way: int) -> None:
+def _fill(state: State, start: Int, ways: Int, way: Int) -> None:
     touch(state, start, ways, way)
 
 
 @victim.register
-def _victim(state: State, start: int, ways: int) -> int:
+def _victim(state: State, start: Int, ways: Int) -> Int:
     size = group_size(ways)
     group = (np.int64(state.latest[start]) + 1) % (ways // size)
     bits = np.int64(state.tree[start + group * size])
@@ -69,5 +70,5 @@ def _victim(state: State, start: int, ways: int) -> int:
 
 
 @drop.register
-def _drop(state: State, start: int, ways: int, way: int) -> None:
+def _drop(state: State, start: Int, ways: Int, way: Int) -> None:
     pass

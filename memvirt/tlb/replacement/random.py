@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.random import below
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -23,20 +24,20 @@ def make(slots: int, ways: list[int], seed: int) -> State:
 
 
 @touch.register
-def _touch(state: State, start: int, ways: int, way: int) -> None:
+def _touch(state: State, start: Int, ways: Int, way: Int) -> None:
     pass
 
 
 @fill.register
-def _fill(state: State, start: int, ways: int, way: int) -> None:
+def _fill(state: State, start: Int, ways: Int, way: Int) -> None:
     pass
 
 
 @victim.register
-def _victim(state: State, start: int, ways: int) -> int:
+def _victim(state: State, start: Int, ways: Int) -> Int:
     return below(state.rng, ways)
 
 
 @drop.register
-def _drop(state: State, start: int, ways: int, way: int) -> None:
+def _drop(state: State, start: Int, ways: Int, way: Int) -> None:
     pass

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.typing import Int
 
 LONG, DISTANT = np.uint8(2), np.uint8(3)
 
@@ -28,17 +29,17 @@ def make(slots: int, ways: list[int], seed: int) -> State:
 
 
 @touch.register
-def _touch(state: State, start: int, ways: int, way: int) -> None:
+def _touch(state: State, start: Int, ways: Int, way: Int) -> None:
     state.expected[start + way] = 0
 
 
 @fill.register
-def _fill(state: State, start: int, ways: int, way: int) -> None:
+def _fill(state: State, start: Int, ways: Int, way: Int) -> None:
     state.expected[start + way] = LONG
 
 
 @victim.register
-def _victim(state: State, start: int, ways: int) -> int:
+def _victim(state: State, start: Int, ways: Int) -> Int:
     latest = state.expected[start]
     for way in range(1, ways):
         latest = max(latest, state.expected[start + way])
@@ -51,5 +52,5 @@ def _victim(state: State, start: int, ways: int) -> int:
 
 
 @drop.register
-def _drop(state: State, start: int, ways: int, way: int) -> None:
+def _drop(state: State, start: Int, ways: Int, way: Int) -> None:
     state.expected[start + way] = DISTANT

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.typing import Int
 
 
 class State(NamedTuple):
@@ -25,8 +26,9 @@ def make(slots: int, ways: list[int], seed: int) -> State:
 
 
 @touch.register
-def _touch(state: State, start: int, ways: int, way: int) -> None:
-    low, high = 0, ways
+def _touch(state: State, start: Int, ways: Int, way: Int) -> None:
+    low: Int = 0
+    high: Int = ways
     while high - low > 1:
         middle = (low + high + 1) // 2
         above = way >= middle
@@ -35,13 +37,14 @@ def _touch(state: State, start: int, ways: int, way: int) -> None:
 
 
 @fill.register
-def _fill(state: State, start: int, ways: int, way: int) -> None:
+def _fill(state: State, start: Int, ways: Int, way: Int) -> None:
     touch(state, start, ways, way)
 
 
 @victim.register
-def _victim(state: State, start: int, ways: int) -> int:
-    low, high = 0, ways
+def _victim(state: State, start: Int, ways: Int) -> Int:
+    low: Int = 0
+    high: Int = ways
     while high - low > 1:
         middle = (low + high + 1) // 2
         above = state.upper[start + middle] == 1
@@ -50,5 +53,5 @@ def _victim(state: State, start: int, ways: int) -> int:
 
 
 @drop.register
-def _drop(state: State, start: int, ways: int, way: int) -> None:
+def _drop(state: State, start: Int, ways: Int, way: Int) -> None:
     pass
