@@ -61,7 +61,7 @@ CASES = {
     "vms.count=0": "vms.count=0: ",
     "overcommit.ratio=interval(1,2)": "use range(FROM,TO,STEP) or commas",
     "tlb=skylake,zen4 tlb.l1_4k.entries=32": "no such key in the option that is chosen for tlb",
-    "clock.daemon_speedup=0": "greater than or equal to 1e-06",
+    "clock.daemon_speedup=0": "greater than or equal to 0.000001",
     "reclaim.states=esx6 reclaim=esx": "did you mean esx5?",
     "vms.members=[{workload:gccc}]": "did you mean gcc?",
     "mmu=native reclaim=balloon": "reclaim.balloon=driver: a process of the host (mmu=native) has no balloon",

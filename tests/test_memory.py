@@ -71,7 +71,7 @@ def test_epochs_and_warmup() -> None:
     accesses = machine.counters.values[0, :, machine.counters.names.index("accesses")].tolist()
     assert accesses == [1000, 1000, 1000, 1000]
     by_time = memory.run(memory_config(overrides=["epoch.accesses=null", "epoch.time=100ns"]), [trace([1] * 4000)])
-    counted = by_time.counters.values[0, 1:, 0]
+    counted = by_time.counters.values[0, 1:, by_time.counters.names.index("accesses")]
     assert counted.sum() == 4000
     assert counted.size >= 8
 

@@ -9,6 +9,7 @@ from memvirt.pipeline.layout import EMPTY, graph
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields
 from memvirt.pipeline.rooms import ROOMS
+from memvirt.pipeline.rooms.memory import check
 from memvirt.result.rows import as_rows
 
 
@@ -51,7 +52,13 @@ def simulate(point: Point) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     -------
     rows, epochs : list of dict
         One row a VM, and one a VM and epoch.
+
+    Raises
+    ------
+    ConfigError
+        If the point's sections can't be together.
     """
+    check(point)
     done: list[Fields] = []
     for stage in graph(point):
         inputs = [

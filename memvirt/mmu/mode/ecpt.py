@@ -51,7 +51,11 @@ OPTIONS = {
     "cwc_pte": 16,
     "cwc_pte_tables": 4,
 }
-LIMITS = {"ways": (1, 64), **dict.fromkeys(("parallel", "cwc_pud", "cwc_pmd", "cwc_pte", "cwc_pte_tables"), (1, 4096))}
+LIMITS = {
+    "ways": (1, 64),
+    **dict.fromkeys(("parallel", "cwc_pud", "cwc_pmd"), (1, 4096)),
+    **dict.fromkeys(("cwc_pte", "cwc_pte_tables"), (0, 4096)),  # 0: no entries of 4K pages
+}
 TRAITS = Traits(host_unmap="vm")
 OCCUPANCY, PER_LINE, LINES, SIZES = 0.6, 8, 64, 3
 LEAF, NO_STEP = np.int64(0), np.int64(-1)
