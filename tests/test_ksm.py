@@ -281,7 +281,7 @@ for scanner in ("ksm", "esx"):
     due = scan_until(world, at(20.0), 0.0)
     burst(world, at(20.0), np.arange(0, 600, 7), np.full(86, -1))
     scan_until(world, at(40.0), due)
-    print(counters(world), distinct(world), world.frames.hfn.tolist(), world.counts.sum(axis=(0, 1)).tolist())
+    print(counters(world), distinct(world), world.frames.hfn.tolist(), [world.counts[name].sum().item() for name in world.counts.dtype.names])
 """
 
 

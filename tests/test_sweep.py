@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.layout import graph, key
 from memvirt.pipeline.point import Point
+from memvirt.result.table import result_columns
 from memvirt.sweep.engine.node import Carried, Failure
 from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT
 from memvirt.sweep.settings import Settings
@@ -100,9 +101,12 @@ def test_options_that_interpolate_are_composed(tmp_path: Path) -> None:
     assert [quanta["linked", 2], quanta["linked", 4]] == [2, 4]
 
 
-def without_status(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows as a simulation gives them."""
-    return [{name: value for name, value in row.items() if name not in ("status", "error")} for row in rows]
+def as_in_the_table(point: Point) -> list[dict[str, Any]]:
+    """Rows that a point's own simulation gives, as the table has them: null where a counter isn't in use."""
+    rows = simulate(point)[0]
+    nulls = {column.name: None for column in result_columns()}
+    assert rows and all(set(row) <= set(nulls) for row in rows)
+    return [{**nulls, **row, "status": "ok", "error": ""} for row in rows]
 
 
 def test_factored_is_unfactored() -> None:
@@ -112,7 +116,7 @@ def test_factored_is_unfactored() -> None:
     assert len(found) == len(plan) == 32
     for number in range(len(plan)):
         point, point_id = plan.point(number)
-        assert without_status(found[point_id]) == simulate(point)[0]
+        assert found[point_id] == as_in_the_table(point)
     tallies = engine.tallies
     assert tallies["workload"].distinct == 2
     # The rows that differ by NUMA share their TLB stages: pressure and no pressure, lru and fifo, two modes, two TLBs, and
@@ -297,5 +301,6 @@ def test_two_writers(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_point_is_lost() -> None:
-    """What isn't part of a point says how it is run, and no more."""
-    assert set(NOT_OF_A_POINT) == {*Settings.model_fields, *EXPERIMENT_KEYS, "hydra", "experiment", "plan", "study", "replicates"}
+    """What isn't part of a point says how it is run, or, as a machine and an experiment do, only sets other keys."""
+    own = {"hydra", "experiment", "machine", "plan", "study", "replicates"}
+    assert set(NOT_OF_A_POINT) == {*Settings.model_fields, *EXPERIMENT_KEYS, *own}
