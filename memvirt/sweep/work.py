@@ -6,6 +6,7 @@ import gc
 import importlib
 import signal
 import threading
+import warnings
 from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -106,6 +107,8 @@ class Work:
                 if self._executor is None:  # the sweep was refused meanwhile
                     starting.result().close()
 
+            # requests asks for this itself, but imports in two threads at once can lose each other's filters
+            warnings.filterwarnings("ignore", message="SOCKS support in urllib3")
             self._starting = starting
             self._starter = threading.Thread(target=start, name="starts-ray", daemon=True)
             self._starter.start()
