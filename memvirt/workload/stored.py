@@ -6,12 +6,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from memvirt.errors import TraceError
 from memvirt.types import FETCH, Accesses
-from memvirt.workload.files import choose_format, read_cached
+from memvirt.workload.files import read_cached
 from memvirt.workload.own import OwnFile
 from memvirt.workload.source import Source, piece
 
 IN_MEMORY = 1 << 24  #: accesses of a trace that is held as a whole, at six bytes each
+PARQUET = b"PAR1"  #: how such a file begins
 
 
 class Stored(NamedTuple):
@@ -45,9 +47,15 @@ def _open(path: Path, stamp: tuple[int, int]) -> OwnFile:
 
 def _long_file(path: Path, name: str | None, fetches: bool) -> OwnFile | None:
     """The file, where it is in memvirt's own form and too long to be held."""
-    if not path.is_file() or choose_format(path, name) != "parquet":
+    if name not in (None, "parquet") or not path.is_file():
         return None
-    status = path.stat()
+    try:
+        status = path.stat()
+        with path.open("rb") as opened:
+            if opened.read(len(PARQUET)) != PARQUET:
+                return None
+    except OSError as wrong:
+        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
     file = _open(path, (status.st_mtime_ns, status.st_size))
     drops = not fetches and file.header.counts.get("fetches", 1) > 0
     return None if file.accesses <= IN_MEMORY or drops else file
