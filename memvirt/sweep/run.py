@@ -142,7 +142,7 @@ def _conclude(study: Study, begun: str, started: float) -> int:
         conclude("nothing to compute: every point is in the journal")
     for line in study.said:
         conclude(line)
-    points, rows = sum(len(wanted.ids) for wanted in work.wanted), sum(statuses.values())
+    points, rows = len({point for wanted in work.wanted for point in wanted.ids}), sum(statuses.values())
     failed = rows - statuses.get("ok", 0)
     if failed:
         conclude(_first_failure(folder, [axis.key for axis in work.wanted[0].plan.axes]))
