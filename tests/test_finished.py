@@ -9,6 +9,7 @@ import pytest
 import memvirt
 from memvirt.errors import ConfigError
 from memvirt.sweep import finished
+from memvirt.sweep.cli import main
 
 WORDS = ("workload=zipf", "workload.accesses=2000", "workload.footprint=1MiB", "name=mine", "executor=serial")
 
@@ -41,3 +42,16 @@ def test_a_finished_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(finished, "all_code", lambda: "another")
     with pytest.raises(ConfigError, match="holds the same points computed by other code"):
         sweep("cpu.llc=9")
+
+
+def test_one_point_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key of one's own makes one point of base values, not a variation of the main job: that is told, with the way out."""
+    monkeypatch.chdir(tmp_path)
+    sweep("mmu=native", "dry_run=true")
+    assert "experiment=default, with the same keys, varies the main job" in capsys.readouterr().err
+    sweep("mmu=native,nested", "dry_run=true")
+    assert "one point" not in capsys.readouterr().err
+    assert main(["experiment=default", "mmu=native", "dry_run=true"]) == 0
+    said, wrong = capsys.readouterr()
+    assert "machine: generic, zen4" in said
+    assert "one point" not in wrong

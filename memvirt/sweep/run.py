@@ -51,11 +51,18 @@ def sweep(call: Call, voice: Voice) -> Path:
         work.start()
     try:
         kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
+        if _is_one_point(call, kind.plan):
+            voice.say("one point: what isn't given has its base value; experiment=default, with the same keys, varies the main job")
         if mix := odd_mix(kind.plan.stitch, call.folders):
             voice.say(mix)
         return _plan_only(call, kind.plan, voice) if call.settings.dry_run else _run(call, work, kind, started)
     finally:
         work.close()
+
+
+def _is_one_point(call: Call, plan: Plan) -> bool:
+    """Whether keys were given, but none varies, and no experiment brings values of its own."""
+    return not call.axes and len(plan.choices) == 1 and call.experiment is None and call.config["study"]["name"] == "none"
 
 
 def _plan_only(call: Call, plan: Plan, voice: Voice) -> Path:
