@@ -3,7 +3,8 @@
 A mode's file has ``TRAITS`` (`memvirt.types.Traits`), or ``traits(options) -> Traits`` where they depend on its options,
 ``class State(NamedTuple)``, ``make(setup) -> State``, in ``OPTIONS`` the defaults (or choices) of options in its YAML file, in
 ``LIMITS`` the least and most of those that can't be any number, and, if it keeps tables of its own, ``frames(setup) -> int``: host
-frames that they may take, from `Port.spare` on. The loop calls `on_event` for each event before it changes the machine, and `walk`
+frames that they may take, from `Port.spare` on. ``FAULT_EXITS`` says of exits by reason how many a fault of the guest takes, and one of the
+host, where that is more than a violation for each of the host's. The loop calls `on_event` for each event before it changes the machine, and `walk`
 for each access that missed the TLBs, after its faults are served.
 """
 

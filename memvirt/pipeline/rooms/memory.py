@@ -6,18 +6,10 @@ from typing import Any
 
 from memvirt import memory, mmu, workload
 from memvirt.memory.config import check_mechanisms, check_pace, check_replacement, check_table_area, swaps_itself
+from memvirt.pipeline.detail import NO_RECLAIM
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.types import Event, Machine
-
-#: A host that never takes a page away.
-NO_RECLAIM: dict[str, Any] = {
-    "name": "none",
-    "replacement": {"name": "fifo"},
-    **{part: {"name": "none"} for part in ("sharing", "balloon", "compression")},
-    "device": {"name": "none", "read_latency": 0, "write_latency": 0, "bandwidth": 1 << 30, "channels": 1},
-}
-
 
 def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, Any]:
     member = point.member(vm)
