@@ -25,7 +25,12 @@ from memvirt.types import Counters
 
 OVER_EPOCHS = ("sum", "mean", "last", "max")
 OVER_VMS = ("sum", "mean", "max", "same")
-UNSCALED = ("ns", "state", "calls", "scans")  #: units of what isn't sampled where one page of many is: time, and what concerns all pages
+UNSCALED = (
+    "ns",
+    "state",
+    "calls",
+    "scans",
+)  #: units of what isn't sampled where one page of many is: time, and what concerns all pages
 
 
 class Counter(NamedTuple):

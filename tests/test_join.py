@@ -42,7 +42,10 @@ def test_join_by_hand() -> None:
     """Busy time says how often the detail went by; what happens to pages counts as often as a page stands for others; time once."""
     found = join(life(), [detail(), detail()], GHZ, 8, {"ept_violation": (0, 1)})
     counts = {name: values.tolist() for name, values in found.counts.items()}
-    assert found.baseline_cycles.tolist() == [[1800, 10_000, 20_000], [1800, 0, 4000]]  # busy time, so the detail 25, 50 and 10 times
+    assert found.baseline_cycles.tolist() == [
+        [1800, 10_000, 20_000],
+        [1800, 0, 4000],
+    ]  # busy time, so the detail 25, 50 and 10 times
     assert [row[1:] for row in counts["instructions"]] == [[25_000, 50_000], [0, 10_000]]
     assert [row[1:] for row in counts["accesses"]] == [[7500, 15_000], [0, 3000]]
     assert [row[1:] for row in counts["walks"]] == [[1500, 3000], [0, 600]]

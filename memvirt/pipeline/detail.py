@@ -7,6 +7,7 @@ from memvirt.memory.config import Clock, Contents, Epoch, Numa, Overcommit, Recl
 from memvirt.pipeline.point import Point
 from memvirt.workload.config import Workload
 
+NOTHING = "none"  #: the detail of lives of which translation isn't simulated
 WARMUP = 0.25  #: share of a detail that is left out unless it says: until caches and TLBs hold what they do in steady state
 
 #: A host that never takes a page away.
@@ -35,9 +36,11 @@ def has_lives(point: Point) -> bool:
 
 
 def details(point: Point) -> tuple[list[Workload], list[int]]:
-    """The distinct details of a point's VMs, and which of them each VM has."""
+    """The distinct details of a point's VMs, and which of them each VM has; none of either where no VM has one."""
     found: list[Workload] = []
     places = []
+    if all(point.member(vm).workload.detail == NOTHING for vm in range(point.count)):
+        return [], []
     for vm in range(point.count):
         detail = workload.detail_of(point.member(vm).workload)
         if detail not in found:
@@ -50,6 +53,8 @@ def alone(point: Point, detail: Workload) -> Point:
     """The point that a detail is: its walks are those of ``point``, its host is never short of memory."""
     if detail.warmup == 0:
         detail = detail.model_copy(update={"warmup": WARMUP})
-    guest = point.guest.model_copy(update={"prefault": point.guest.prefault or True, "swap": None, "replacement": "lru", "page_struct": 0})
+    guest = point.guest.model_copy(
+        update={"prefault": point.guest.prefault or True, "swap": None, "replacement": "lru", "page_struct": 0}
+    )
     own = {name: getattr(point, name) for name in Point.model_fields}
     return Point.model_construct(**{**own, **FIXED, "workload": detail, "guest": guest})

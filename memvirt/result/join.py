@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.counters import Column, weights
+from memvirt.mmu.port import LEVELS, ROWS
+from memvirt.types import EXITS, PLACES
 
 Counts = dict[str, NDArray[Any]]
 
@@ -24,6 +26,15 @@ OF_DETAIL = ("accesses", "instructions")
 COLUMNS = (
     Column("visits", "visits", doc="of a page life, each of which stands for the accesses to its page in a step", kind="int"),
     Column("baseline_cycles", "cycles", doc="of a page life: what `slowdown` divides by, its busy time"),
+)
+MANY = 1 << 30  #: instructions, so that few are lost by rounding
+#: Counters of a detail that this module reads or adds to.
+SEEN = (
+    "data_refs_in_memory",
+    "walk_refs_in_memory",
+    "walk_refs_overlapped_in_memory",
+    "vm_exits",
+    *(f"vm_exits_{reason}" for reason in EXITS),
 )
 GUEST_FAULTS, HOST_FAULTS = ("minor_faults", "guest_major_faults"), ("host_minor_faults", "major_faults")
 
@@ -48,6 +59,13 @@ class Detail(NamedTuple):
     histogram: NDArray[np.int64]
     levels: NDArray[np.int64]
     paths: NDArray[np.int64]
+
+
+def unseen(cycles_per_instruction: float) -> Detail:
+    """A detail of which only instructions are known: what the CPU does takes what it would natively."""
+    nothing = np.zeros((len(ROWS), LEVELS, len(PLACES)), np.int64)
+    counts = {"accesses": 0, "instructions": MANY, **dict.fromkeys(SEEN, 0)}
+    return Detail(counts, MANY * cycles_per_instruction, np.zeros(1, np.int64), nothing, np.zeros((0, 2), np.int64))
 
 
 class Joined(NamedTuple):
@@ -78,7 +96,12 @@ def ratio(part: NDArray[Any], of: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def join(
-    life: Counts, details: Sequence[Detail], ghz: float, scale: float, exits: Mapping[str, tuple[int, int]], tables_remote: bool = True
+    life: Counts,
+    details: Sequence[Detail],
+    ghz: float,
+    scale: float,
+    exits: Mapping[str, tuple[int, int]],
+    tables_remote: bool = True,
 ) -> Joined:
     """Join the lives of a host's VMs with their details.
 

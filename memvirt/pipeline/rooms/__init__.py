@@ -16,7 +16,13 @@ ROOMS = {room.name: room for room in (workload.ROOM, memory.ROOM, TLB, MMU, FUSE
 #: Fields that travel by value.
 BY_VALUE = frozenset(name for room in ROOMS.values() for name in room.by_value)
 #: What calls the rooms: these import every room, so only their own code counts.
-CALLERS = ("memvirt.pipeline.compute", "memvirt.pipeline.detail", "memvirt.pipeline.layout", "memvirt.pipeline.room", "memvirt.pipeline.rooms")
+CALLERS = (
+    "memvirt.pipeline.compute",
+    "memvirt.pipeline.detail",
+    "memvirt.pipeline.layout",
+    "memvirt.pipeline.room",
+    "memvirt.pipeline.rooms",
+)
 
 
 @cache

@@ -13,7 +13,7 @@ from memvirt.pipeline.detail import details, has_lives
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.pipeline.rooms.outcome import by_name, counts_by_name
-from memvirt.result.join import Detail, join
+from memvirt.result.join import Detail, join, unseen
 from memvirt.types import Counters
 
 
@@ -23,7 +23,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     found, places = details(point)
     return {
         "details": places,
-        "dependence": [workload.dependence(found[place]) for place in places],
+        "dependence": [workload.dependence(found[place]) for place in places] or [None],
         "cpu": point.cpu.model_dump(),
         "virtual": mmu.traits(point.mmu).dimensions == 2,
         "exits": mmu.fault_exits(point.mmu),
@@ -48,9 +48,12 @@ def _details(inputs: list[Fields], count: int) -> list[Detail]:
 def _run(config: Any, inputs: list[Fields]) -> Fields:
     life, *others = inputs
     cpu, places = Cpu.model_validate(config["cpu"]), config["details"]
-    found = _details(others, max(places) + 1)
-    of_vm = [found[place] for place in places]
     counters = life["counters"]
+    if places:
+        found = _details(others, max(places) + 1)
+        of_vm = [found[place] for place in places]
+    else:
+        of_vm = [unseen(cpu.cycles_per_instruction)] * counters.values.shape[0]
     joined = join(by_name(counters), of_vm, cpu.ghz, config["scale"], config["exits"], config["tables_remote"])
     cycles = price(cpu, joined.counts, config["dependence"], config["virtual"])
     names = tuple(joined.counts)
@@ -88,4 +91,3 @@ JOIN = Room(
     by_value=("counters", "cycles", "baseline_cycles", "histogram", "levels", "level_cycles", "latency"),
     seconds=0.001,
 )
-

@@ -11,6 +11,7 @@ from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.types import Event, Machine
 
+
 def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, Any]:
     member = point.member(vm)
     config: dict[str, Any] = {name: getattr(member.vms, name) for name in VM_KEYS}
