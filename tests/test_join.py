@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
+from memvirt.pipeline.compute import simulate
+from memvirt.pipeline.layout import Layout, graph
 from memvirt.result.join import Detail, join
 from memvirt.result.rows import slowdowns
+from tests.support import point
 
 GHZ = 2.0
 
@@ -95,3 +99,46 @@ def test_slowdowns() -> None:
     assert known["slowdown_peak"][0] == pytest.approx(2.0)  # 110 and nine times 10, by 100
     assert known["slowdown_peak"][1] == np.inf
     assert slowdowns(np.zeros((1, 0)), np.zeros((1, 0)))[1]["slowdown_p99"].tolist() != [0]
+
+
+LIFE = (
+    "workload=working_sets", "workload.footprint=128MiB", "workload.seconds=20", "workload.step=5", "vms.count=2", "vms.scale=2",
+    "epoch.accesses=null", "epoch.time=5s", "workload.detail={name:zipf,footprint:1MiB,accesses:2000}",
+)  # fmt: skip
+
+
+def test_a_detail_is_one_stage_for_all_ratios_and_policies() -> None:
+    """What a point adds for another ratio, policy or topology are the life's memory and the join; of VMs alike there is one detail."""
+    layout = Layout()
+    for more in (
+        ["reclaim=none"],
+        ["overcommit.ratio=1.5"],
+        ["overcommit.ratio=2"],
+        ["reclaim=balloon", "overcommit.ratio=2"],
+        ["numa=two_socket"],
+    ):
+        layout.add(point(*LIFE, "mmu=nested", *more))
+    rooms = Counter(stage.room for stage in layout.stages)
+    assert rooms == {"workload": 3, "memory": 4 + 1 + 2, "tlb": 2, "mmu": 2, "cost": 1, "join": 5, "result": 5}
+    joined = next(stage for stage in layout.stages if stage.room == "join")
+    assert [each.room for each in joined.inputs] == ["memory", "memory", "tlb", "mmu", "cost"]
+
+
+def test_lives_without_detail_plan_no_walks() -> None:
+    stages = graph(point(*LIFE, "workload.detail=none"))
+    assert [stage.room for stage in stages] == ["workload", "workload", "memory", "join", "result"]
+
+
+def test_native_in_steady_state_is_the_baseline() -> None:
+    """Counts of a life with memory enough, end to end: a detail on native takes its baseline's cycles, so what is left are faults."""
+    results, epochs = simulate(point(*LIFE, "mmu=native"))
+    for row in results:
+        faults = sum(row[f"{part}_cycles"] for part in ("fault", "clearing", "exit", "shootdown", "syscall", "stall"))
+        assert row["slowdown"] == pytest.approx(1 + faults / row["baseline_cycles"], rel=1e-6)
+        assert row["baseline_cycles"] == pytest.approx(row["busy_ns"] * 2.5)
+        assert row["resident_pages"] <= 128 << 8
+        assert row["walks"] > 0
+    assert all(np.isfinite(row["slowdown"]) for row in epochs)
+    for row in simulate(point(*LIFE, "mmu=nested", "workload.detail=none"))[0]:
+        assert "walks" not in row
+        assert 1 <= row["slowdown"] < 1.1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from memvirt import workload
+from memvirt.errors import ConfigError
 from memvirt.memory.config import Clock, Contents, Epoch, Numa, Overcommit, Reclaim, Vms
 from memvirt.pipeline.point import Point
 from memvirt.workload.config import Workload
 
-NOTHING = "none"  #: the detail of lives of which translation isn't simulated
 WARMUP = 0.25  #: share of a detail that is left out unless it says: until caches and TLBs hold what they do in steady state
 
 #: A host that never takes a page away.
@@ -19,13 +21,13 @@ NO_RECLAIM = {
 }
 
 #: Sections of a detail that are the same whatever the point; one object each, since stages are told apart by them.
-FIXED = {
-    "vms": Vms(),
-    "contents": Contents(),
-    "clock": Clock(),
-    "epoch": Epoch(accesses=None, time=None),
+FIXED: dict[str, Any] = {
+    "vms": Vms.model_validate({}),
+    "contents": Contents.model_validate({}),
+    "clock": Clock.model_validate({}),
+    "epoch": Epoch.model_validate({}),
     "numa": Numa.model_validate({"placement": {"name": "first_touch"}, "scheduler": {"name": "packed"}}),
-    "overcommit": Overcommit(ratio=1.0),
+    "overcommit": Overcommit.model_validate({"ratio": 1.0}),
     "reclaim": Reclaim.model_validate(NO_RECLAIM),
 }
 
@@ -36,16 +38,23 @@ def has_lives(point: Point) -> bool:
 
 
 def details(point: Point) -> tuple[list[Workload], list[int]]:
-    """The distinct details of a point's VMs, and which of them each VM has; none of either where no VM has one."""
+    """The distinct details of a point's VMs, and which of them each VM has; none of either where no VM has one.
+
+    Raises
+    ------
+    ConfigError
+        If only some have one.
+    """
+    of_vm = [workload.detail_of(point.member(vm).workload) for vm in range(point.count)]
     found: list[Workload] = []
     places = []
-    if all(point.member(vm).workload.detail == NOTHING for vm in range(point.count)):
-        return [], []
-    for vm in range(point.count):
-        detail = workload.detail_of(point.member(vm).workload)
-        if detail not in found:
-            found.append(detail)
-        places.append(found.index(detail))
+    for detail in of_vm:
+        if detail is not None:
+            if detail not in found:
+                found.append(detail)
+            places.append(found.index(detail))
+    if places and len(places) < len(of_vm):
+        raise ConfigError("workload.detail", "none", f"of VM {of_vm.index(None)}: all VMs have a detail, or none has")
     return found, places
 
 
@@ -56,5 +65,5 @@ def alone(point: Point, detail: Workload) -> Point:
     guest = point.guest.model_copy(
         update={"prefault": point.guest.prefault or True, "swap": None, "replacement": "lru", "page_struct": 0}
     )
-    own = {name: getattr(point, name) for name in Point.model_fields}
-    return Point.model_construct(**{**own, **FIXED, "workload": detail, "guest": guest})
+    own: dict[str, Any] = {name: getattr(point, name) for name in Point.model_fields}
+    return Point.model_construct(None, **{**own, **FIXED, "workload": detail, "guest": guest})

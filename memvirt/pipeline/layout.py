@@ -214,8 +214,8 @@ class Layout:
         for detail in details(point)[0]:
             it = self._detail(point, detail)
             trace = (self._trace(it, 0),)
-            baseline = self._chain(it, (0,), trace, True)
-            own = {**self._chain(it, (0,), trace, False), CHAIN[-1].name: baseline[CHAIN[-1].name]}
+            own = self._chain(it, (0,), trace, False, CHAIN[:-1])
+            own[CHAIN[-1].name] = self._chain(it, (0,), trace, True)[CHAIN[-1].name]
             made |= {name: (*made.get(name, ()), *stages) for name, stages in own.items()}
         joined = self._stage(JOIN.name, self._config(JOIN.config, point, vms), needed(JOIN.reads, made))
         return self._stage(END.name, self._config(END.config, point, vms), needed(END.reads, {JOIN.name: (joined,)}))

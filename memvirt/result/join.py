@@ -1,9 +1,9 @@
 """A VM's page life and its detail as one: what the life counts, and what its CPU counts meanwhile.
 
-The life says how long the VM's CPUs are busy; the detail, an access-level trace in steady state, what they do then. Of a stretch in which
-they are busy for ``b`` cycles, the detail has gone through ``b`` ÷ its own baseline cycles: so often are its counts taken, and so the
-baseline of the two together is the busy time itself. Mapping, unmapping, swap and copies come from the life alone, translation
-and data references from the detail alone.
+The life says how long the VM's CPUs are busy; the detail, an access-level trace in steady state, what they do then. In a time in
+which they are busy for ``b`` cycles, the detail goes by ``b`` ÷ its own baseline cycles times: so often are its counts taken, and
+so the baseline of the two together is the busy time itself. Mapping, unmapping, swap and copies come from the life alone,
+translation and data references from the detail alone.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def whole(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def ratio(part: NDArray[Any], of: NDArray[Any]) -> NDArray[np.float64]:
     """Divide; 0 where there is nothing to divide by."""
-    return np.divide(part, of, out=np.zeros(part.shape), where=of > 0)
+    return np.asarray(np.divide(part, of, out=np.zeros(part.shape), where=of > 0), np.float64)
 
 
 def join(

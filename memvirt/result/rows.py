@@ -51,7 +51,7 @@ COLUMNS = (
     Column(
         "slowdown",
         "ratio",
-        doc="the VM's cycles to those of its accesses alone on `native`, everything mapped, without faults; of epochs, of page lives only",
+        doc="the VM's cycles to those of its accesses alone on `native`, everything mapped, without faults; an epoch's: of lives",
     ),
     Column(
         "slowdown_{}",

@@ -35,7 +35,8 @@ def digest(config: Workload) -> str:
 def dependence(config: Workload) -> float | None:
     """Share of a workload's accesses that depend on the one before; None where nobody has said."""
     if is_life(config):
-        return dependence(detail_of(config))
+        detail = detail_of(config)
+        return None if detail is None else dependence(detail)
     if config.dependence is None and config.name in policy_names(SYNTHETIC):
         return getattr(_module(config), "DEPENDENCE", None)
     return config.dependence
@@ -53,7 +54,9 @@ def check(config: Workload) -> None:
     """
     if is_life(config):
         check_life(config)
-        check(detail_of(config))
+        detail = detail_of(config)
+        if detail is not None:
+            check(detail)
         return
     path = trace_file(config.name, config.path)
     pages = -(-config.footprint // 4096)

@@ -69,7 +69,9 @@ class Workload(BaseModel):
     """How long it sleeps each time."""
 
     detail: str | dict[str, Any] | None = None
-    """Of a page life: the access-level workload that stands for what its CPU does, a name or a mapping of keys; null: its own."""
+    """Of a page life: the access-level workload that stands for what its CPU does, a name or a mapping of keys; null: its own;
+    `none`: no translation is simulated, which tells what memory alone costs, sooner.
+    """
 
     @model_validator(mode="after")
     def _known(self) -> Workload:

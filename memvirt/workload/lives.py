@@ -13,14 +13,16 @@ from memvirt.workload.config import Workload
 from memvirt.workload.life import FAMILY, Asked, Life
 from memvirt.workload.visits import as_trace
 
+NOTHING = "none"  #: the detail of a life of which no translation is simulated
+
 
 def is_life(config: Workload) -> bool:
     """Whether a workload is a page life, so that what its CPU does is `detail_of` it."""
     return config.name in names(FAMILY)
 
 
-def detail_of(config: Workload) -> Workload:
-    """The access-level workload that stands for what a life's CPU does.
+def detail_of(config: Workload) -> Workload | None:
+    """The access-level workload that stands for what a life's CPU does; None where nothing is to be known of that.
 
     Raises
     ------
@@ -28,6 +30,8 @@ def detail_of(config: Workload) -> Workload:
         If it isn't one.
     """
     chosen: Any = config.detail if config.detail is not None else load(FAMILY, config.name).DETAIL
+    if chosen == NOTHING:
+        return None
     wanted = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
     if wanted.get("name") in names(FAMILY):
         raise ConfigError("workload.detail", wanted["name"], "is a page life itself; it must be an access-level workload")

@@ -2,8 +2,9 @@
 
 One search for each combination of the swept keys, such as ``reclaim=swap,balloon``; all of them ask for their next ratio at once,
 so that each round is one batch. A VM is slowed against itself on a host that has promised no more than it has and takes nothing
-back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``. Of page lives two things are compared, and the worse one counts: the
-slowdown that 99 of 100 epochs don't exceed, and that of the worst ten epochs in a row; of access-level traces the whole run's.
+back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``. Of page lives two things are compared, and the worse one
+counts: the slowdown that 99 of 100 epochs don't exceed, and that of the worst ten epochs in a row; of access-level traces the
+whole run's.
 """
 
 from __future__ import annotations
@@ -157,11 +158,11 @@ class SafeOvercommit:
             status, error = bad.iloc[0][["status", "error"]]
             return Verdict(ratio, error if status == "error" else status, -1, np.nan, "", 0.0, point_id)
         by_vm = slower.groupby(rows["vm"]).mean()
-        vm, measure = by_vm.stack().idxmax()
-        slowdown = 100 * (float(by_vm.loc[vm, measure]) - 1)
+        row, column = divmod(int(by_vm.to_numpy().argmax()), len(by_vm.columns))
+        vm, measure, slowdown = int(by_vm.index[row]), str(by_vm.columns[column]), 100 * (float(by_vm.to_numpy()[row, column]) - 1)
         thrashed = rows.loc[rows["vm"] == vm, "thrash_epochs"].max() > 0
         why = "" if slowdown <= self.options["slowdown"] else "thrash" if thrashed else "slowdown"
-        return Verdict(ratio, why, int(vm), slowdown, measure, float((1 / whole).mean()), point_id)
+        return Verdict(ratio, why, vm, slowdown, measure, float((1 / whole).mean()), point_id)
 
     def _values(self, combination: tuple[int, ...]) -> dict[str, Any]:
         """Values of the swept keys; of the policy if none is swept."""
