@@ -18,6 +18,7 @@ import pytest
 from memvirt.errors import TraceError
 from memvirt.trace.cli import main
 from memvirt.workload.files import read_file
+from tests.support import here, row
 
 TEXT = "".join(f"I  0040{n:04x},4\n {'LSM'[n % 3]} 1ffe{n:03x}8,8\n" for n in range(300)).encode()
 
@@ -162,3 +163,32 @@ def test_none_of_them(content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(TraceError, match=said):
         read_file(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("mode", "levels"), [("native", 4), ("nested", 4), ("nested", 5)])
+def test_kernel_addresses_walk_as_others(mode: str, levels: int, tmp_path: Path) -> None:
+    """The upper half differs from the lower by an index of the root: counts are the same, and differ from one page's."""
+    rng = np.random.default_rng(5)
+    offset = rng.integers(0, 1 << 21, 400) + rng.integers(0, 40, 400) * (1 << 30)
+    got = []
+    for name, base in (("low", 0x0000_0880_0000_0000), ("high", 0xFFFF_8880_0000_0000)):
+        path = tmp_path / f"{name}.txt"
+        path.write_text("".join(f" L {base + int(at):x},8\n" for at in offset))
+        got.append(row("workload=trace", f"workload.path={path}", f"mmu={mode}", f"guest.levels={levels}"))
+    low, high = ({name: value for name, value in each.items() if "path" not in name} for each in got)
+    assert low == high
+    assert low["walks"] > 300
+    assert low["walk_refs_guest"] > low["walks"]
+
+
+def test_levels_are_checked_when_planning(tmp_path: Path) -> None:
+    """Before anything is computed, and with what would do."""
+    path = tmp_path / "a.txt"
+    path.write_text(" L 800000000000,8\n L 10,8\n")
+    done = here("memvirt.sweep", "workload=trace", f"workload.path={path}", "executor=serial", "dry_run=true", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "guest.levels=4: the trace touches 0x800000000000" in done.stderr
+    assert "5 levels translate it" in done.stderr
+    assert "guest.levels" not in here(
+        "memvirt.sweep", "workload=trace", f"workload.path={path}", "guest.levels=5", "executor=serial", "dry_run=true", cwd=tmp_path
+    ).stderr  # fmt: skip

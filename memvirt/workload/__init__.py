@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from memvirt.types import EVERY_SPACE, FETCH, GUEST_EVENT, Accesses, GuestEvent,
 from memvirt.workload.config import Workload
 from memvirt.workload.files import file_digest, read_cached
 from memvirt.workload.names import SYNTHETIC, trace_file
+from memvirt.workload.reach import beyond, untranslated
 from memvirt.workload.source import Chunks, Source
 from memvirt.workload.synthetic import below, draws
 
-__all__ = ["Workload", "check", "dependence", "digest", "length", "load"]
+__all__ = ["Workload", "check", "check_levels", "dependence", "digest", "length", "load"]
 
 MOST_ACCESSES, MOST_PAGES, MOST_EVENTS = 1 << 40, (1 << 31) - 1, 1 << 28
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
@@ -86,6 +88,28 @@ def _check_numbers(config: Workload, pages: int) -> None:
         if every and accesses // every * size > MOST_EVENTS:
             why = f"makes {accesses // every * size:,} events, more than the {MOST_EVENTS:,} that are held in memory"
             raise ConfigError(f"workload.{key}", every, why)
+
+
+def check_levels(config: Workload, levels: int) -> None:
+    """Refuse a trace with addresses that so many levels of guest tables don't translate.
+
+    Raises
+    ------
+    ConfigError
+        With the first of them.
+    """
+    path = trace_file(config.name, config.path)
+    if path is None:
+        return
+    status = path.stat()
+    wrong = _untranslated(path, config.format, config.fetches, levels, (status.st_mtime_ns, status.st_size))
+    if wrong is not None:
+        raise ConfigError("guest.levels", levels, beyond(wrong, levels))
+
+
+@lru_cache(maxsize=64)
+def _untranslated(path: Path, name: str | None, fetches: bool, levels: int, stamp: tuple[int, int]) -> int | None:
+    return untranslated(read_cached(path, name, fetches).vpn, levels)
 
 
 def _recorded(config: Workload) -> Source:

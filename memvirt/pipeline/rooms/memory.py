@@ -52,6 +52,8 @@ def check(point: Point) -> None:
     ConfigError
     """
     vms = tuple(range(point.count))
+    for vm in vms:
+        workload.check_levels(point.member(vm).workload, point.guest.levels)
     alone = _is_alone(point)
     if not alone:
         check_table_area(point.guest, point.host)
