@@ -18,6 +18,7 @@ from memvirt.workload.files import file_digest
 from memvirt.workload.names import SYNTHETIC, trace_file
 from memvirt.workload.reach import beyond, untranslated
 from memvirt.workload.source import Chunks, Source
+from memvirt.workload.spaces import own_switches
 from memvirt.workload.stored import open_trace
 from memvirt.workload.synthetic import below, draws
 
@@ -56,6 +57,10 @@ def check(config: Workload) -> None:
     if path is not None:
         stored = open_trace(path, config.format, config.fetches)
         pages = stored.source.vpn.size
+        if stored.unfit:
+            raise ConfigError("workload.path", str(path), stored.unfit)
+        if stored.source.spaces > 1:
+            _check_one_process(config, stored.source.spaces)
         if config.fetches and not stored.fetches:
             raise ConfigError(
                 "workload.fetches", True, f"{path.name} has no instruction fetches: record or import it with --fetches"
@@ -65,6 +70,14 @@ def check(config: Workload) -> None:
             "workload.fetches", True, f"{config.name} is synthetic and fetches nothing; use a recorded trace that does"
         )
     _check_numbers(config, pages)
+
+
+def _check_one_process(config: Workload, spaces: int) -> None:
+    """Refuse what says which of `workload.processes` runs, where the trace says it."""
+    for key, nothing in (("processes", 1), ("fork_every", 0)):
+        if getattr(config, key) != nothing:
+            why = f"the trace has {spaces} address spaces of its own, and says when each of them runs"
+            raise ConfigError(f"workload.{key}", getattr(config, key), why)
 
 
 def _check_numbers(config: Workload, pages: int) -> None:
@@ -110,7 +123,7 @@ def check_levels(config: Workload, levels: int) -> None:
 
 @lru_cache(maxsize=64)
 def _untranslated(path: Path, name: str | None, fetches: bool, levels: int, stamp: tuple[int, int]) -> int | None:
-    return untranslated(read_cached(path, name, fetches).vpn, levels)
+    return untranslated(open_trace(path, name, fetches).source.vpn, levels)
 
 
 def _recorded(config: Workload) -> Source:
@@ -159,8 +172,11 @@ def _event_table(size: int, kind: GuestEvent) -> NDArray[np.void]:
     return table
 
 
-def _running(config: Workload, at: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Address space that runs at some accesses."""
+def _running(config: Workload, at: NDArray[np.int64], own: NDArray[np.void] | None = None) -> NDArray[np.int64]:
+    """Address space that runs at some accesses; ``own`` are the trace's own switches."""
+    if own is not None and own.size:
+        last = np.searchsorted(own["at"].astype(np.int64), at, side="right") - 1
+        return np.where(last < 0, 0, own["asid"][last]).astype(np.int64)
     return at // config.switch_every % config.processes if config.processes > 1 else np.zeros_like(at)
 
 
@@ -185,13 +201,13 @@ def _forks(config: Workload, accesses: int, pages: int) -> NDArray[np.void]:
     return np.concatenate(parts) if parts else _event_table(0, GuestEvent.PROTECT)
 
 
-def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[np.void]:
-    """All that a VM does besides accessing memory, in order."""
+def _events(config: Workload, accesses: int, pages: int, seed: int, own: NDArray[np.void]) -> NDArray[np.void]:
+    """All that a VM does besides accessing memory, in order; ``own`` are the trace's own switches."""
 
     def times(every: int) -> NDArray[np.int64]:
         return np.arange(every, accesses, every) if every else np.zeros(0, np.int64)
 
-    turn = _event_table(0, GuestEvent.SWITCH)
+    turn = own
     if config.processes > 1:
         at = times(config.switch_every)
         turn = _event_table(at.size, GuestEvent.SWITCH)
@@ -204,7 +220,7 @@ def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[n
     rewrite["page"] = (rewrite["page"] + np.tile(np.arange(each), rewrites.size)) % written
     at = times(config.flush_every)
     flush = _event_table(at.size, GuestEvent.FLUSH)
-    flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at)
+    flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at, own)
     at = times(config.idle_every or _burst(config))
     idle = _event_table(at.size, GuestEvent.IDLE)
     idle["at"], idle["page"] = at, round(config.idle_time / 1e3)
@@ -249,10 +265,12 @@ def load(config: Workload, vm: int = 0) -> Trace:
         source = Source(vpn, accesses, _Generated(config, pages, seed))
     total = source.vpn.size * config.processes
     asid = np.repeat(np.arange(config.processes, dtype=np.uint16), source.vpn.size)
+    if source.spaces > 1 and source.asid is not None:
+        asid = source.asid
     return Trace(
         pages=Pages(np.tile(source.vpn, config.processes), asid),
         accesses=accesses,
-        events=_events(config, accesses, total, seed),
+        events=_events(config, accesses, total, seed, own_switches(source, accesses, offset)),
         chunks=Chunks(source, accesses, offset, config.processes, config.switch_every),
         fetches=config.fetches,
     )

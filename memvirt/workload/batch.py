@@ -119,6 +119,26 @@ def mask_bits(text: str) -> int:
     return bits
 
 
+COLUMNS = ("address", "page", "object", "rw", "process", "instructions")  #: what a table's columns may hold
+
+
+def column_names(text: str | None) -> dict[str, str]:
+    """Read ``--columns``.
+
+    Raises
+    ------
+    MemvirtError
+        If it isn't WHAT=COLUMN, with commas between.
+    """
+    found = {}
+    for part in text.split(",") if text else ():
+        what, equals, name = part.strip().partition("=")
+        if what not in COLUMNS or not equals or not name:
+            raise MemvirtError(f"--columns={text}: must be WHAT=COLUMN,…, and WHAT one of {', '.join(COLUMNS)}")
+        found[what] = name
+    return found
+
+
 def checked(batches: Iterator[Batch], name: str, mask: int | None = None, limit: int | None = None) -> Iterator[Batch]:
     """Pass batches on up to a limit of accesses, their addresses masked, and canonical.
 

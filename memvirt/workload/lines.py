@@ -29,6 +29,7 @@ LETTERS = {
     "f": FETCHED,
     "2": FETCHED,
 }
+TRUTHS = {b"true": STORE, b"false": LOAD}
 WHOLE_HEX = rb"(?:0[xX])?[0-9a-fA-F]{1,16}"
 WHOLE_DECIMAL = rb"[0-9]{1,20}"
 
@@ -64,8 +65,11 @@ def shape(access: bytes, name: str, passed: bytes = rb"#[^\n]*", base: int = 16,
 
 
 def kind_of(word: bytes) -> int:
-    """Kind of an access by its word."""
-    return LETTERS.get(chr(word[0]).lower(), NEITHER) if word[:4].lower() not in (b"iflu", b"nonf") else NEITHER
+    """Kind of an access by its word; of a truth, whether it is a write."""
+    word = word.strip().lower()
+    if word in TRUTHS:
+        return TRUTHS[word]
+    return LETTERS.get(chr(word[0]), NEITHER) if word else NEITHER
 
 
 def _first_stranger(text: bytes, shape: Shape) -> tuple[int, bytes]:

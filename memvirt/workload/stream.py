@@ -48,11 +48,14 @@ class Sample(NamedTuple):
         Bytes of the whole, decompressed; None where only reading to the end would tell.
     name : str
         Of the file, in lower case, without the ending of its compression.
+    path : Path or None
+        Of a file that may be read at any place.
     """
 
     head: bytes
     size: int | None
     name: str
+    path: Path | None = None
 
     @property
     def ending(self) -> str:
@@ -108,7 +111,7 @@ class Stream:
         if len(self._head) < HEAD and self.size is None:
             self.size = len(self._head)
         name = Path(Path(self.name).name.lower())
-        return Sample(self._head[:HEAD], self.size, str(name.with_suffix("") if name.suffix in ENDINGS else name))
+        return Sample(self._head[:HEAD], self.size, str(name.with_suffix("") if name.suffix in ENDINGS else name), self.path)
 
     def read(self, size: int) -> bytes:
         """Next ``size`` bytes; fewer only at the end."""

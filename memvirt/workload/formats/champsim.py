@@ -64,7 +64,7 @@ def fits(sample: Sample, layout: Layout, endings: tuple[str, ...]) -> float:
     if not rows.shape[0] or not good.all() or not words[:, 0].any() or not address[:, 1:].any():
         return named
     step = (words[1:, 0] - words[:-1, 0])[taken[:-1] == 0]
-    follows = float((step <= LONGEST).mean()) if step.size else 0.0
+    follows = float((step <= LONGEST).mean()) if step.any() else 0.0
     return LIKELY if follows > 0.5 else max(named, BY_ENDING - 0.05)
 
 
