@@ -14,9 +14,9 @@ import pyarrow.csv as pc
 
 from memvirt.errors import TraceError
 from memvirt.workload.batch import Batch, Options
+from memvirt.workload.columns import NAMES, PLACES, Reader, find_columns, read_batches
 from memvirt.workload.sniff import LIKELY
 from memvirt.workload.stream import Sample, Stream
-from memvirt.workload.tables import NAMES, PLACES, Reader, find_columns, read_batches
 
 BLOCK = 1 << 20
 SEPARATORS = ",;\t|"

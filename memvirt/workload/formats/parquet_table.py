@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 
 from memvirt.errors import TraceError
 from memvirt.workload.batch import Batch, Options
+from memvirt.workload.columns import Reader, find_columns, read_batches
 from memvirt.workload.formats.parquet import is_table
 from memvirt.workload.sniff import SURE
 from memvirt.workload.stream import Sample, Stream
-from memvirt.workload.tables import Reader, find_columns, read_batches
 
 ROWS = 1 << 16  #: that are read at a time
 MOST_BYTES = 1 << 28  #: of a row group's columns that are read, not compressed
