@@ -30,7 +30,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "conf/experiment").mkdir(parents=True)
     (tmp_path / "conf/experiment/own.yaml").write_text(OWN.format(path="null"))
     (tmp_path / "conf/mmu").mkdir()
-    (tmp_path / "conf/mmu/mine.yaml").write_text("defaults: [nested]\nnested_tlb: {entries: 16}\n")
+    (tmp_path / "conf/mmu/mine.yaml").write_text("defaults: [nested]\nhost_ad: false\n")
     return tmp_path / "conf"
 
 
@@ -50,7 +50,7 @@ def test_options_of_ones_own(own: Path, place: str) -> None:
     assert swept(call) == {"mmu": ("native", "shadow"), "guest.prefault": ("True", "False")}  # as Hydra writes them
     assert len(call.plan()) == 4
     assert str(own) in call.command("x", [])
-    assert memvirt.make_point(place.format(own), "mmu=mine").mmu.nested_tlb.entries == 16
+    assert memvirt.make_point(place.format(own), "mmu=mine").mmu.host_ad is False
 
 
 def test_the_working_folder(own: Path) -> None:
