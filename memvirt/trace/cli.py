@@ -11,10 +11,18 @@ import numpy as np
 from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 from memvirt.policy import names
-from memvirt.trace.record import record
+from memvirt.trace.record import Wanted, record
 from memvirt.workload.batch import mask_bits
 from memvirt.workload.files import Recording, read_file, write_own
 from memvirt.workload.sniff import FAMILY
+
+RECORD = """Run a program under Valgrind's Lackey and keep every load and store, some 30 to 100 times slower than it runs alone.
+
+It needs Valgrind (Debian: apt-get install valgrind) and nothing else: neither root nor the program's source.
+Processes that the program starts are recorded too, each into a file of its own, and so is what it turns into by exec.
+Ctrl-C and SIGTERM end the program and keep what is recorded until then.
+
+    python -m memvirt.trace record -o ls.parquet --skip 100000 --limit 1000000 -- ls -lR /usr"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,11 +36,13 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--mask", help="how many of an address's low bits count, where the rest is a tag (LAM: 48 or 57, TBI: 56)")
     one.add_argument("--limit", type=int, help="keep so many accesses")
     one.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, where the format has them")
-    two = verbs.add_parser("record", help="record a program with Valgrind's Lackey")
-    two.add_argument("-o", "--output", type=Path, required=True)
-    two.add_argument("--limit", type=int, help="stop after so many accesses")
+    two = verbs.add_parser(
+        "record", help="record a program with Valgrind's Lackey", description=RECORD, formatter_class=argparse.RawTextHelpFormatter
+    )
+    two.add_argument("-o", "--output", type=Path, required=True, help="NAME.parquet; the second process's trace is NAME-2.parquet")
+    two.add_argument("--limit", type=int, help="end a process after so many accesses")
     two.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, one for each line of 64 bytes")
-    two.add_argument("--skip", type=int, default=0, help="leave out so many accesses first")
+    two.add_argument("--skip", type=int, default=0, help="leave out so many accesses of each process first")
     two.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND [ARG...]")
     three = verbs.add_parser("info", help="describe a trace file")
     three.add_argument("file", type=Path)
@@ -85,7 +95,9 @@ def run(argv: list[str]) -> None:
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:
             raise MemvirtError("say what to record: python -m memvirt.trace record -o OUT.parquet -- COMMAND [ARG...]")
-        recording = record(command, arguments.limit, arguments.skip, arguments.fetches)
+        for kept in record(command, output, Wanted(arguments.skip, arguments.limit, arguments.fetches)):
+            print(f"wrote {kept.path} ({kept.path.stat().st_size:,} bytes): {kept.accesses:,} accesses of {kept.command}")
+        return
     write_own(recording, output)
     print(describe(recording))
     print(f"wrote {output} ({output.stat().st_size:,} bytes)")
