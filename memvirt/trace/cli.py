@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 from memvirt.policy import names
+from memvirt.trace.info import describe, draw, save
+from memvirt.trace.look import look, open_any
 from memvirt.trace.record import Wanted, record
 from memvirt.workload.batch import mask_bits
-from memvirt.workload.files import Recording, read_file, write_own
+from memvirt.workload.files import read_file, write_own
 from memvirt.workload.sniff import FAMILY
 
 RECORD = """Run a program under Valgrind's Lackey and keep every load and store, some 30 to 100 times slower than it runs alone.
@@ -44,24 +45,10 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, one for each line of 64 bytes")
     two.add_argument("--skip", type=int, default=0, help="leave out so many accesses of each process first")
     two.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND [ARG...]")
-    three = verbs.add_parser("info", help="describe a trace file")
+    three = verbs.add_parser("info", help="describe a trace file: footprint, regions, working set, what TLBs of each size miss")
     three.add_argument("file", type=Path)
+    three.add_argument("-o", "--output", type=Path, help="draw the curves, and what is touched when: NAME.png, .pdf or .svg")
     return top
-
-
-def describe(recording: Recording) -> str:
-    """Say what a trace holds, in a few lines."""
-    accesses = recording.accesses
-    lines = [
-        f"accesses      {accesses.page.size:,}",
-        f"instructions  {int(accesses.gap.astype(np.int64).sum()):,}",
-        f"pages         {recording.vpn.size:,} of 4 KiB ({recording.vpn.size / 256:.1f} MiB)",
-        f"2M regions    {np.unique(recording.vpn >> np.uint64(9)).size:,}",
-        f"writes        {100 * float((accesses.line >> 7).mean()):.1f} %",
-        f"fetches       {100 * float((accesses.line >> 6 & 1).mean()):.1f} %",
-    ]
-    about = {key: "; ".join(value) if isinstance(value, list) else value for key, value in recording.about.items()}
-    return "\n".join([*lines, *(f"{key:<13} {value}" for key, value in about.items() if value is not None)])
 
 
 def own_path(path: Path) -> Path:
@@ -77,6 +64,20 @@ def own_path(path: Path) -> Path:
     return path
 
 
+def show_info(path: Path, picture: Path | None) -> None:
+    """Describe a trace, and draw it if a picture is asked for."""
+    start = time.perf_counter()
+    found = look(open_any(path))
+    took = time.perf_counter() - start
+    print(describe(found))
+    print(f"looked at in {took:.1f} s, {found.accesses / took / 1e6:.1f} M accesses/s")
+    if picture is None:
+        print("the curves are drawn by -o NAME.png")
+        return
+    save(draw(found), picture)
+    print(f"wrote {picture}")
+
+
 def run(argv: list[str]) -> None:
     """Do what the arguments say."""
     arguments = parser().parse_args(argv)
@@ -85,7 +86,7 @@ def run(argv: list[str]) -> None:
         if value is not None and value < (1 if name == "limit" else 0):
             raise MemvirtError(f"--{name}={value}: must be {'positive' if name == 'limit' else '0 or more'}")
     if arguments.verb == "info":
-        print(describe(read_file(arguments.file, fetches=True)))
+        show_info(arguments.file, arguments.output)
         return
     output = own_path(arguments.output)
     if arguments.verb == "import":
@@ -99,8 +100,7 @@ def run(argv: list[str]) -> None:
             print(f"wrote {kept.path} ({kept.path.stat().st_size:,} bytes): {kept.accesses:,} accesses of {kept.command}")
         return
     write_own(recording, output)
-    print(describe(recording))
-    print(f"wrote {output} ({output.stat().st_size:,} bytes)")
+    print(f"wrote {output} ({output.stat().st_size:,} bytes): {recording.accesses.page.size:,} accesses; info {output} says more")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ from memvirt.workload.formats.lackey import batches
 from memvirt.workload.own import OwnWriter
 
 WATCH = 0.05  #: seconds between two looks for new processes
+MOST_NAMED = 5  #: traces, in one line
 COMMAND = re.compile(rb"^==\d+== Command: (.*)$", re.MULTILINE)
 
 
@@ -168,6 +169,13 @@ class _Family:
             member.join()
 
 
+def _named(kept: list[Kept]) -> str:
+    """Traces, the first few by name."""
+    files = [f"{each.path} ({each.accesses:,} accesses)" for each in kept[:MOST_NAMED]]
+    more = [f"and {len(kept) - MOST_NAMED} more beside it"] if len(kept) > MOST_NAMED else []
+    return ", ".join([*files, *more]) or "nothing"
+
+
 def record(command: list[str], output: Path, wanted: Wanted = Wanted()) -> list[Kept]:  # noqa: B008
     """Run a command under Lackey, and write a trace for each of its processes that accesses memory.
 
@@ -219,8 +227,7 @@ def record(command: list[str], output: Path, wanted: Wanted = Wanted()) -> list[
     kept = [Kept(member.path, member.command, member.kept) for member in family.members if member.kept]
     if stopped is not None:
         how = "SIGTERM" if isinstance(stopped, Terminated) else "Ctrl-C"
-        files = ", ".join(f"{each.path} ({each.accesses:,} accesses)" for each in kept) or "nothing"
-        raise type(stopped)(f"stopped by {how}; kept: {files}")
+        raise type(stopped)(f"stopped by {how}; kept {_named(kept)}")
     if not kept:
         raise MemvirtError(f"{command[0]} made no more than {wanted.skip} data accesses: nothing was recorded")
     return kept
