@@ -10,11 +10,12 @@ from pathlib import Path
 from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 from memvirt.policy import names
-from memvirt.trace.info import describe, draw, save
+from memvirt.trace.info import check_picture, describe, draw, save, summarize
 from memvirt.trace.look import look, open_any
 from memvirt.trace.record import Wanted, record
-from memvirt.workload.batch import mask_bits
-from memvirt.workload.files import read_file, write_own
+from memvirt.workload.batch import Options, column_names, mask_bits
+from memvirt.workload.files import import_file
+from memvirt.workload.own import OwnFile
 from memvirt.workload.sniff import FAMILY
 
 RECORD = """Run a program under Valgrind's Lackey and keep every load and store, some 30 to 100 times slower than it runs alone.
@@ -35,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("-o", "--output", type=Path, required=True)
     one.add_argument("--format", help=f"one of {', '.join(names(FAMILY))}; by default told by the file's content")
     one.add_argument("--mask", help="how many of an address's low bits count, where the rest is a tag (LAM: 48 or 57, TBI: 56)")
+    one.add_argument("--pattern", help="what a line of text holds, such as '{*}: {rw} {address}' (--format text)")
+    one.add_argument("--columns", help="which columns of a table hold what: address=vaddr,rw=op,process=pid,instructions=n")
     one.add_argument("--limit", type=int, help="keep so many accesses")
     one.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, where the format has them")
     two = verbs.add_parser(
@@ -66,6 +69,8 @@ def own_path(path: Path) -> Path:
 
 def show_info(path: Path, picture: Path | None) -> None:
     """Describe a trace, and draw it if a picture is asked for."""
+    if picture is not None:
+        check_picture(picture)
     start = time.perf_counter()
     found = look(open_any(path))
     took = time.perf_counter() - start
@@ -91,16 +96,17 @@ def run(argv: list[str]) -> None:
     output = own_path(arguments.output)
     if arguments.verb == "import":
         mask = mask_bits(arguments.mask) if arguments.mask is not None else None
-        recording = read_file(arguments.file, arguments.format, arguments.limit, arguments.fetches, mask)
+        options = Options(pattern=arguments.pattern, columns=column_names(arguments.columns))
+        form = arguments.format or ("text" if arguments.pattern else None)
+        import_file(arguments.file, output, form, arguments.limit, arguments.fetches, mask, options)
+        print(summarize(OwnFile(output)))
+        print(f"wrote {output} ({output.stat().st_size:,} bytes)")
     else:
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:
             raise MemvirtError("say what to record: python -m memvirt.trace record -o OUT.parquet -- COMMAND [ARG...]")
         for kept in record(command, output, Wanted(arguments.skip, arguments.limit, arguments.fetches)):
             print(f"wrote {kept.path} ({kept.path.stat().st_size:,} bytes): {kept.accesses:,} accesses of {kept.command}")
-        return
-    write_own(recording, output)
-    print(f"wrote {output} ({output.stat().st_size:,} bytes): {recording.accesses.page.size:,} accesses; info {output} says more")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

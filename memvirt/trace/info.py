@@ -10,6 +10,7 @@ import numpy as np
 from memvirt.errors import MemvirtError, WriteError
 from memvirt.trace.look import Findings, Region
 from memvirt.types import ORDERS
+from memvirt.workload.own import OwnFile
 
 ENTRIES = (16, 32, 64, 128, 256, 512, 1024, 1536, 2048, 3072, 4096)  #: of TLBs that are built
 WINDOWS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
@@ -73,8 +74,21 @@ def describe(found: Findings) -> str:
         lines.append(_line("", f"{entries:>13,}{shares}"))
     if found.version is not None:
         lines.append(_line("form", f"memvirt's own, version {found.version}"))
-    about = {key: "; ".join(map(str, value)) if isinstance(value, list) else value for key, value in found.about.items()}
-    return "\n".join([*lines, *(_line(key, str(value)) for key, value in about.items() if value is not None)])
+    return "\n".join([*lines, *_origin(found.about)])
+
+
+def _origin(about: dict[str, Any]) -> list[str]:
+    texts = {key: "; ".join(map(str, value)) if isinstance(value, list) else value for key, value in about.items()}
+    return [_line(key, str(value)) for key, value in texts.items() if value not in (None, "")]
+
+
+def summarize(file: OwnFile) -> str:
+    """Say what a trace's header says, in a few lines."""
+    header = file.header
+    lines = [_line(kind, f"{count:,}") for kind, count in header.counts.items()]
+    low, high = header.address_range
+    lines.append(_line("pages", f"{header.vpn.size:,} of 4K ({bytes_text(header.vpn.size)}), {low:#x}-{high:#x}"))
+    return "\n".join([*lines, *_origin(header.about)])
 
 
 def draw(found: Findings) -> Any:
@@ -89,16 +103,25 @@ def draw(found: Findings) -> Any:
     return curves(found.window, found.working_set, missed, found.map, found.accesses, found.footprint["4K"])
 
 
+def check_picture(path: Path) -> None:
+    """Refuse a name that is no picture's, before anything is looked at.
+
+    Raises
+    ------
+    MemvirtError
+    """
+    if path.suffix not in (".png", ".pdf", ".svg"):
+        raise MemvirtError(f"{path}: a picture is named NAME.png, NAME.pdf or NAME.svg")
+
+
 def save(picture: Any, path: Path) -> None:
     """Write a picture.
 
     Raises
     ------
-    MemvirtError
-        If its name is no picture's, or the place can't be written.
+    WriteError
+        If the place can't be written.
     """
-    if path.suffix not in (".png", ".pdf", ".svg"):
-        raise MemvirtError(f"{path}: a picture is named NAME.png, NAME.pdf or NAME.svg")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.savefig(path, dpi=150)

@@ -55,7 +55,7 @@ def open_any(path: Path) -> Opened:
     recording = read_file(path, fetches=True)
     size = recording.accesses.page.size
     chunks = (piece(recording.accesses, first, first + CHUNK) for first in range(0, size, CHUNK))
-    return Opened(recording.vpn, np.zeros(recording.vpn.size, np.uint16), size, chunks, recording.about, None)
+    return Opened(recording.vpn, recording.asid, size, chunks, recording.about, None)
 
 
 class Region(NamedTuple):
