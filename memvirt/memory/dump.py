@@ -66,10 +66,9 @@ def read_dump(path: Path) -> Dump:
     try:
         values = np.array([int(word, 16) for line in lines for word in _words(line)], np.uint64).reshape(-1, FIELDS)
     except (ValueError, OverflowError):
-        number = next(place for place, line in enumerate(lines) if not _is_entry(line))
-        raise TraceError(
-            name, f"entry {number + 1}", f"is no VA,PE1,PE2,PE3,PE4,PA in hexadecimal: {lines[number][:60]!r}"
-        ) from None
+        bad = next(place for place, line in enumerate(lines) if not _is_entry(line))
+        said = lines[bad][:60].decode(errors="replace")
+        raise TraceError(name, f"entry {bad + 1}", f"is no VA,PE1,PE2,PE3,PE4,PA in hexadecimal: {said!r}") from None
     if not values.size:
         raise TraceError(name, "", "maps nothing")
     for column in range(1, FIELDS):
