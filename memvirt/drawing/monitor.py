@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 
-from memvirt.drawing.style import Picture, use
+from memvirt.drawing.style import Picture, needs, use
 from memvirt.result.monitor import SIGNALS, THRASH
 
 #: What is drawn of memory, in MiB: (column, name, line style).
@@ -54,7 +54,7 @@ def first_thrash(epochs: pd.DataFrame) -> int | None:
     return None if bad.empty else int(bad.min())
 
 
-def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int | None = None) -> Any:
+def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int | None = None, title: str = "") -> Any:
     """Draw one point's monitors: a column a VM, memory above, pressure below, and below those what warned when.
 
     Parameters
@@ -65,14 +65,25 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         Of the VMs.
     last : int, optional
         Epochs after this one are left out.
+    title : str
+        Which point it is.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    MemvirtError
+        If a column isn't there.
     """
     from matplotlib.patches import Patch
 
     use()
+    needs(
+        epochs,
+        ["epoch", "vm", "stall_ns", "thrash", *(column for column, _, _ in MEMORY), *(SIGNALS[name].column for name in NAMES)],
+    )
     if last is not None:
         epochs = epochs[epochs["epoch"] <= last]
     waited = epochs.groupby("vm")["stall_ns"].sum().sort_values(ascending=False, kind="stable")
@@ -109,6 +120,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
     handles, texts = memory[0].get_legend_handles_labels()
     few = f"; {len(vms)} of {len(waited)} VMs, those that wait longest" if len(waited) > len(vms) else ""
     figure.legend([*handles, Patch(color=SHADE)], [*texts, f"thrashes{few}"], loc="outside upper center", ncols=5)
+    figure.supxlabel(title, fontsize="small", color="0.3")
     return figure
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from memvirt.cost import COLUMNS as PRICED
 from memvirt.counters import Column, Counter, every
-from memvirt.result import monitor
+from memvirt.result import derived, monitor
 
 Counts = dict[str, NDArray[Any]]
 LEADING = ("accesses", "instructions", "cycles", "slowdown")  #: columns that come first
@@ -48,7 +48,6 @@ COLUMNS = (
         "slowdown",
         "ratio",
         doc="the VM's cycles to those of its accesses alone on `native`, everything mapped, without faults",
-        tables=("results",),
     ),
 )
 
@@ -65,7 +64,7 @@ def columns(table: str) -> tuple[Counter | Column, ...]:
     ----------
     table : {'results', 'epochs'}
     """
-    parts: Sequence[Counter | Column] = (*counters(), *COLUMNS, *PRICED, *monitor.COLUMNS, *WALK_COLUMNS)
+    parts: Sequence[Counter | Column] = (*counters(), *COLUMNS, *derived.COLUMNS, *PRICED, *monitor.COLUMNS, *WALK_COLUMNS)
     parts = sorted(parts, key=lambda each: LEADING.index(each.name) if each.name in LEADING else len(LEADING))
     return tuple(each for each in parts if isinstance(each, Counter) or table in each.tables)
 
@@ -136,12 +135,18 @@ def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baselines: list
     results |= monitor.rates({name: each.sum(axis=1) for name, each in counted.items()})
     results |= monitor.warned({**counted, **seen}, lived)
     epochs |= {name: each[vm, epoch] for name, each in seen.items()}
-    alone = np.array([each["cycles"][0, 1:].sum() for each in baselines])
+    alone = [{name: each[name][:, 1:] for name in ("base_cycles", "cycles")} for each in baselines]
+    slowed = derived.epoch_slowdowns(counted, alone)
+    epochs["slowdown"] = slowed[vm, epoch]
+    whole = np.array([each["cycles"][0].sum() for each in alone])
     with np.errstate(divide="ignore", invalid="ignore"):
         for columns in (results, epochs):
             spent = sum(columns[f"{part}_cycles"] for part in ("tlb", "walk", "exit", "shootdown"))
             columns["translation_share"] = np.where(columns["cycles"] > 0, spent / columns["cycles"], np.nan)
-        results["slowdown"] = np.where(alone > 0, results["cycles"] / alone, np.nan)
+        results["slowdown"] = np.where(whole > 0, results["cycles"] / whole, np.nan)
+    results |= derived.quantiles(slowed)
+    for columns in (results, epochs):
+        columns |= derived.of_counts(columns)
     return results, epochs
 
 
