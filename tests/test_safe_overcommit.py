@@ -17,6 +17,8 @@ import pytest
 from memvirt.drawing.cliff import throughput
 from memvirt.errors import ConfigError
 from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.plan.todo import Wanted
+from memvirt.sweep.store.tables import Head, varied_fields
 from memvirt.sweep.study import Incomplete, safe_overcommit
 from memvirt.sweep.study._cliff import Hunt, Verdict
 from tests.support import command, sweep
@@ -144,6 +146,34 @@ def test_one_policy_and_replicates() -> None:
     found, study = known(lambda varied: [1.0, varied[RATIO]], "reclaim=none,swap")
     assert study.evaluated[0] == 14
     assert 1 not in study.evaluated  # the scan has the point that is compared with
+
+
+def test_tables_of_plans_that_vary_other_keys() -> None:
+    """What the policies are compared with varies other keys than they do: each row has its value of each key that any plan varies."""
+    words = [
+        "study=safe_overcommit",
+        "reclaim=swap",
+        "study.scan=2",
+        "study.ratio=[1,2]",
+        "workload.seed=1,2",
+        "reclaim.device=nvme,cxl",
+    ]
+    study = safe_overcommit.make(called(*words))
+    plans = [study.plan, study.reference]
+    fields = varied_fields(plans)
+    assert {field.name for field in fields} == {"workload.seed", "reclaim.device", "reclaim", RATIO}
+    rows = []
+    for plan in plans:
+        numbers = np.arange(len(plan))
+        columns = Head(Wanted(plan, numbers, list(map(str, numbers))), fields).columns(numbers)
+        rows.append(pd.DataFrame({field.name: column.to_pylist() for field, column in zip(fields, columns, strict=False)}))
+    scan, reference = rows
+    assert len(scan) == 8
+    assert set(scan["reclaim"]) == {"swap"}
+    assert set(scan["reclaim.device"]) == {"nvme", "cxl"}
+    assert reference["workload.seed"].tolist() == [1, 2]
+    assert set(reference["reclaim"]) == {"none"}
+    assert set(reference[RATIO]) == {1.0}
 
 
 def test_refused() -> None:

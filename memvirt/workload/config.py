@@ -20,7 +20,7 @@ class Workload(BaseModel):
     path: str | None = None
     """The trace's file, of `workload=trace`; null for all others."""
     format: str | None = None
-    """How that file is written; null: its ending says."""
+    """How that file is written; null: its content says."""
     accesses: Many | None = Field(None, ge=1)
     """[accesses] Of each VM; null: all of a recorded trace, `workload.repeat` times."""
     footprint: Size = Field(64 << 20, ge=8192)

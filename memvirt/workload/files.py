@@ -20,11 +20,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from memvirt.digest import hash_file
-from memvirt.errors import ConfigError, TraceError
-from memvirt.policy import load, names
+from memvirt.errors import TraceError
 from memvirt.types import CHUNK, FETCH, WRITE, Accesses
+from memvirt.workload.batch import Options, checked, whole
+from memvirt.workload.sniff import choose
+from memvirt.workload.stream import open_stream
 
-FAMILY = "workload.formats"
 VERSION = 1
 FLAGS = np.array([0, WRITE, FETCH], np.uint8)  #: of a load, a store, a fetch
 SCHEMA = pa.schema([("page", pa.uint32()), ("line", pa.uint8()), ("gap", pa.uint8())])
@@ -65,53 +66,6 @@ def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray
     return Recording(vpn, Accesses(page.astype(np.uint32), line, small.astype(np.uint8)), about)
 
 
-def read_numbers(
-    path: Path, limit: int | None, name: str, *, dtype: str, shift: int, written: bool, what: str, kind: str
-) -> Recording:
-    """Read a file of numbers of one size and nothing else, each an access of one instruction.
-
-    Parameters
-    ----------
-    path, limit
-        The file, and how many numbers to read at the most.
-    name : str
-        The format.
-    dtype : str
-        Of a number; its address is so much, shifted left by ``shift`` bits.
-    written : bool
-        Whether the accesses are writes.
-    what, kind : str
-        What a number is, and what such files hold, for an error.
-
-    Raises
-    ------
-    TraceError
-        If it ends within a number.
-    """
-    size, width = path.stat().st_size, np.dtype(dtype).itemsize
-    if size % width:
-        raise TraceError(str(path), f"byte {size // width * width}", f"ends in mid-{what}: {kind}")
-    address = np.fromfile(path, dtype, count=-1 if limit is None else limit).astype(np.uint64) << np.uint64(shift)
-    ones = np.ones(address.size, np.int64)
-    return from_addresses(address, ones * written, ones, {"source": path.name, "format": name})
-
-
-def choose_format(path: Path, name: str | None = None) -> str:
-    """Name a file's format, by its ending (``SUFFIX`` of the format's file) if it isn't given; else Lackey's text.
-
-    Raises
-    ------
-    ConfigError
-        If there is no format of the given name.
-    """
-    if name is not None:
-        if name not in names(FAMILY):
-            raise ConfigError("format", name, "no such trace format is built in", names(FAMILY))
-        return name
-    endings = {getattr(load(FAMILY, known), "SUFFIX", ""): known for known in names(FAMILY)}
-    return endings.get(path.suffix, "lackey") if path.suffix else "lackey"
-
-
 def without_fetches(recording: Recording) -> Recording:
     """Leave instruction fetches out, and pages that nothing else touches; instructions count to the access that follows."""
     fetch = (recording.accesses.line & FETCH) != 0
@@ -128,28 +82,49 @@ def without_fetches(recording: Recording) -> Recording:
     return from_addresses(address, line[keep] >> 7, ends, recording.about)
 
 
-def read_file(path: Path, name: str | None = None, limit: int | None = None, fetches: bool = False) -> Recording:
-    """Read a trace file; ``fetches`` keeps its instruction fetches, if it has any.
+def read_file(
+    path: Path,
+    name: str | None = None,
+    limit: int | None = None,
+    fetches: bool = False,
+    mask: int | None = None,
+    options: Options | None = None,
+) -> Recording:
+    """Read a trace file of any format.
+
+    Parameters
+    ----------
+    path : Path
+        May be compressed, or `STDIN`.
+    name : str, optional
+        The format; by default the content tells it.
+    limit : int, optional
+        Keep so many accesses.
+    fetches : bool
+        Keep instruction fetches, if there are any.
+    mask : int, optional
+        Bits of an address that count; the highest is repeated above.
+    options : Options, optional
+        For the format's reader.
 
     Raises
     ------
     TraceError
-        If it is missing, empty, truncated or malformed, with its name and the place in it.
+        If it is missing, empty, truncated or malformed, or no format's, with its name and the place in it.
+    ConfigError
+        If there is no format of the given name.
     """
-    if not path.exists():
-        raise TraceError(str(path), "", "there is no such file")
-    if path.is_dir():
-        raise TraceError(str(path), "", "is a folder, not a trace file")
-    try:
-        if path.stat().st_size == 0:
-            raise TraceError(str(path), "", "is empty")
-        module = load(FAMILY, choose_format(path, name))
-        more = {"fetches": True} if fetches and getattr(module, "KEEPS_FETCHES", False) else {}
-        recording: Recording = module.read(path, limit, **more)
-        if not fetches:
-            recording = without_fetches(recording)
-    except OSError as wrong:
-        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
+    with open_stream(path) as stream:
+        module = choose(stream, name)
+        if getattr(module, "OWN", False):
+            recording: Recording = module.read(stream, limit)
+        else:
+            batches = module.read(stream, (options or Options())._replace(fetches=fetches))
+            columns = whole(checked(batches, str(path), mask, limit))
+            about = {"source": path.name, "format": module.__name__.rpartition(".")[2], "notes": stream.notes or None}
+            recording = from_addresses(*columns[:3], about)
+    if not fetches:
+        recording = without_fetches(recording)
     if recording.accesses.page.size == 0:
         raise TraceError(str(path), "", "holds no memory access")
     return recording
