@@ -482,8 +482,8 @@ class Walks(NamedTuple):
 
     Attributes
     ----------
-    offsets : list of (n,) uint32
-        The accesses that missed every TLB: for each `CHUNK` of the merged order, offsets in it, ascending.
+    offsets : list of arrays
+        The accesses that missed every TLB: for each `CHUNK` of the merged order, offsets in it (`memvirt.tlb.misses.unpack`).
     counters : Counters
     """
 

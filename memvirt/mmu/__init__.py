@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import COUNTERS as TALLIED
 from memvirt.mmu.port import HISTOGRAM, LEVELS, ROWS, TALLY, Port
 from memvirt.policy import load
+from memvirt.tlb.misses import Misses, unpack
 from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Mapped, Space, Trace, Traits
 from memvirt.typing import Int
 
@@ -192,7 +194,7 @@ def run(
     cache: Cache,
     traces: list[Trace],
     mapped: Mapped,
-    offsets: list[NDArray[np.uint32]],
+    offsets: Sequence[Misses],
     pcid: bool = True,
     vpid: bool = True,
     step: int = CHUNK,
@@ -205,7 +207,7 @@ def run(
         Config sections.
     traces : list of Trace
     mapped : Mapped
-    offsets : list of (n,) uint32
+    offsets : list of arrays
         As `Walks` has them.
     pcid, vpid : bool
         Whether page-walk caches are tagged by address space and by VM, or flushed on a switch.
@@ -216,18 +218,16 @@ def run(
     return drive(state, port, traces, mapped, offsets, step)
 
 
-def drive(
-    state: Any, port: Port, traces: list[Trace], mapped: Mapped, offsets: list[NDArray[np.uint32]], step: int = CHUNK
-) -> MmuOut:
+def drive(state: Any, port: Port, traces: list[Trace], mapped: Mapped, offsets: Sequence[Misses], step: int = CHUNK) -> MmuOut:
     """Simulate from what `start` has made, as `run` does."""
     space, schedule, frames, nodes = mapped
     counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event: Int = 0
-    for first, walks in zip(range(0, schedule.accesses, step), offsets, strict=True):
+    for first, missed in zip(range(0, schedule.accesses, step), offsets, strict=True):
         part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
         runs: Any = part.runs.view(np.recarray)
         next_event = walk_stretch(
-            state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, walks, next_event, first
+            state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, unpack(missed), next_event, first
         )
     return finish(counts, port, state)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.policy import load as load_policy
 from memvirt.policy import names as policy_names
-from memvirt.types import EVERY_SPACE, FETCH, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
+from memvirt.types import EVERY_SPACE, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.config import Workload
-from memvirt.workload.files import file_digest, read_cached
+from memvirt.workload.files import file_digest
 from memvirt.workload.names import SYNTHETIC, trace_file
 from memvirt.workload.source import Chunks, Source
+from memvirt.workload.stored import open_trace
 from memvirt.workload.synthetic import below, draws
 
 __all__ = ["Workload", "check", "dependence", "digest", "length", "load"]
@@ -51,9 +52,9 @@ def check(config: Workload) -> None:
     path = trace_file(config.name, config.path)
     pages = -(-config.footprint // 4096)
     if path is not None:
-        recording = read_cached(path, config.format, config.fetches)
-        pages = recording.vpn.size
-        if config.fetches and not (recording.accesses.line & FETCH).any():
+        stored = open_trace(path, config.format, config.fetches)
+        pages = stored.source.vpn.size
+        if config.fetches and not stored.fetches:
             raise ConfigError(
                 "workload.fetches", True, f"{path.name} has no instruction fetches: record or import it with --fetches"
             )
@@ -91,19 +92,7 @@ def _check_numbers(config: Workload, pages: int) -> None:
 def _recorded(config: Workload) -> Source:
     path = trace_file(config.name, config.path)
     assert path is not None
-    recording = read_cached(path, config.format, config.fetches)
-    columns = recording.accesses
-    return Source(recording.vpn, columns.page.size, _Slice(columns))
-
-
-class _Slice:
-    """Reads a trace in memory; a class, since it must pickle."""
-
-    def __init__(self, columns: Accesses) -> None:
-        self.columns = columns
-
-    def __call__(self, first: int, last: int) -> Accesses:
-        return Accesses(self.columns.page[first:last], self.columns.line[first:last], self.columns.gap[first:last])
+    return open_trace(path, config.format, config.fetches).source
 
 
 def _module(config: Workload) -> Any:

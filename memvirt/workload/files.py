@@ -1,34 +1,21 @@
-"""Reading trace files of any format, and the package's own form: one Parquet file.
-
-The own form has the columns ``page`` (row of the page table), ``line`` and ``gap`` of `Accesses`, zstd-compressed in row
-groups of `CHUNK`; its schema metadata holds the page table and what is known of the recording.
-"""
+"""Reading trace files of any format."""
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from memvirt.digest import hash_file
 from memvirt.errors import TraceError
-from memvirt.types import CHUNK, FETCH, WRITE, Accesses
+from memvirt.types import CHUNK, FETCH, LINE_MASK, Accesses
 from memvirt.workload.batch import Options, checked, whole
+from memvirt.workload.own import FLAGS, OwnWriter
 from memvirt.workload.sniff import choose
 from memvirt.workload.stream import open_stream
-
-VERSION = 1
-FLAGS = np.array([0, WRITE, FETCH], np.uint8)  #: of a load, a store, a fetch
-SCHEMA = pa.schema([("page", pa.uint32()), ("line", pa.uint8()), ("gap", pa.uint8())])
 
 
 class Recording(NamedTuple):
@@ -173,22 +160,10 @@ def write_own(recording: Recording, path: Path) -> None:
     TraceError
         If the place can't be written.
     """
-    step = np.diff(recording.vpn, prepend=np.uint64(0)).astype("<u8")
-    header = {
-        "version": VERSION,
-        "pages": int(recording.vpn.size),
-        "vpn": base64.b64encode(zlib.compress(step.tobytes(), 9)).decode(),
-        "about": recording.about,
-    }
-    schema = SCHEMA.with_metadata({"memvirt": json.dumps(header)})
-    table = pa.table([pa.array(column) for column in recording.accesses], schema=schema)
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            table, part, compression="zstd", compression_level=19, row_group_size=CHUNK, use_dictionary=["gap", "line"],
-            column_encoding={"page": "DELTA_BINARY_PACKED"},
-        )  # fmt: skip
-        os.replace(part, path)
-    except OSError as wrong:
-        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
+    page, line, gap = recording.accesses
+    with OwnWriter(path, recording.about) as out:
+        for first in range(0, page.size, CHUNK):
+            piece = slice(first, first + CHUNK)
+            address = recording.vpn[page[piece]] << np.uint64(12) | (line[piece] & LINE_MASK).astype(np.uint64) << np.uint64(6)
+            what = (line[piece] >> 7) | (line[piece] & FETCH) >> 5
+            out.add(address, what, gap[piece].astype(np.int64))
