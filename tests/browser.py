@@ -33,8 +33,21 @@ class Page:
         for each in low:
             os.close(each)
         # Chromium reads from 3 and writes to 4; a shell puts the pipes there
-        words = [browser(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe", "--no-first-run"]
-        words += [f"--user-data-dir={self.profile.name}", f"--window-size={width},{height}", "--host-resolver-rules=MAP * ~NOTFOUND", "about:blank"]
+        words = [
+            browser(),
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--remote-debugging-pipe",
+            "--no-first-run",
+        ]
+        words += [
+            f"--user-data-dir={self.profile.name}",
+            f"--window-size={width},{height}",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "about:blank",
+        ]
         command = f'exec "$@" 3<&{theirs} 4>&{ours} {theirs}<&- {ours}>&-'
         self.process = subprocess.Popen(["bash", "-c", command, "bash", *words], pass_fds=(theirs, ours), stderr=subprocess.DEVNULL)  # type: ignore[list-item]
         os.close(theirs)
@@ -116,7 +129,9 @@ class Page:
         for each in self.told:
             if each["method"] in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 found.append(json.dumps(each["params"]))
-            elif each["method"] == "Network.requestWillBeSent" and not each["params"]["request"]["url"].startswith(("file:", "data:")):
+            elif each["method"] == "Network.requestWillBeSent" and not each["params"]["request"]["url"].startswith(
+                ("file:", "data:")
+            ):
                 found.append(each["params"]["request"]["url"])
         return found
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from memvirt.drawing.style import Picture, needs, use
 from memvirt.result.monitor import SIGNALS, THRASH
@@ -106,6 +107,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         for axes in (above, below):
             shade(axes, mine)
             axes.set_xlim(0, epochs["epoch"].max())
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         above.set_title(names.get(vm, f"VM {vm}") if names else f"VM {vm}")
         below.set(ylim=(-4, 104), xlabel="epoch")
         if place:
@@ -150,5 +152,6 @@ def alarms(axes: Any, epochs: pd.DataFrame) -> None:
         )
     axes.set_yticks(range(len(found)), [NAMES[name] for name in found])
     axes.set(xlabel="epoch: when any VM's signal is beyond its threshold", xlim=(0, epochs["epoch"].max()))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

@@ -60,7 +60,7 @@ ACRONYMS = (
     "tlb", "vm", "vms", "mmu", "cpu", "numa", "uma", "pwc", "ept", "llc", "l1", "l2", "l1d", "l1i", "ksm", "cow", "mpki", "pom",
     "thp", "id", "lru", "fifo", "srrip", "plru", "nvme", "hdd", "ssd", "cxl", "esx", "dmt", "ecpt",
 )  # fmt: skip
-MOST_VALUES = 4  #: that a note lists
+MOST_VALUES, MOST_LETTERS = 4, 40  #: values that a note lists, and letters of one
 
 
 @cache
@@ -98,7 +98,8 @@ def said(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, float):
         return f"{value:g}"
-    return spelled(value) if isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9_]*", value) else str(value)
+    text = spelled(value) if isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9_]*", value) else str(value)
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
 
 
 def listed(words: Iterable[str]) -> str:

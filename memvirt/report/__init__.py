@@ -1,7 +1,10 @@
 """A sweep as one HTML page: question, figures, table, failures, monitors, and how to make it again; it needs no network.
 
 What the page shows comes from a folder that somebody else may have made, so nothing of it is believed: texts are escaped, pictures
-are embedded as pictures, and a content security policy lets only the page's own two scripts run.
+are embedded as pictures, and a content security policy lets only the page's own script run.
+
+The table's script is the page's own, of a hundred lines: Tabulator 6.5.3 took 0.2 to 1.9 s to sort or filter 10,000 rows where
+this takes some milliseconds, and would be nine tenths of a small page.
 """
 
 from __future__ import annotations
@@ -20,8 +23,6 @@ from memvirt.result.table import write_whole
 __all__ = ["NAME", "write_report"]
 
 NAME = "report.html"
-STYLES = ("vendor/tabulator_simple.min.css", "page.css")
-SCRIPTS = ("vendor/tabulator.min.js", "page.js")
 
 
 @cache
@@ -52,11 +53,9 @@ def render(facts: dict[str, Any]) -> str:
     """
     import jinja2
 
-    scripts = [_script(name) for name in SCRIPTS]
+    script = _script("page.js")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return template.from_string(_part("page.html.j2")).render(
-        facts, styles=[_part(name) for name in STYLES], scripts=scripts, hashes=list(map(_hash, scripts))
-    )
+    return template.from_string(_part("page.html.j2")).render(facts, style=_part("page.css"), script=script, digest=_hash(script))
 
 
 def write_report(

@@ -16,7 +16,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m memvirt.report", description="Write a sweep's folder as one HTML page, report.html, which needs no network."
     )
     top.add_argument("results", type=Path, metavar="RESULTS", help="a sweep's folder")
-    top.add_argument("--point", metavar="ID", help="whose monitors are shown: the beginning of a point_id; by default the one that waits longest")
+    top.add_argument(
+        "--point", metavar="ID", help="whose monitors are shown: the beginning of its point_id; else who waits longest"
+    )
     top.add_argument("--vm", type=int, metavar="N", help="one VM of it alone")
     return top
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from memvirt import experiments
 from memvirt.drawing.monitor import monitor
-from memvirt.drawing.style import Picture
+from memvirt.drawing.style import Picture, needs
 from memvirt.drawing.sweep import overview
 from memvirt.drawing.words import listed, said, short, varied
 from memvirt.errors import ConfigError, MemvirtError
@@ -26,6 +26,7 @@ TABLES = ("results.csv",)  #: that aren't a study's
 MOST_PICTURES, MOST_BYTES = 12, 1 << 20  #: files with pictures that are embedded, and how large each may be
 MOST_FAILURES, FEW = 50, 3
 MOST_VALUES = 6
+FILES = ("results.parquet", "results.csv", "epochs.parquet", "plan.parquet", "provenance.json")
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
@@ -49,11 +50,13 @@ def question(frame: pd.DataFrame, told: dict[str, Any]) -> str:
         return (experiments.HERE / str(name) / "README.md").read_text().partition("\n")[0].lstrip("# ")
     keys = [key for key in varied(frame) if frame[key].nunique(dropna=False) > 1]
     who = _who(frame, told)
-    return f"What do {listed(map(short, keys))} cost {who}?" if len(keys) > 1 else f"What does {short(keys[0])} cost {who}?" if keys else f"What do {who} cost?"
+    if not keys:
+        return f"What does memory cost {who}?"
+    return f"What {'do' if len(keys) > 1 else 'does'} {listed(map(short, keys))} cost {who}?"
 
 
 def _who(frame: pd.DataFrame, told: dict[str, Any]) -> str:
-    count = int(frame["vm"].max()) + 1 if "vm" in frame and len(frame) else 1
+    count = int(frame["vm"].max()) + 1 if len(frame) else 1
     workload = told.get("config", {}).get("workload", {}).get("name")
     runs = f" that run{'s' if count == 1 else ''} {said(workload)}" if workload and "workload" not in frame else ""
     return f"{'one VM' if count == 1 else f'{count} VMs'}{runs}"
@@ -78,19 +81,21 @@ def design(frame: pd.DataFrame, told: dict[str, Any]) -> str:
 
 
 def failures(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Points without a result by the reason, most frequent first: ``status``, ``error``, how many ``points``, and ``where`` some are."""
-    if "status" not in frame:
-        return []
+    """Points without a result by reason, most frequent first: ``status``, ``error``, how many ``points``, ``where`` some are."""
     bad = frame[frame["status"] != "ok"].drop_duplicates("point_id")
     keys = [key for key in varied(frame) if frame[key].nunique(dropna=False) > 1]
     found = []
     for (status, error), rows in bad.fillna({"error": ""}).groupby(["status", "error"], sort=False):
         where = ["; ".join(f"{short(key)} {said(row[key])}" for key in keys) for _, row in rows.head(FEW).iterrows()]
-        found.append({"status": status, "error": error, "points": len(rows), "where": [each for each in where if each]})
-    return sorted(found, key=lambda each: -each["points"])[:MOST_FAILURES]
+        found.append(
+            (len(rows), {"status": status, "error": error, "points": len(rows), "where": [each for each in where if each]})
+        )
+    return [each for _, each in sorted(found, key=lambda pair: -pair[0])[:MOST_FAILURES]]
 
 
-def _pictures(folder: Path, frame: pd.DataFrame, told: dict[str, Any], given: Sequence[tuple[str, Picture]] | None) -> list[dict[str, str]]:
+def _pictures(
+    folder: Path, frame: pd.DataFrame, told: dict[str, Any], given: Sequence[tuple[str, Picture]] | None
+) -> list[dict[str, str]]:
     """The sweep's own figures as SVG, and what else was drawn into the folder."""
     files = sorted((folder / "figures").glob("*.png"))
     if given is None:
@@ -110,7 +115,7 @@ def _pictures(folder: Path, frame: pd.DataFrame, told: dict[str, Any], given: Se
     drawn = {name for name, _ in given}
     others = [path for path in files if path.stem not in drawn and path.stat().st_size < MOST_BYTES]
     for path in others[:MOST_PICTURES]:
-        found.append({"name": path.stem, "image": embedded(path), "file": f"figures/{path.name}"})
+        found.append({"name": path.stem, "svg": "", "image": embedded(path), "file": f"figures/{path.name}"})
     return found
 
 
@@ -169,7 +174,8 @@ def _origin(told: dict[str, Any]) -> list[tuple[str, str]]:
 def gather(folder: Path, pictures: Sequence[tuple[str, Picture]] | None, point: str | None, vm: int | None) -> dict[str, Any]:
     """Gather what a page says; parameters and errors as `memvirt.report.write_report` has them."""
     frame, told = read_results(folder), read_provenance(folder)
-    good = frame[frame["status"] == "ok"] if "status" in frame else frame
+    needs(frame, ["point_id", "vm", "status", "error"])
+    good = frame[frame["status"] == "ok"]
     shown = sampled(good, MOST_ROWS)
     return {
         "title": re.sub(r"[_-]+", " ", folder.resolve().name),
@@ -187,5 +193,5 @@ def gather(folder: Path, pictures: Sequence[tuple[str, Picture]] | None, point: 
         "studies": _studies(folder),
         "origin": _origin(told),
         "command": str(told.get("command", "")),
-        "files": [name for name in ("results.parquet", "results.csv", "epochs.parquet", "plan.parquet", "provenance.json") if (folder / name).exists()],
+        "files": [name for name in FILES if (folder / name).exists()],
     }

@@ -50,10 +50,7 @@ def _cell(value: Any) -> Any:
 
 
 def as_data(frame: pd.DataFrame) -> str:
-    """Columns and rows as JSON that can stand in a page: nothing in it ends an element or begins one.
-
-    Rows are lists, in the order of the columns.
-    """
+    """Columns with their values as JSON that can stand in a page: nothing in it ends an element or begins one."""
     keys = set(varied(frame))
     shown = chosen(frame)
     columns = [
@@ -62,11 +59,11 @@ def as_data(frame: pd.DataFrame) -> str:
             "title": short(name) if name in keys or name in ("vm", "replicate", "status") else name.replace("_", " "),
             "tip": f"{name}: {label(name)}",
             "number": bool(pd.api.types.is_numeric_dtype(shown[name]) and not pd.api.types.is_bool_dtype(shown[name])),
+            "values": [_cell(value) for value in shown[name].tolist()],
         }
-        for name in shown
+        for name in map(str, shown)
     ]
-    lists = [[_cell(value) for value in shown[name].tolist()] for name in shown]
-    text = json.dumps({"columns": columns, "rows": list(zip(*lists, strict=True))}, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(columns, separators=(",", ":"), allow_nan=False)
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
@@ -81,11 +78,15 @@ def plain(frame: pd.DataFrame, most: int = MOST_PLAIN) -> dict[str, Any]:
 
 def texts(frame: pd.DataFrame, most: int) -> dict[str, Any]:
     """Rows as texts, the first ones if there are very many."""
-    head = [{"name": short(str(name)) if "." in str(name) else str(name).replace("_", " "), "tip": label(str(name))} for name in frame]
+    head = [
+        {"name": short(str(name)) if "." in str(name) else str(name).replace("_", " "), "tip": label(str(name))} for name in frame
+    ]
     rows = [[_text(value) for value in row] for row in frame.head(most).itertuples(index=False, name=None)]
     return {"head": head, "rows": rows, "of": len(frame)}
 
 
 def _text(value: Any) -> str:
     cell = _cell(value)
-    return "" if cell is None else f"{cell:,.4g}" if isinstance(cell, float) and abs(cell) < 1e4 else f"{cell:,}" if isinstance(cell, (int, float)) else cell
+    if isinstance(cell, str) or cell is None:
+        return cell or ""
+    return f"{cell:,.4g}" if isinstance(cell, float) and abs(cell) < 10_000 else f"{round(cell):,}"
