@@ -17,6 +17,8 @@ COMMANDS = {
     "report": "write a sweep as one page",
     "compare": "say what differs between two sweeps",
     "reproduce": "print published numbers beside simulated ones",
+    "cache": "say how much is kept for the next run, or throw it away",
+    "completion": "print what makes a shell complete these commands",
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memvirt.policy import names
-from memvirt.result.derived import epoch_slowdowns, of_counts, quantiles
+from memvirt.result.derived import baseline_by_epoch, of_counts
 from tests.support import rows
 
 SMALL = ("workload=zipf", "workload.accesses=1500", "workload.footprint=1MiB", "vms.count=2", "epoch.accesses=500")
@@ -35,22 +35,21 @@ def test_quotients() -> None:
 
 def test_epochs_that_end_elsewhere() -> None:
     """The baseline's cycles of the same instructions: 10 an instruction in the first 100, 30 in the next."""
-    own = {"base_cycles": np.array([[50.0, 100.0, 50.0, 0.0]]), "cycles": np.array([[500.0, 4000.0, 3000.0, 7.0]])}
-    alone = {"base_cycles": np.array([[100.0, 100.0]]), "cycles": np.array([[1000.0, 3000.0]])}
-    found = epoch_slowdowns(own, [alone])
-    np.testing.assert_allclose(found, [[1, 2, 2, np.nan]])
-    assert {name: value.tolist() for name, value in quantiles(found).items()} == {
-        "epoch_slowdown_p50": [2],
-        "epoch_slowdown_p99": [2],
-    }
+    own = np.array([[9.0, 50.0, 100.0, 50.0, 0.0]])
+    alone = {"base_cycles": np.array([[7.0, 100.0, 100.0]]), "cycles": np.array([[7.0, 1000.0, 3000.0]])}
+    np.testing.assert_allclose(baseline_by_epoch(own, [alone]), [[0, 500, 2000, 1500, 0]])
+    free = {"base_cycles": np.zeros((1, 3)), "cycles": alone["cycles"]}
+    np.testing.assert_allclose(baseline_by_epoch(0 * own, [free]), [[0, 4000, 0, 0, 0]])
+    equal = {"base_cycles": own, "cycles": np.array([[0.0, 0.1, 0.2, 0.3, 0.0]])}
+    assert baseline_by_epoch(own, [equal]).tolist() == equal["cycles"].tolist()
 
 
 def test_a_native_point_is_not_slowed_in_any_epoch() -> None:
     """Whatever phases its program has."""
     for each in rows("mmu=native", "guest.prefault=true", *SMALL):
         assert each["slowdown"] == 1
-        assert each["epoch_slowdown_p50"] == pytest.approx(1, rel=1e-12)
-        assert each["epoch_slowdown_p99"] == pytest.approx(1, rel=1e-12)
+        assert each["slowdown_p50"] == 1
+        assert each["slowdown_peak"] == 1
 
 
 @pytest.mark.parametrize("mode", sorted({"native", "nested", "shadow", "agile", "pom_tlb"} & set(names("mmu.mode"))))

@@ -60,7 +60,16 @@ class Known:
                 cycles = 1000.0 * (vm + 1) * outcome[vm] if good else np.nan  # type: ignore[operator]
                 thrash = int(cycles > 1500 * (vm + 1)) if good else 0
                 row = {"number": number, "vm": vm, "status": "ok" if good else "error", "error": "" if good else outcome}
-                found.append({**row, "cycles": cycles, "thrash_epochs": thrash})
+                found.append(
+                    {
+                        **row,
+                        "cycles": cycles,
+                        "thrash_epochs": thrash,
+                        "slowdown": np.nan,
+                        "slowdown_p99": np.nan,
+                        "slowdown_peak": np.nan,
+                    }
+                )
         return pd.DataFrame(found)
 
     def write(self, frame: pd.DataFrame, name: str) -> None:
@@ -203,12 +212,12 @@ def test_hunt() -> None:
     """It never asks for what it knows, and ends."""
     hunt = Hunt(0.001)
     for ratio in (1.0, 2.0):
-        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, 1.0, ""))
+        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, "run", 1.0, ""))
     asked = []
     while (ratio := hunt.ask()) is not None:  # type: ignore[assignment]
         assert ratio not in hunt.tried
         asked.append(ratio)
-        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, 1.0, ""))
+        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, "run", 1.0, ""))
     assert len(asked) == 10
     assert hunt.safe is not None
     assert 1.617 < hunt.safe.ratio < 1.6181

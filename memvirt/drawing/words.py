@@ -13,8 +13,9 @@ import pandas as pd
 LABELS = {
     "slowdown": "slowdown (× native, alone, no faults)",
     "overhead": "overhead over native, alone, no faults (%)",
-    "epoch_slowdown_p50": "slowdown of an epoch, median (× native)",
-    "epoch_slowdown_p99": "slowdown of an epoch, 99th percentile (× native)",
+    "slowdown_p50": "slowdown of an epoch, median (× native)",
+    "slowdown_p99": "slowdown of an epoch, 99th percentile (× native)",
+    "slowdown_peak": "slowdown of the worst ten epochs in a row (× native)",
     "l1_tlb_mpki": "L1 TLB misses a thousand instructions (MPKI)",
     "l2_tlb_mpki": "L2 TLB misses a thousand instructions (MPKI)",
     "refs_per_walk_mean": "references a walk (mean)",

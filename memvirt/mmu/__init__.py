@@ -21,7 +21,7 @@ from memvirt.tlb.misses import Misses, unpack
 from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Mapped, Space, Trace, Traits
 from memvirt.typing import Int
 
-__all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "run", "traits"]
+__all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "fault_exits", "run", "traits"]
 
 KINDS = {"none": 0, "pte": 1, "full": 2}
 #: What follows from the tally (`memvirt.mmu.port.COUNTERS`).
@@ -73,6 +73,14 @@ def traits(mmu: Mmu) -> Traits:
     else:
         found = module.TRAITS
     return found._replace(dirty="walk" if mmu.ad_bits else "none")
+
+
+def fault_exits(mmu: Mmu) -> dict[str, tuple[int, int]]:
+    """Exits by reason that each fault of a guest takes, and each of its host: for faults that no walk is simulated of."""
+    known: dict[str, tuple[int, int]] | None = getattr(load("mmu.mode", mmu.name, "mmu"), "FAULT_EXITS", None)
+    if known is not None:
+        return known
+    return {"ept_violation": (0, 1)} if traits(mmu).dimensions == 2 else {}
 
 
 def _spaces(space: Space) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

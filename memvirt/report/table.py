@@ -12,7 +12,7 @@ from memvirt.drawing.words import label, said, short, varied
 
 #: What is shown of each VM, the first first; those that are nothing everywhere are left out.
 CHOSEN = (
-    "slowdown", "overhead", "epoch_slowdown_p50", "epoch_slowdown_p99", "translation_share", "l1_tlb_mpki", "l2_tlb_mpki",
+    "slowdown", "overhead", "slowdown_p50", "slowdown_p99", "slowdown_peak", "translation_share", "l1_tlb_mpki", "l2_tlb_mpki",
     "refs_per_walk_mean", "cycles_per_walk_mean", "walk_cycles_per_access", "vm_exits", "minor_faults", "major_faults",
     "swap_in_pages", "swap_out_pages", "balloon_pages", "saved_pages", "compressed_pages", "resident_pages", "remote_accesses",
     "pressure", "stall_ns", "first_thrash_epoch", "cycles", "instructions", "accesses",

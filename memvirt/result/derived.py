@@ -14,7 +14,6 @@ from memvirt.result.monitor import ratio
 Counts = dict[str, NDArray[Any]]
 
 TLB_LEVELS = ("l1", "l2")
-EPOCH_QUANTILES = (0.5, 0.99)
 COLUMNS = (
     Column("{}_tlb_mpki", "misses/1000 instructions", doc="misses of a level of TLBs", over=TLB_LEVELS),
     Column("refs_per_walk_mean", "references/walk", doc="`walk_refs_guest` and `walk_refs_host` ÷ `walks`"),
@@ -24,13 +23,6 @@ COLUMNS = (
     Column("walk_pending_cycles_per_access", "cycles/access", doc="what walks take, one after the other"),
     Column("walk_cycles_per_access", "cycles/access", doc="of walks, what the program waits for"),
     Column("overhead", "%", doc="100 × (`slowdown` − 1)"),
-    Column(
-        "epoch_slowdown_p{}",
-        "ratio",
-        doc="quantile over the epochs of their `slowdown`",
-        over=tuple(f"{100 * each:g}" for each in EPOCH_QUANTILES),
-        tables=("results",),
-    ),
 )
 
 
@@ -53,37 +45,33 @@ def of_counts(values: Counts) -> Counts:
     }
 
 
-def epoch_slowdowns(own: Counts, baselines: Sequence[Counts]) -> NDArray[np.float64]:
-    """Slowdown of each epoch: its cycles to those that the baseline spends on the same instructions.
+def baseline_by_epoch(own: NDArray[np.float64], baselines: Sequence[Counts]) -> NDArray[np.float64]:
+    """Cycles that the baseline spends on the instructions of each epoch; the sum over epochs is that of the baseline.
 
     Epochs of the baseline needn't end where the VM's do (``epoch.time``): between their ends, its cycles are interpolated over its
-    instructions. What these cost is a price times their number, so ``base_cycles`` count them.
+    instructions. What these cost is a price times their number, so ``base_cycles`` count them; if they cost nothing, all is the
+    first counted epoch's.
 
     Parameters
     ----------
-    own : dict of (vms, epochs) float64
-        ``cycles`` and ``base_cycles``, without the warm-up.
+    own : (vms, epochs) float64
+        ``base_cycles`` of the VMs; epoch 0 is the warm-up.
     baselines : sequence of dict of (1, epochs) float64
-        The same of each VM's baseline.
+        ``base_cycles`` and ``cycles`` of each VM's baseline.
 
     Returns
     -------
     (vms, epochs) float64
-        NaN where an epoch has no instructions, or they have no price.
+        0 in the warm-up.
     """
-    found = np.full(own["cycles"].shape, np.nan)
+    found = np.zeros(own.shape)
     for vm, alone in enumerate(baselines):
-        done, spent = (np.concatenate([[0.0], alone[name][0].cumsum()]) for name in ("base_cycles", "cycles"))
-        ends = np.concatenate([[0.0], own["base_cycles"][vm].cumsum()])
-        instructions = np.diff(ends) > 0
-        found[vm] = np.where(instructions, ratio(own["cycles"][vm], np.diff(np.interp(ends, done, spent))), np.nan)
+        base, spent = alone["base_cycles"][0, 1:], alone["cycles"][0, 1:]
+        if np.array_equal(base, own[vm, 1:]):
+            found[vm, 1:] = spent
+        elif base.any():
+            done, total = (np.concatenate([[0.0], each.cumsum()]) for each in (base, spent))
+            found[vm, 1:] = np.diff(np.interp(np.concatenate([[0.0], own[vm, 1:].cumsum()]), done, total))
+        else:
+            found[vm, 1:2] = spent.sum()
     return found
-
-
-def quantiles(slowdowns: NDArray[np.float64]) -> Counts:
-    """The `COLUMNS` that are quantiles over a VM's epochs; NaN for a VM without any."""
-    known = [each[~np.isnan(each)] for each in slowdowns]
-    return {
-        f"epoch_slowdown_p{100 * share:g}": np.array([np.quantile(each, share) if each.size else np.nan for each in known])
-        for share in EPOCH_QUANTILES
-    }
