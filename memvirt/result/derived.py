@@ -26,23 +26,29 @@ COLUMNS = (
 )
 
 
+#: Each column that is a quotient: by how much, of the sum of which, and to which.
+QUOTIENTS = {f"{level}_tlb_mpki": (1000.0, (f"{level}_tlb_misses",), "instructions") for level in TLB_LEVELS} | {
+    "refs_per_walk_mean": (1.0, ("walk_refs_guest", "walk_refs_host"), "walks"),
+    "cycles_per_walk_mean": (1.0, ("walk_pending_cycles",), "walks"),
+    "walk_pending_cycles_per_access": (1.0, ("walk_pending_cycles",), "accesses"),
+    "walk_cycles_per_access": (1.0, ("walk_cycles",), "accesses"),
+}
+
+
 def of_counts(values: Counts) -> Counts:
-    """The `COLUMNS` that are a quotient of two sums; NaN where there is nothing to divide by.
+    """The `COLUMNS` whose counters there are; NaN where there is nothing to divide by.
 
     Parameters
     ----------
     values : dict of arrays of one shape
-        Counters and cycles, of epochs or of whole runs; ``slowdown`` among them.
+        Counters and cycles, of epochs or of whole runs; ``slowdown`` among them. A page life without a detail has no walks.
     """
-    walks, accesses = values["walks"], values["accesses"]
-    found = {f"{level}_tlb_mpki": 1000 * ratio(values[f"{level}_tlb_misses"], values["instructions"]) for level in TLB_LEVELS}
-    return found | {
-        "refs_per_walk_mean": ratio(values["walk_refs_guest"] + values["walk_refs_host"], walks),
-        "cycles_per_walk_mean": ratio(values["walk_pending_cycles"], walks),
-        "walk_pending_cycles_per_access": ratio(values["walk_pending_cycles"], accesses),
-        "walk_cycles_per_access": ratio(values["walk_cycles"], accesses),
-        "overhead": 100 * (values["slowdown"] - 1),
+    found = {
+        name: factor * ratio(sum(values[part] for part in parts), values[whole])  # type: ignore[arg-type]
+        for name, (factor, parts, whole) in QUOTIENTS.items()
+        if {*parts, whole} <= set(values)
     }
+    return found | {"overhead": 100 * (values["slowdown"] - 1)}
 
 
 def baseline_by_epoch(own: NDArray[np.float64], baselines: Sequence[Counts]) -> NDArray[np.float64]:
