@@ -15,7 +15,7 @@ from memvirt.drawing.style import means
 from memvirt.drawing.sweep import left_over, overview
 from memvirt.drawing.words import label
 from memvirt.errors import MemvirtError
-from memvirt.figures import draw, draw_sweep, kinds, save
+from memvirt.figures import draw, draw_sweep, kinds, save, save_all
 from memvirt.result.choose import of_point, where
 from tests.support import command, here
 
@@ -53,14 +53,14 @@ def test_draw(kind: str | None, x: str, y: str, hue: str | None, col: str | None
 def test_sweep_figures(tmp_path: Path) -> None:
     """Those that a sweep draws of itself, for several shapes of grid."""
     frame = results()
-    assert {path.name for path in draw_sweep(frame, ["mmu", "tlb", "overcommit.ratio"], tmp_path)} == {
+    assert {path.name for path in save_all(draw_sweep(frame, ["mmu", "tlb", "overcommit.ratio"]), tmp_path)} == {
         "slowdown.png", "slowdown.pdf", "cycles.png", "cycles.pdf",
     }  # fmt: skip
-    assert draw_sweep(frame[frame["overcommit.ratio"] == 1], ["mmu", "tlb"], tmp_path)
-    assert draw_sweep(frame[(frame["mmu"] == "native") & (frame["tlb"] == "zen4")], ["overcommit.ratio"], tmp_path)
-    assert draw_sweep(frame.iloc[:2], [], tmp_path)
+    assert draw_sweep(frame[frame["overcommit.ratio"] == 1], ["mmu", "tlb"])
+    assert draw_sweep(frame[(frame["mmu"] == "native") & (frame["tlb"] == "zen4")], ["overcommit.ratio"])
+    assert draw_sweep(frame.iloc[:2], [])
     with pytest.raises(MemvirtError):
-        draw_sweep(frame[frame["status"] == "error"], ["mmu"], tmp_path)
+        draw_sweep(frame[frame["status"] == "error"], ["mmu"])
 
 
 def test_what_has_no_place_in_a_picture() -> None:
