@@ -24,6 +24,7 @@ from memvirt.errors import ConfigError, TraceError
 from memvirt.trace.cli import main
 from memvirt.workload import Workload, check, load
 from memvirt.workload.files import read_file
+from memvirt.workload.stream import open_stream
 from tests.support import here, row
 from tests.trace_files import FORMS
 
@@ -100,6 +101,18 @@ def test_pipes(tmp_path: Path) -> None:
             read_file(tmp_path / name)
     with pytest.raises(TraceError, match="device"):
         read_file(Path("/dev/zero"))
+
+
+def test_a_file_that_changes(tmp_path: Path) -> None:
+    """While it is read; nothing is left of the import."""
+    path = tmp_path / "a.bin"
+    np.arange(4096, 8192, dtype="<u8").tofile(path)
+    with pytest.raises(TraceError, match="has changed while it was read"), open_stream(path) as stream:
+        stream.read(100)
+        path.write_bytes(b"other")
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(TraceError, match="pipe or a device: import it"):
+        check(Workload(name="trace", path=str(tmp_path / "fifo")))
 
 
 def test_absent_is_not_zero(tmp_path: Path) -> None:
