@@ -326,12 +326,15 @@ def test_processes_are_address_spaces(tmp_path: Path) -> None:
 
 
 def test_ties_are_refused(tmp_path: Path) -> None:
-    """With the candidates, and --format decides."""
-    path = tmp_path / "a.bin"
-    path.write_bytes((np.arange(1, 65) << 16).astype("<u8").tobytes())  # addresses, or instructions and what they touch
-    with pytest.raises(TraceError, match=r"may be .*raw.*: say which by --format"):
+    """With the candidates, and --format decides; an ending decides where nothing else does."""
+    content = (np.arange(1, 193) << 16).astype("<u8").tobytes()  # addresses, or instructions that touch some
+    path = tmp_path / "a.dat"
+    path.write_bytes(content)
+    with pytest.raises(TraceError, match=r"may be champsim or cloudsuite: say which by --format"):
         read_file(path)
-    assert read_file(path, "raw").accesses.page.size == 64
+    assert read_file(path, "raw").accesses.page.size == 192
+    path.with_suffix(".bin").write_bytes(content)
+    assert read_file(path.with_suffix(".bin")).accesses.page.size == 192
 
 
 def test_patterns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

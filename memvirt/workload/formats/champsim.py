@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from memvirt.workload.batch import MOST_BITS, Batch, Options, Spaces, sign_extend
 from memvirt.workload.formats._champsim import NOWHERE, take_apart
 from memvirt.workload.numbers import blocks
-from memvirt.workload.sniff import BY_ENDING, LIKELY
+from memvirt.workload.sniff import BY_ENDING, LEAST, LIKELY
 from memvirt.workload.stream import Sample, Stream
 
 NEARLY_ALL = 0.98  #: of records, whose flags are flags and whose addresses can be
+FEW = 4  #: steps that say nothing
 LONGEST = 16  #: bytes from an instruction to the next in memory, at the most
 
 
@@ -60,8 +61,8 @@ def fits(sample: Sample, layout: Layout, endings: tuple[str, ...]) -> float:
     if not rows.shape[0] or good.mean() < NEARLY_ALL or not words[:, 0].any() or not address[:, 1:].any():
         return named
     step = (words[1:, 0] - words[:-1, 0])[taken[:-1] == 0]
-    follows = float((step <= LONGEST).mean()) if step.any() else 0.0
-    return LIKELY if follows > 0.5 else max(named, BY_ENDING - 0.05)
+    follows = float((step <= LONGEST).mean()) if step.size >= FEW and step.any() else 0.0
+    return LIKELY if follows > 0.5 else max(named, LEAST)
 
 
 def sniff(sample: Sample) -> float:
