@@ -65,6 +65,8 @@ def check(point: Point) -> None:
     ConfigError
     """
     vms = tuple(range(point.count))
+    for vm in vms:
+        workload.check_levels(point.member(vm).workload, point.guest.levels)
     _check_lives(point)
     alone = _is_alone(point)
     if not alone:
