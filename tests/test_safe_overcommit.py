@@ -21,6 +21,8 @@ from memvirt.sweep.plan.todo import Wanted
 from memvirt.sweep.store.tables import Head, varied_fields
 from memvirt.sweep.study import Incomplete, safe_overcommit
 from memvirt.sweep.study._cliff import Hunt, Verdict
+from memvirt.sweep.study._warning import COLUMNS as WARNED_BY
+from memvirt.sweep.study._warning import warning
 from tests.support import command, sweep
 from tests.sweeps import called, table
 
@@ -183,6 +185,44 @@ def test_tables_of_plans_that_vary_other_keys() -> None:
     assert reference["workload.seed"].tolist() == [1, 2]
     assert set(reference["reclaim"]) == {"none"}
     assert set(reference[RATIO]) == {1.0}
+
+
+def epochs_of(slowdown: list[float], **columns: list[float]) -> pd.DataFrame:
+    """Epochs of one VM, in which nothing is seen but what is given."""
+    frame = pd.DataFrame({"vm": 0, "epoch": range(len(slowdown)), **{name: 0.0 for name in WARNED_BY}, "host_free_share": 1.0})
+    return frame.assign(slowdown=slowdown, **columns)
+
+
+def test_what_ran_out_and_what_had_said_so() -> None:
+    """What is waited for most has run out; the first signal counts that kept still at the safe ratio."""
+    times = {"read_latency": 80e3, "decompress": 10e3, "cow_break": 25e3}
+    failed = epochs_of(
+        [1, 1, 1, 1, 1.5, 3], swap_out_rate=[0, 1, 1, 1, 1, 1], refault_rate=[0, 0, 1, 1, 1, 1], swap_in_rate=[0, 0, 0, 0, 2, 9],
+        major_faults=[9, 0, 0, 0, 5, 5], guest_major_faults=[0, 0, 0, 0, 4, 5], decompressions=[0, 0, 0, 0, 60, 0],
+    )  # fmt: skip
+    safe = epochs_of([1] * 6, swap_out_rate=[0, 0, 1, 1, 1, 1])  # which so cries wolf
+    found = warning(failed, safe, 0, 1.1, 2.0, times)
+    assert found.signal == "refaults"
+    assert found.seconds == 4.0  # from epoch 2 to 4, of two seconds each
+    assert "host's swap" in found.ran_out  # 10 of 80 us, against 9 of 80 and 60 of 10
+    assert warning(failed, None, 0, 1.1, 2.0, times).signal == "swap_out"
+    quiet = epochs_of([1, 3], decompressions=[0, 1])
+    assert warning(quiet, None, 0, 1.1, 1.0, times)[1:] == ("", None)
+    assert "compressed" in warning(quiet, None, 0, 1.1, 1.0, times).ran_out
+    assert warning(epochs_of([1, 3]), None, 0, 1.1, 1.0, times).ran_out.startswith("CPU time")
+
+
+def test_a_life_is_judged_by_its_worse_measure() -> None:
+    """The p99 epoch of one VM, the peak of another; each against itself without overcommitment."""
+    study = Known(lambda varied: [1.0, 1.0])
+    hunter = safe_overcommit.make(called("study=safe_overcommit", "workload=uniform", "reclaim=swap"))
+    rows = pd.DataFrame({"vm": [0, 1], "status": "ok", "thrash_epochs": 0})
+    slower = pd.DataFrame({"p99 epoch": [1.0, 1.05], "peak": [1.3, 1.0]})
+    found = hunter._verdict(1.5, rows, slower, pd.Series([1.0, 2.0]), "id")
+    assert (found.vm, found.measure, found.why) == (0, "peak", "slowdown")
+    assert found.slowdown == pytest.approx(30)
+    assert found.throughput == 0.75
+    assert not study.said
 
 
 def test_refused() -> None:
