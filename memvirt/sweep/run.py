@@ -51,8 +51,6 @@ def sweep(call: Call, voice: Voice) -> Path:
         work.start()
     try:
         kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
-        if _is_one_point(call, kind.plan):
-            voice.say("one point: what isn't given has its base value; experiment=default, with the same keys, varies the main job")
         if mix := odd_mix(kind.plan.stitch, call.folders):
             voice.say(mix)
         return _plan_only(call, kind.plan, voice) if call.settings.dry_run else _run(call, work, kind, started)
@@ -60,13 +58,15 @@ def sweep(call: Call, voice: Voice) -> Path:
         work.close()
 
 
-def _is_one_point(call: Call, plan: Plan) -> bool:
-    """Whether keys were given, but none varies, and no experiment brings values of its own."""
-    return not call.axes and len(plan.choices) == 1 and call.experiment is None and call.config["study"]["name"] == "none"
+def _tell_one_point(call: Call, plan: Plan, voice: Voice) -> None:
+    """Say it where keys were given, but none varies, and no experiment brings values of its own."""
+    if not call.axes and len(plan.choices) == 1 and call.experiment is None and call.config["study"]["name"] == "none":
+        voice.say("one point: what isn't given has its base value; experiment=default, with the same keys, varies the main job")
 
 
 def _plan_only(call: Call, plan: Plan, voice: Voice) -> Path:
     todo = Todo(plan)
+    _tell_one_point(call, plan, voice)
     for line in describe(plan, todo, call.settings):
         voice.conclude(line)
     folder = Path(call.settings.output) / call.name(_ids(call, todo))
@@ -95,6 +95,7 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> Path:
             work.executor()  # join the cluster, or say why not, before anything else is said
         for damage in store.damaged:
             work.voice.say(f"damaged, and computed again: {store.folder}/{damage}")
+        _tell_one_point(call, kind.plan, work.voice)
         study = Study(call, work, store, todo)
         work.last_words = lambda: _stopped(study, "stopped")
         try:
