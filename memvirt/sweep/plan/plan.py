@@ -10,13 +10,13 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from numpy.typing import NDArray
 
+from memvirt.constraint import Constraint, read_constraints
 from memvirt.errors import ConfigError, Conflict
 from memvirt.pipeline.point import Point
 from memvirt.policy import load
 from memvirt.sweep.plan.axes import Axis, make_axis
 from memvirt.sweep.plan.choices import Design, Some
 from memvirt.sweep.plan.compose import Composer
-from memvirt.sweep.plan.constraint import Constraint, read_constraints
 from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, NOT_OF_A_POINT, NOT_SWEPT
 from memvirt.sweep.plan.sections import Sections
 from memvirt.sweep.plan.stitch import Stitcher, Tree, plain

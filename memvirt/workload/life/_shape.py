@@ -54,9 +54,11 @@ def bursts(seconds: float, every: float, length: float, seed: int) -> NDArray[np
 
 
 def inside(times: Any, spans: NDArray[np.float64]) -> Any:
-    """Share of each step that lies in one of some spans of time."""
-    common = np.minimum(times[1:, None], spans[:, 1]) - np.maximum(times[:-1, None], spans[:, 0])
-    return np.minimum(np.maximum(common, 0).sum(axis=1) / np.diff(times), 1.0)
+    """Share of each step that lies in one of some spans of time, which ascend and don't overlap."""
+    lengths = np.cumsum(spans[:, 1] - spans[:, 0])
+    passed = np.stack([lengths - (spans[:, 1] - spans[:, 0]), lengths], axis=1)  # of the spans' time, at their edges
+    before = np.interp(times, spans.ravel(), passed.ravel()) if spans.size else np.zeros_like(times)
+    return np.clip(np.diff(before) / np.diff(times), 0.0, 1.0)
 
 
 def extents(step: Any, first: Any, pages: Any, written: Any, visits: Any) -> NDArray[np.void]:
