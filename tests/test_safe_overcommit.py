@@ -20,9 +20,11 @@ from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Wanted
 from memvirt.sweep.store.tables import Head, varied_fields
 from memvirt.sweep.study import Incomplete, safe_overcommit
+from memvirt.sweep.study._bound import Bound, touched
 from memvirt.sweep.study._cliff import Hunt, Verdict
 from memvirt.sweep.study._warning import COLUMNS as WARNED_BY
 from memvirt.sweep.study._warning import warning
+from memvirt.types import GUEST_EVENT, STEP, Accesses, Pages, Trace
 from tests.support import command, sweep
 from tests.sweeps import called, table
 
@@ -212,6 +214,19 @@ def test_what_ran_out_and_what_had_said_so() -> None:
     assert warning(epochs_of([1, 3]), None, 0, 1.1, 1.0, times).ran_out.startswith("CPU time")
 
 
+def test_bound() -> None:
+    """Distinct pages of each minute, whichever step they are touched in; a VM that begins later shifts, a warm-up isn't counted."""
+    page = np.array([0, 1, 1, 2, 3, 3], np.uint32)
+    chunk = Accesses(page, np.zeros(6, np.uint8), np.ones(6, np.uint8))
+    steps = np.array([(0.0, 0), (50.0, 2), (70.0, 4)], STEP)
+    pages = Pages(np.arange(6, dtype=np.uint64), np.zeros(6, np.uint16))
+    trace = Trace(pages, 6, np.zeros(0, GUEST_EVENT), [chunk], life=True, steps=steps)
+    assert touched(trace, 0.0).tolist() == [3, 1]
+    assert touched(trace, 15.0).tolist() == [2, 3]
+    assert touched(trace, 0.0, warmup=50.0).tolist() == [2, 1]
+    assert Bound(384.0, 256.0).ratio == 1.5
+
+
 def test_a_life_is_judged_by_its_worse_measure() -> None:
     """The p99 epoch of one VM, the peak of another; each against itself without overcommitment."""
     study = Known(lambda varied: [1.0, 1.0])
@@ -281,7 +296,7 @@ def test_figure() -> None:
 SMALL = (
     "vms.members=[{workload:{name:bursty,footprint:2MiB,accesses:30000,peak_at:10000}},{workload:{name:zipf,footprint:1MiB,accesses:30000}}]",
     "experiment=safe_overcommit", "vms=identical", "mmu=native", "reclaim=swap,none", "study.scan=3", "study.ratio=[1,2]", "study.tolerance=0.1",
-    "workload=zipf", "workload.instructions_per_access=255", "executor=serial",
+    "workload=zipf", "workload.detail=null", "workload.warmup=0", "workload.instructions_per_access=255", "executor=serial",
 )  # fmt: skip
 
 
