@@ -19,6 +19,7 @@ from memvirt.memory.setup import build
 from memvirt.memory.sharing import scan
 from memvirt.memory.sharing.ksm import COUNTERS
 from memvirt.memory.state import NOTHING, ONE, Now, World
+from memvirt.memory.tasks import MAP
 from memvirt.random import scramble
 from tests.support import memory_config, trace
 
@@ -63,7 +64,7 @@ def machine(contents: NDArray[np.int64], *overrides: str, backed: int | None = N
 def back_pages(world: World, first: int, last: int) -> None:
     """Have pages touched, outside of time."""
     world.clock[0].quiet = 1
-    assert memory.map_all(world, memory._booting(world, 0), np.arange(first, last, dtype=np.uint32)) < 0
+    memory._prepare(world, 0, MAP, np.arange(first, last))
     world.clock[0].quiet = 0
 
 
