@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from memvirt.errors import MemvirtError
+from memvirt.errors import MemvirtError, Terminated
 
 #: Each command, with what it does; it is ``main`` of ``memvirt.NAME.__main__``.
 COMMANDS = {
@@ -33,7 +33,7 @@ def run_command(who: str, run: Callable[[list[str]], int | None], argv: Sequence
     Returns
     -------
     int
-        What ``run`` says; that of a `MemvirtError`, which is told in one line; 130 after Ctrl-C.
+        What ``run`` says; that of a `MemvirtError`, which is told in one line; 130 after Ctrl-C, 143 after SIGTERM.
     """
     try:
         return run(list(sys.argv[1:] if argv is None else argv)) or 0
@@ -43,7 +43,7 @@ def run_command(who: str, run: Callable[[list[str]], int | None], argv: Sequence
     except KeyboardInterrupt as stopped:
         if text := str(stopped):
             print(text, file=sys.stderr)
-        return 130
+        return stopped.exit_code if isinstance(stopped, Terminated) else 130
 
 
 def leave(code: int) -> NoReturn:

@@ -76,7 +76,7 @@ CASES = {
 def test_sweep(words: str, tmp_path: Path) -> None:
     """Through the command line; in a process of its own where Ray might be started, and once without."""
     (tmp_path / "bad.txt").write_text(" L 04222cac,4\n L zz\n")
-    (tmp_path / "odd.bin").write_bytes(b"12345678123")
+    (tmp_path / "odd.bin").write_bytes(bytes(8) + b"123")
     (tmp_path / "wrong.csv").write_text("mmu,tlb.l3\nnative,5\n")
     if "executor." in words or words == "mmuu=native":
         done = command("memvirt.sweep", *words.split(), cwd=tmp_path)

@@ -40,12 +40,15 @@ class Vms(Vm):
     count: int = Field(1, ge=1, le=4096)
     """[VMs] Identical ones; `vms.members` goes before it."""
     scale: float = Field(1.0, ge=1e-3, le=1e6)
-    """[1] How many times smaller than real ones the VMs are, and the host with them: what `reclaim=esx` and `linux` keep free is a
-    real host's, divided by it.
+    """[1] Of page lives: one page of so many is simulated, and what is done to it takes so many times as long; sizes are real ones.
+    Of access-level traces: how many times smaller than real ones the VMs are, and the host with them; what `reclaim=esx` and
+    `linux` keep free is a real host's, divided by it.
     """
+    scale_seed: Seed = 0
+    """[1] Of the draw of which pages of a page life are simulated."""
     members: list[dict[str, Any]] | None = Field(None, min_length=1)
     """Different VMs, a mapping of each: its `workload` (a name, or keys to change), `contents` (keys to change) and its own of the
-    keys here but `count` and `scale`; null: all alike.
+    keys here but `count`, `scale` and `scale_seed`; null: all alike.
     """
 
 
@@ -425,6 +428,8 @@ class MemoryConfig(Section):
     reclaim: Reclaim
     keep_mapped: bool = False
     """Ignore the workload's unmaps: for the baseline that a slowdown is measured against."""
+    scale: float = 1.0
+    """Real pages that a page stands for: what is done to it takes so many times as long, and rates are divided by it."""
     seed: int = 0
 
     @property

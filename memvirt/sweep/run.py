@@ -42,7 +42,7 @@ def sweep(call: Call, voice: Voice) -> Path:
     FailedRows
         If rows failed and ``fail_on_error`` is set; the tables are complete.
     KeyboardInterrupt
-        If it was stopped; its text is that of `Unfinished`.
+        If it was stopped (`Terminated` by SIGTERM); its text is that of `Unfinished`.
     """
     started = time.monotonic()
     work = Work(call.settings, voice)
@@ -83,11 +83,12 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> Path:
         for damage in store.damaged:
             work.voice.say(f"damaged, and computed again: {folder}/{damage}")
         study = Study(call, work, store, todo)
+        work.last_words = lambda: _stopped(study, "stopped")
         try:
             kind.run(study)
             failed = _conclude(study, begun, started)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(_stopped(study, "stopped")) from None
+        except KeyboardInterrupt as stopped:
+            raise type(stopped)(_stopped(study, "stopped")) from None
         except (WriteError, TooManyFailures) as wrong:
             raise Unfinished(_stopped(study, str(wrong))) from wrong
         if failed and settings.fail_on_error:

@@ -10,8 +10,11 @@ import numpy as np
 
 from memvirt.command import run_command
 from memvirt.errors import MemvirtError
+from memvirt.policy import names
 from memvirt.trace.record import record
-from memvirt.workload.files import FAMILY, Recording, read_file, write_own
+from memvirt.workload.batch import mask_bits
+from memvirt.workload.files import Recording, read_file, write_own
+from memvirt.workload.sniff import FAMILY
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,11 +22,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m memvirt.trace", description=__doc__)
     verbs = top.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("import", help="convert a trace file to memvirt's own form")
-    one.add_argument("file", type=Path)
+    one.add_argument("file", type=Path, help="a trace, plain or compressed (gzip, bz2, xz, zstd, lz4, snappy, zip); - for a pipe")
     one.add_argument("-o", "--output", type=Path, required=True)
-    one.add_argument(
-        "--format", help=f"one of the formats of memvirt/{FAMILY.replace('.', '/')}; by default told from the file's ending"
-    )
+    one.add_argument("--format", help=f"one of {', '.join(names(FAMILY))}; by default told by the file's content")
+    one.add_argument("--mask", help="how many of an address's low bits count, where the rest is a tag (LAM: 48 or 57, TBI: 56)")
     one.add_argument("--limit", type=int, help="keep so many accesses")
     one.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, where the format has them")
     two = verbs.add_parser("record", help="record a program with Valgrind's Lackey")
@@ -48,7 +50,8 @@ def describe(recording: Recording) -> str:
         f"writes        {100 * float((accesses.line >> 7).mean()):.1f} %",
         f"fetches       {100 * float((accesses.line >> 6 & 1).mean()):.1f} %",
     ]
-    return "\n".join([*lines, *(f"{key:<13} {value}" for key, value in recording.about.items() if value is not None)])
+    about = {key: "; ".join(value) if isinstance(value, list) else value for key, value in recording.about.items()}
+    return "\n".join([*lines, *(f"{key:<13} {value}" for key, value in about.items() if value is not None)])
 
 
 def own_path(path: Path) -> Path:
@@ -76,7 +79,8 @@ def run(argv: list[str]) -> None:
         return
     output = own_path(arguments.output)
     if arguments.verb == "import":
-        recording = read_file(arguments.file, arguments.format, arguments.limit, arguments.fetches)
+        mask = mask_bits(arguments.mask) if arguments.mask is not None else None
+        recording = read_file(arguments.file, arguments.format, arguments.limit, arguments.fetches, mask)
     else:
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:

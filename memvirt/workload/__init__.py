@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.policy import load as load_policy
 from memvirt.policy import names as policy_names
-from memvirt.types import EVERY_SPACE, FETCH, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
+from memvirt.types import EVERY_SPACE, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.config import Workload
-from memvirt.workload.files import file_digest, read_cached
+from memvirt.workload.files import file_digest
+from memvirt.workload.lives import check_life, detail_of, is_life, life_of, trace_of
 from memvirt.workload.names import SYNTHETIC, trace_file
 from memvirt.workload.source import Chunks, Source
+from memvirt.workload.stored import open_trace
 from memvirt.workload.synthetic import below, draws
 
-__all__ = ["Workload", "check", "dependence", "digest", "length", "load"]
+__all__ = ["Workload", "check", "dependence", "detail_of", "digest", "is_life", "length", "life_of", "load"]
 
 MOST_ACCESSES, MOST_PAGES, MOST_EVENTS = 1 << 40, (1 << 31) - 1, 1 << 28
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
@@ -33,6 +35,9 @@ def digest(config: Workload) -> str:
 
 def dependence(config: Workload) -> float | None:
     """Share of a workload's accesses that depend on the one before; None where nobody has said."""
+    if is_life(config):
+        detail = detail_of(config)
+        return None if detail is None else dependence(detail)
     if config.dependence is None and config.name in policy_names(SYNTHETIC):
         return getattr(_module(config), "DEPENDENCE", None)
     return config.dependence
@@ -48,12 +53,18 @@ def check(config: Workload) -> None:
     ConfigError
         If fetches are asked for where there are none, or there is more of something than can be counted.
     """
+    if is_life(config):
+        check_life(config)
+        detail = detail_of(config)
+        if detail is not None:
+            check(detail)
+        return
     path = trace_file(config.name, config.path)
     pages = -(-config.footprint // 4096)
     if path is not None:
-        recording = read_cached(path, config.format, config.fetches)
-        pages = recording.vpn.size
-        if config.fetches and not (recording.accesses.line & FETCH).any():
+        stored = open_trace(path, config.format, config.fetches)
+        pages = stored.source.vpn.size
+        if config.fetches and not stored.fetches:
             raise ConfigError(
                 "workload.fetches", True, f"{path.name} has no instruction fetches: record or import it with --fetches"
             )
@@ -91,19 +102,7 @@ def _check_numbers(config: Workload, pages: int) -> None:
 def _recorded(config: Workload) -> Source:
     path = trace_file(config.name, config.path)
     assert path is not None
-    recording = read_cached(path, config.format, config.fetches)
-    columns = recording.accesses
-    return Source(recording.vpn, columns.page.size, _Slice(columns))
-
-
-class _Slice:
-    """Reads a trace in memory; a class, since it must pickle."""
-
-    def __init__(self, columns: Accesses) -> None:
-        self.columns = columns
-
-    def __call__(self, first: int, last: int) -> Accesses:
-        return Accesses(self.columns.page[first:last], self.columns.line[first:last], self.columns.gap[first:last])
+    return open_trace(path, config.format, config.fetches).source
 
 
 def _module(config: Workload) -> Any:
@@ -199,8 +198,10 @@ def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[n
     return events[np.argsort(events["at"], kind="stable")]
 
 
-def length(config: Workload) -> int:
-    """Accesses of each VM."""
+def length(config: Workload, scale: float = 1.0) -> int:
+    """Accesses of each VM; ``scale``: of a page life, of which one page of so many is sampled, about."""
+    if is_life(config):
+        return max(1, round(int(life_of(config).extents["visits"].sum()) / scale))
     if config.accesses is not None:
         return config.accesses * (1 if trace_file(config.name, config.path) else config.repeat)
     if trace_file(config.name, config.path) is not None:
@@ -209,7 +210,7 @@ def length(config: Workload) -> int:
     return (own(config.path, config.idle_time, **_options(config)) if own else ACCESSES) * config.repeat
 
 
-def load(config: Workload, vm: int = 0) -> Trace:
+def load(config: Workload, vm: int = 0, scale: float = 1.0, vcpus: int = 1, salt: int = 0) -> Trace:
     """Make the trace of one VM.
 
     Parameters
@@ -217,6 +218,8 @@ def load(config: Workload, vm: int = 0) -> Trace:
     config : Workload
     vm : int
         Its number: a synthetic workload takes another seed for it, a recorded one begins elsewhere.
+    scale, vcpus, salt
+        Of a page life: one page of so many is sampled, the VM's vCPUs, and a seed of which pages.
 
     Raises
     ------
@@ -225,6 +228,8 @@ def load(config: Workload, vm: int = 0) -> Trace:
     ConfigError
         As `check`.
     """
+    if is_life(config):
+        return trace_of(config, vm, scale, vcpus, salt)
     seed = config.seed + vm
     offset, accesses = 0, length(config)
     if trace_file(config.name, config.path) is not None:

@@ -1,33 +1,21 @@
-"""Reading trace files of any format, and the package's own form: one Parquet file.
-
-The own form has the columns ``page`` (row of the page table), ``line`` and ``gap`` of `Accesses`, zstd-compressed in row
-groups of `CHUNK`; its schema metadata holds the page table and what is known of the recording.
-"""
+"""Reading trace files of any format."""
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from memvirt.digest import hash_file
-from memvirt.errors import ConfigError, TraceError
-from memvirt.policy import load, names
-from memvirt.types import CHUNK, FETCH, WRITE, Accesses
-
-FAMILY = "workload.formats"
-VERSION = 1
-FLAGS = np.array([0, WRITE, FETCH], np.uint8)  #: of a load, a store, a fetch
-SCHEMA = pa.schema([("page", pa.uint32()), ("line", pa.uint8()), ("gap", pa.uint8())])
+from memvirt.errors import TraceError
+from memvirt.types import CHUNK, FETCH, LINE_MASK, Accesses
+from memvirt.workload.batch import Options, checked, whole
+from memvirt.workload.own import FLAGS, OwnWriter
+from memvirt.workload.sniff import choose
+from memvirt.workload.stream import open_stream
 
 
 class Recording(NamedTuple):
@@ -65,53 +53,6 @@ def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray
     return Recording(vpn, Accesses(page.astype(np.uint32), line, small.astype(np.uint8)), about)
 
 
-def read_numbers(
-    path: Path, limit: int | None, name: str, *, dtype: str, shift: int, written: bool, what: str, kind: str
-) -> Recording:
-    """Read a file of numbers of one size and nothing else, each an access of one instruction.
-
-    Parameters
-    ----------
-    path, limit
-        The file, and how many numbers to read at the most.
-    name : str
-        The format.
-    dtype : str
-        Of a number; its address is so much, shifted left by ``shift`` bits.
-    written : bool
-        Whether the accesses are writes.
-    what, kind : str
-        What a number is, and what such files hold, for an error.
-
-    Raises
-    ------
-    TraceError
-        If it ends within a number.
-    """
-    size, width = path.stat().st_size, np.dtype(dtype).itemsize
-    if size % width:
-        raise TraceError(str(path), f"byte {size // width * width}", f"ends in mid-{what}: {kind}")
-    address = np.fromfile(path, dtype, count=-1 if limit is None else limit).astype(np.uint64) << np.uint64(shift)
-    ones = np.ones(address.size, np.int64)
-    return from_addresses(address, ones * written, ones, {"source": path.name, "format": name})
-
-
-def choose_format(path: Path, name: str | None = None) -> str:
-    """Name a file's format, by its ending (``SUFFIX`` of the format's file) if it isn't given; else Lackey's text.
-
-    Raises
-    ------
-    ConfigError
-        If there is no format of the given name.
-    """
-    if name is not None:
-        if name not in names(FAMILY):
-            raise ConfigError("format", name, "no such trace format is built in", names(FAMILY))
-        return name
-    endings = {getattr(load(FAMILY, known), "SUFFIX", ""): known for known in names(FAMILY)}
-    return endings.get(path.suffix, "lackey") if path.suffix else "lackey"
-
-
 def without_fetches(recording: Recording) -> Recording:
     """Leave instruction fetches out, and pages that nothing else touches; instructions count to the access that follows."""
     fetch = (recording.accesses.line & FETCH) != 0
@@ -128,28 +69,49 @@ def without_fetches(recording: Recording) -> Recording:
     return from_addresses(address, line[keep] >> 7, ends, recording.about)
 
 
-def read_file(path: Path, name: str | None = None, limit: int | None = None, fetches: bool = False) -> Recording:
-    """Read a trace file; ``fetches`` keeps its instruction fetches, if it has any.
+def read_file(
+    path: Path,
+    name: str | None = None,
+    limit: int | None = None,
+    fetches: bool = False,
+    mask: int | None = None,
+    options: Options | None = None,
+) -> Recording:
+    """Read a trace file of any format.
+
+    Parameters
+    ----------
+    path : Path
+        May be compressed, or `STDIN`.
+    name : str, optional
+        The format; by default the content tells it.
+    limit : int, optional
+        Keep so many accesses.
+    fetches : bool
+        Keep instruction fetches, if there are any.
+    mask : int, optional
+        Bits of an address that count; the highest is repeated above.
+    options : Options, optional
+        For the format's reader.
 
     Raises
     ------
     TraceError
-        If it is missing, empty, truncated or malformed, with its name and the place in it.
+        If it is missing, empty, truncated or malformed, or no format's, with its name and the place in it.
+    ConfigError
+        If there is no format of the given name.
     """
-    if not path.exists():
-        raise TraceError(str(path), "", "there is no such file")
-    if path.is_dir():
-        raise TraceError(str(path), "", "is a folder, not a trace file")
-    try:
-        if path.stat().st_size == 0:
-            raise TraceError(str(path), "", "is empty")
-        module = load(FAMILY, choose_format(path, name))
-        more = {"fetches": True} if fetches and getattr(module, "KEEPS_FETCHES", False) else {}
-        recording: Recording = module.read(path, limit, **more)
-        if not fetches:
-            recording = without_fetches(recording)
-    except OSError as wrong:
-        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
+    with open_stream(path) as stream:
+        module = choose(stream, name)
+        if getattr(module, "OWN", False):
+            recording: Recording = module.read(stream, limit)
+        else:
+            batches = module.read(stream, (options or Options())._replace(fetches=fetches))
+            columns = whole(checked(batches, str(path), mask, limit))
+            about = {"source": path.name, "format": module.__name__.rpartition(".")[2], "notes": stream.notes or None}
+            recording = from_addresses(*columns[:3], about)
+    if not fetches:
+        recording = without_fetches(recording)
     if recording.accesses.page.size == 0:
         raise TraceError(str(path), "", "holds no memory access")
     return recording
@@ -198,22 +160,10 @@ def write_own(recording: Recording, path: Path) -> None:
     TraceError
         If the place can't be written.
     """
-    step = np.diff(recording.vpn, prepend=np.uint64(0)).astype("<u8")
-    header = {
-        "version": VERSION,
-        "pages": int(recording.vpn.size),
-        "vpn": base64.b64encode(zlib.compress(step.tobytes(), 9)).decode(),
-        "about": recording.about,
-    }
-    schema = SCHEMA.with_metadata({"memvirt": json.dumps(header)})
-    table = pa.table([pa.array(column) for column in recording.accesses], schema=schema)
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            table, part, compression="zstd", compression_level=19, row_group_size=CHUNK, use_dictionary=["gap", "line"],
-            column_encoding={"page": "DELTA_BINARY_PACKED"},
-        )  # fmt: skip
-        os.replace(part, path)
-    except OSError as wrong:
-        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
+    page, line, gap = recording.accesses
+    with OwnWriter(path, recording.about) as out:
+        for first in range(0, page.size, CHUNK):
+            piece = slice(first, first + CHUNK)
+            address = recording.vpn[page[piece]] << np.uint64(12) | (line[piece] & LINE_MASK).astype(np.uint64) << np.uint64(6)
+            what = (line[piece] >> 7) | (line[piece] & FETCH) >> 5
+            out.add(address, what, gap[piece].astype(np.int64))

@@ -13,6 +13,19 @@ from memvirt.types import CHUNK, Accesses
 Reader = Callable[[int, int], Accesses]
 
 
+def piece(columns: Accesses, first: int, last: int) -> Accesses:
+    """Accesses ``first`` to ``last`` of some; views."""
+    return Accesses(columns.page[first:last], columns.line[first:last], columns.gap[first:last])
+
+
+def joined(parts: list[Accesses]) -> Accesses:
+    """One after the other; a view of a single one."""
+    if len(parts) == 1:
+        return parts[0]
+    page, line, gap = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Accesses(page, line, gap)
+
+
 class Source(NamedTuple):
     """One process's accesses, once through.
 
@@ -87,6 +100,4 @@ class Chunks(Sequence[Accesses]):
                 part = part._replace(page=part.page + np.uint32(process * self.source.vpn.size))
             parts.append(part)
             at = end
-        if len(parts) == 1:
-            return parts[0]
-        return Accesses(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return joined(parts)

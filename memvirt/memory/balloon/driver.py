@@ -32,12 +32,15 @@ class State(NamedTuple):
     ----------
     rate, period_ns : (1,) float64
         Pages a second of background time; time between steps.
+    owed : (1,) float64
+        What is left of a page that the next step moves on with.
     deflates : (1,) int64
         Whether a guest out of memory takes pages back.
     """
 
     rate: NDArray[np.float64]
     period_ns: NDArray[np.float64]
+    owed: NDArray[np.float64]
     deflates: NDArray[np.int64]
 
 
@@ -47,12 +50,14 @@ def make(vms: int, seed: int, cap: float, rate: float, period: object, deflate_o
     if not isinstance(deflate_on_oom, bool):
         raise ConfigError("reclaim.balloon.deflate_on_oom", str(deflate_on_oom), "must be true or false")
     pages, every = above_zero("reclaim.balloon.rate", rate), a_period("reclaim.balloon.period", period)
-    return State(np.array([pages]), np.array([every]), np.array([int(deflate_on_oom)]))
+    return State(np.array([pages]), np.array([every]), np.zeros(1), np.array([int(deflate_on_oom)]))
 
 
 @adjust.register
 def _adjust(state: State, world: World, now: Now) -> float:
-    step = max(np.int64(1), np.int64(state.rate[0] * state.period_ns[0] / 1e9))
+    state.owed[0] += max(np.int64(1), np.int64(state.rate[0] * state.period_ns[0] / 1e9)) / world.rules[0].scale
+    step = np.int64(state.owed[0])
+    state.owed[0] -= step
     for vm in range(world.vms.size):
         guest = world.vms[vm]
         if guest.ballooned > guest.balloon_target:

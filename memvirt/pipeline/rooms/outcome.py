@@ -40,10 +40,14 @@ def _run_cost(config: Any, inputs: list[Fields]) -> Fields:
 
 def _run_result(config: Any, inputs: list[Fields]) -> Fields:
     counted = [each for each in inputs if "counters" in each]
-    own, *baselines = inputs[len(counted) :]
     walks = counted[-1]
+    if "baseline_cycles" in walks:
+        own, baseline = walks, walks["baseline_cycles"]
+    else:
+        own, *baselines = inputs[len(counted) :]
+        baseline = np.array([[0.0, by_name(each["cycles"])["cycles"][0, 1:].sum()] for each in baselines])
     how = {name: each for room in counted for name, each in zip(room["counters"].names, room["counters"].epochs, strict=True)}
-    results, epochs = rows(counts_by_name(counted), how, by_name(own["cycles"]), [by_name(each["cycles"]) for each in baselines])
+    results, epochs = rows(counts_by_name(counted), how, by_name(own["cycles"]), baseline)
     add_walks(results, walks["histogram"], walks["levels"], own["level_cycles"], own["latency"])
     return {"results": results, "epochs": epochs}
 
@@ -79,7 +83,7 @@ COST = Room(
 )
 
 NOTHING = Reading((), lambda point, vms: {})
-#: Of the prices it reads those of the point first, then those of each VM's baseline.
+#: Of the prices it reads those of the point first, then those of each VM's baseline; of page lives all that there is.
 RESULT = Room(
     name="result",
     run=_run_result,
@@ -91,6 +95,7 @@ RESULT = Room(
         "mmu": ("counters", "histogram", "levels"),
         "fused": ("counters", "histogram", "levels"),
         "cost": ("cycles", "level_cycles", "latency"),
+        "join": ("counters", "cycles", "baseline_cycles", "histogram", "levels", "level_cycles", "latency"),
     },
     gives=("results", "epochs"),
     code=("memvirt.result.rows",),

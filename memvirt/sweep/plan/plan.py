@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError, Conflict
 from memvirt.pipeline.point import Point
@@ -65,6 +67,22 @@ class Plan:
     def varied(self, number: int) -> Tree:
         """Value of each axis."""
         return {axis.key: axis.values[at] for axis, at in zip(self.axes, self.choice(number)[0], strict=True)}
+
+    def values(self, key: str) -> tuple[Sequence[Any], NDArray[np.int64]]:
+        """Values of a key, and the place among them of each row's; None where a row has no such key.
+
+        The key may be one that this plan doesn't vary, but another of the same sweep does.
+        """
+        for place, axis in enumerate(self.axes):
+            if axis.key == key:
+                return axis.values, self.choices.columns([place])[:, 0]
+        found: list[Any] = []
+        for row in range(len(self.choices)):
+            try:
+                found.append(self._value(key, list(self.choices[row])))
+            except ConfigError:
+                found.append(None)
+        return found, np.arange(len(found))
 
     def config(self, number: int) -> Tree:
         """Complete, resolved config of a point's row; a replicate's seed is in its point alone."""

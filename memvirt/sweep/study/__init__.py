@@ -6,7 +6,7 @@ Each has a function ``make(call)``, whose outcome has the ``plan`` that is known
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,14 +87,21 @@ class Study:
         DataFrame
             ``number``, the point's place in ``ids``, ``vm``, ``status``, ``error`` and the columns.
         """
+        return self._found(self.store.results(), ids, ["vm"], ["status", "error", *columns])
+
+    def epochs(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
+        """Columns of points' epochs, one row a VM and epoch: ``number``, ``vm``, ``epoch`` and the columns."""
+        return self._found(self.store.epochs(), ids, ["vm", "epoch"], columns)
+
+    def _found(self, tables: Iterable[pa.Table], ids: list[str], each: list[str], columns: list[str]) -> pd.DataFrame:
         keys = pd.DataFrame({"number": np.arange(len(ids)), "key": [self.store.points[point] for point in ids]})
         wanted = pa.array(sorted(set(keys["key"])))
-        tables = []
-        for table in self.store.results():
-            here = table.select(["key", "vm", "status", "error", *columns])
-            tables.append(here.filter(pc.is_in(here.column("key"), wanted)))
-        rows = pa.concat_tables(tables).to_pandas().drop_duplicates(["key", "vm"], keep="last")
-        found: pd.DataFrame = keys.merge(rows, on="key").sort_values(["number", "vm"], ignore_index=True)
+        parts = []
+        for table in tables:
+            here = table.select(["key", *each, *columns])
+            parts.append(here.filter(pc.is_in(here.column("key"), wanted)))
+        rows = pa.concat_tables(parts).to_pandas().drop_duplicates(["key", *each], keep="last")
+        found: pd.DataFrame = keys.merge(rows, on="key").sort_values(["number", *each], ignore_index=True)
         return found.drop(columns="key")
 
     def write(self, frame: pd.DataFrame, name: str) -> None:
