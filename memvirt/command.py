@@ -15,6 +15,8 @@ COMMANDS = {
     "trace": "import, record and describe traces of accesses",
     "figures": "draw columns of a sweep's table",
     "reproduce": "print published numbers beside simulated ones",
+    "cache": "say how much is kept for the next run, or throw it away",
+    "completion": "print what makes a shell complete these commands",
 }
 
 

@@ -77,7 +77,7 @@ class Call:
         words = [*self.flags, *self.overrides()]
         keys = {word.partition("=")[0] for word in words}
         words += [f"{key}={value}" for key, value in (("output", self.settings.output), ("name", name)) if key not in keys]
-        words = [word for word in words if not word.startswith(("resume=", "dry_run="))]
+        words = [word for word in words if not word.startswith(("resume=", "dry_run=", "overwrite="))]
         return "python -m memvirt.sweep " + shlex.join([*words, *more])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from memvirt.errors import FailedRows, MemvirtError, Unfinished, WriteError
 from memvirt.policy import load
 from memvirt.result.table import read_results, write_table, write_whole
+from memvirt.sweep import finished
 from memvirt.sweep.call import Call
 from memvirt.sweep.estimate import describe, remember_rates
 from memvirt.sweep.plan.mix import odd_mix
@@ -50,6 +51,8 @@ def sweep(call: Call, voice: Voice) -> Path:
         work.start()
     try:
         kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
+        if _is_one_point(call, kind.plan):
+            voice.say("one point: what isn't given has its base value; experiment=default, with the same keys, varies the main job")
         if mix := odd_mix(kind.plan.stitch, call.folders):
             voice.say(mix)
         return _plan_only(call, kind.plan, voice) if call.settings.dry_run else _run(call, work, kind, started)
@@ -57,12 +60,18 @@ def sweep(call: Call, voice: Voice) -> Path:
         work.close()
 
 
+def _is_one_point(call: Call, plan: Plan) -> bool:
+    """Whether keys were given, but none varies, and no experiment brings values of its own."""
+    return not call.axes and len(plan.choices) == 1 and call.experiment is None and call.config["study"]["name"] == "none"
+
+
 def _plan_only(call: Call, plan: Plan, voice: Voice) -> Path:
     todo = Todo(plan)
     for line in describe(plan, todo, call.settings):
         voice.conclude(line)
     folder = Path(call.settings.output) / call.name(_ids(call, todo))
-    voice.conclude(f"nothing was run; it would be written to {folder}")
+    there = "" if finished.told_by(folder) is None else ", where a finished sweep is already"
+    voice.conclude(f"nothing was run; it would be written to {folder}{there}")
     return folder
 
 
@@ -76,12 +85,16 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> Path:
     try:
         todo = Todo(kind.plan)
         folder = Path(settings.output) / call.name(_ids(call, todo))
-        store = Store(folder, all_code())
+        if finished.is_done(call, todo, folder):
+            work.voice.conclude(finished.report(call, todo, folder))
+            return folder
+        replaces = settings.overwrite and finished.told_by(folder) is not None
+        store = Store(folder, all_code(), replaces)
         store.open(settings.resume)
         if settings.executor.address is not None:
             work.executor()  # join the cluster, or say why not, before anything else is said
         for damage in store.damaged:
-            work.voice.say(f"damaged, and computed again: {folder}/{damage}")
+            work.voice.say(f"damaged, and computed again: {store.folder}/{damage}")
         study = Study(call, work, store, todo)
         work.last_words = lambda: _stopped(study, "stopped")
         try:
@@ -103,7 +116,8 @@ def _stopped(study: Study, why: str) -> str:
     store, plans = study.store, study.work.wanted
     total = sum(len(wanted.ids) for wanted in plans)
     done = sum(point in store.points for wanted in plans for point in wanted.ids)
-    command = study.call.command(store.folder.name, ["resume=true"])
+    again = ["overwrite=true"] if study.call.settings.overwrite else []
+    command = study.call.command(store.place.name, [*again, "resume=true"])
     return f"{why}: {done} of {total} points are kept in {store.folder}; go on with\n{command}"
 
 
@@ -111,18 +125,21 @@ def _conclude(study: Study, begun: str, started: float) -> int:
     """Write the tables, draw, and say what came of it; returns how many rows failed."""
     call, work, folder = study.call, study.work, study.store.folder
     work.finish()
-    told = provenance([each.plan for each in work.wanted], call.command(folder.name, []), call.overrides(), begun)
+    name = study.store.place.name
+    told = provenance([each.plan for each in work.wanted], call.command(name, []), call.overrides(), begun)
+    told["plan"] = finished.identity(call, study.first)
     if work.tallies:
         told["stages"] = {room: dataclasses.asdict(tally) for room, tally in work.tallies.items()}
         told["longest_chain_seconds"], told["most_bytes_held"] = work.chain, work.most_bytes
     statuses = write_tables(work.wanted, study.store)
-    write_whole(folder / "provenance.json", lambda part: part.write_text(json.dumps(told, indent=1) + "\n"))
     written = ["results.parquet", "results.csv", "epochs.parquet", "provenance.json"]
     for number, (wanted, ids) in enumerate(zip(work.wanted, study.ids, strict=True)):
         file = "plan.parquet" if len(work.wanted) == 1 else f"plan-{number + 1}.parquet"
         write_table(plan_table(wanted.plan, ids), folder / file)
         written.append(file)
     pictures = _draw(folder, study) if statuses.get("ok") else []
+    write_whole(folder / "provenance.json", lambda part: part.write_text(json.dumps(told, indent=1) + "\n"))
+    folder = study.store.finish()
     conclude = work.voice.conclude
     if work.tallies:
         conclude(stage_report(work.tallies))
@@ -132,7 +149,7 @@ def _conclude(study: Study, begun: str, started: float) -> int:
         conclude("nothing to compute: every point is in the journal")
     for line in study.said:
         conclude(line)
-    points, rows = sum(len(wanted.ids) for wanted in work.wanted), sum(statuses.values())
+    points, rows = len({point for wanted in work.wanted for point in wanted.ids}), sum(statuses.values())
     failed = rows - statuses.get("ok", 0)
     if failed:
         conclude(_first_failure(folder, [axis.key for axis in work.wanted[0].plan.axes]))
@@ -160,7 +177,7 @@ def _draw(folder: Path, study: Study) -> list[str]:
         paths = draw_sweep(read_results(folder), [axis.key for axis in study.plan.axes], folder / "figures", averages)
     except WriteError as wrong:
         say(f"{wrong}: the tables are complete, but not every figure is drawn; draw them with")
-        say(study.call.command(folder.name, ["resume=true"]))
+        say(study.call.command(study.store.place.name, ["resume=true"]))
         return []
     except MemvirtError as wrong:
         say(f"no figure drawn: {wrong}")

@@ -56,6 +56,10 @@ class Settings(Section):
     """Folder of all sweeps."""
     resume: Switch
     """Keep the points that are there, compute the rest; those that crashed or took too long are tried again."""
+    overwrite: Switch
+    """Replace a finished sweep of the same `name`, when this one is complete. Without it the same plan and code is done already,
+    and another is refused.
+    """
     reuse: Switch
     """Keep stages that took long in `output`/.stages, and take them from there. They are data, and only what you wrote yourself is
     believed (by a key in your own cache folder).

@@ -21,6 +21,7 @@ from memvirt.sweep.settings import Settings
 from memvirt.tlb.config import Array, Tlb
 
 CONF = Path(__file__).parent.parent.parent / "conf"
+PACKAGED = Path(__file__).parent / "keys.md"  #: the tables alone, which `--help` reads
 BEGIN, END = "<!-- keys: made by memvirt.sweep.keys -->", "<!-- end of keys -->"
 #: Families of policies whose keys stand in a group's options, where the two are named differently.
 FAMILIES = {"mmu": "mmu.mode", "workload": "workload.synthetic", "reclaim": "memory.reclaim", "tlb/replacement": "tlb.replacement"}

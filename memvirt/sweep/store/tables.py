@@ -126,7 +126,12 @@ def write_tables(wanted: Sequence[Wanted], store: Store) -> dict[str, int]:
         If they can't be written.
     """
     fields = varied_fields([each.plan for each in wanted])
-    heads = [(Head(each, fields), [store.points[point] for point in each.ids]) for each in wanted]
+    heads, seen = [], set[str]()
+    for each in wanted:  # a point that several plans ask for has its rows once
+        fresh = [place for place, point in enumerate(each.ids) if point not in seen]
+        ids = [each.ids[place] for place in fresh]
+        seen.update(ids)
+        heads.append((Head(Wanted(each.plan, each.numbers[fresh], ids), fields), [store.points[point] for point in ids]))
     statuses: dict[str, int] = {}
     scratch = store.folder / ".rows.arrow"
 

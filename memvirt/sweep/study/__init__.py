@@ -42,7 +42,7 @@ class Study:
 
     def __init__(self, call: Call, work: Work, store: Store, todo: Todo) -> None:
         self.call, self.work, self.store, self.plan = call, work, store, todo.plan
-        self._first = todo
+        self.first = todo
         self.ids: list[list[str]] = []
         self.said: list[str] = []
         self.written: list[str] = []
@@ -50,7 +50,7 @@ class Study:
 
     def evaluate(self, plan: Plan, title: str = "points") -> list[str]:
         """Compute what is missing of a plan; returns the id of each of its points, in order."""
-        todo = self._first if plan is self.plan else Todo(plan)
+        todo = self.first if plan is self.plan else Todo(plan)
         todo.skip(self.store.points)
         kept = len(todo.wanted.ids) - len(todo.missing)
         said = f"{kept} of them from an earlier run, " if kept else ""
