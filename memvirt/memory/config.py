@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from memvirt.config import Choice, Many, Section, Seed, Size, TimeNs, parse_time_ns
 from memvirt.errors import ConfigError, Conflict
+from memvirt.memory.victims import make as make_victims
 from memvirt.policy import load, names
 
 AnyPageSize = Literal["4K", "2M", "1G", "thp"]
@@ -275,7 +276,11 @@ class Reclaim(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
     replacement: Choice
-    """Which page the host takes."""
+    """Which page the host takes; exact `lru` and `opt` are bounds, which no host can reach."""
+    victims: Choice = Choice(name="global")
+    """Whose page goes, under host swap, compression and balloons alike: `global`, `shares`, `tax` or `idle`. Where each VM has
+    pages of its own to choose from (`reclaim=esx`, `vms.limit`), `global` is `shares`.
+    """
     sharing: Choice
     """Who looks for equal pages, to merge them."""
     balloon: Choice
@@ -309,6 +314,7 @@ class Reclaim(BaseModel):
                 raise ConfigError(f"reclaim.{part}" if part else "reclaim", name, "there is no such policy", choices)
         # of the least size, so that options that they refuse are known before anything is computed
         make_policy("memory.reclaim", Choice(name=self.name, **self.options), "reclaim", 1, 0)
+        make_victims(1, 0, self.victims.name, **self.victims.options)
         make_policy("memory.balloon", self.balloon, "reclaim.balloon", 1, 0)
         make_policy("memory.compression", self.compression, "reclaim.compression", np.zeros(1, np.int64), 1)
         return self
@@ -325,8 +331,8 @@ class Reclaim(BaseModel):
 
     @property
     def per_vm(self) -> bool:
-        """Whether the policy takes pages of one VM at a time."""
-        return bool(getattr(load("memory.reclaim", self.name, "reclaim"), "PER_VM", False))
+        """Whether pages are taken of one VM at a time."""
+        return self.victims.name != "global" or bool(getattr(load("memory.reclaim", self.name, "reclaim"), "PER_VM", False))
 
     @property
     def in_background(self) -> bool:
@@ -381,6 +387,12 @@ def check_pace(reclaim: Reclaim, clock: Clock, longest_ns: float) -> None:
                 raise Conflict(f"{key}.{name}", value, why)
 
 
+def asks_in_vain(reclaim: Reclaim) -> bool:
+    """Whether a balloon is pressed for pages that replacement names, and one that it named stays its choice until it goes."""
+    presses = getattr(load("memory.reclaim", reclaim.name), "PRESSES", False)
+    return presses and getattr(load("memory.replacement", reclaim.replacement.name), "KEEPS_ITS_CHOICE", False)
+
+
 def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host, vcpus: int) -> None:
     """Refuse what can't work together; ``vcpus``: the most of a VM.
 
@@ -400,6 +412,9 @@ def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host
             raise Conflict("reclaim.balloon", name, "a process of the host (mmu=native) has no balloon; use a mode with VMs")
         if large == "1G" or guest.page_size == "1G":
             raise Conflict(f"reclaim.{part}", name, "can't be had with pages of 1G, which are not split")
+        if part == "balloon" and not reclaim.per_vm and asks_in_vain(reclaim):
+            why = f"can't be asked of reclaim.replacement={reclaim.replacement.name}, whose choice stands until that page goes"
+            raise Conflict("reclaim.victims", "global", f"{why}: set reclaim.victims=shares, tax or idle, or another replacement")
         if part == "sharing" and dimensions == 1 and large != "4K":
             raise Conflict(f"reclaim.{part}", name, "merges pages of 4K only; set guest.page_size=4K under mmu=native")
 

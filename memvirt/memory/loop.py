@@ -262,5 +262,7 @@ def host_loop(world: World) -> tuple[Int, Int]:
             record_gauges(world, vm, epoch)
         else:
             world.counts[vm, epoch].resident_pages = world.vms[vm].resident
+            world.counts[vm, epoch].host_pages = clock.total
+            world.counts[vm, epoch].host_free_pages = clock.free
         if status != OK:
             return status, vm

@@ -172,6 +172,7 @@ class Clock:
     state: I8  # the host's memory state
     sharing_due: F8  # when the scanner works next
     balloon_due: F8  # when balloons move next
+    watch_due: F8  # when the host looks next at which sampled pages are idle
     reclaim_due: F8  # when the host's policy acts next of its own accord
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from memvirt.config import Choice
 from memvirt.counters import in_use, record_of
 from memvirt.errors import ConfigError
+from memvirt.memory import victims
 from memvirt.memory.config import MemoryConfig, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
@@ -222,7 +223,8 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
 
 def per_vm(config: MemoryConfig) -> bool:
     """Whether reclaim takes pages from one VM at a time, so that replacement must tell VMs apart."""
-    return config.reclaim.per_vm or any(member.limit is not None for member in config.members)
+    limited = any(member.limit is not None for member in config.members)
+    return config.reclaim.per_vm or limited
 
 
 def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
@@ -238,6 +240,9 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host
     if any(guest_swap(config, int(limit)) for limit in frames.limit):
         chosen, key = Choice(name=config.guest.replacement), "guest.replacement"
         guest = make_policy("memory.replacement", chosen, key, pages.vm.size, config.seed, pages.vm)
+    rule = config.reclaim.victims
+    if per_vm(config) and rule.name == "global":  # each VM has its own pages, so one must be asked
+        rule = Choice(name="shares")
     return Policies(
         replacement=replacement,
         placement=make_policy("memory.placement", numa.placement, "numa.placement"),
@@ -247,6 +252,7 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
         compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),
         guest=guest,
+        victims=victims.make(vms, config.seed, rule.name, **rule.options),
     )
 
 

@@ -16,6 +16,7 @@ WARMUP = 0.25  #: share of a detail that is left out unless it says: until cache
 NO_RECLAIM = {
     "name": "none",
     "replacement": {"name": "fifo"},
+    "victims": {"name": "global"},
     **{part: {"name": "none"} for part in ("sharing", "balloon", "compression")},
     "device": {"name": "none", "read_latency": 0, "write_latency": 0, "bandwidth": 1 << 30, "channels": 1},
 }

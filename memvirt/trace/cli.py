@@ -12,8 +12,8 @@ from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 from memvirt.policy import names
 from memvirt.trace.record import record
-from memvirt.workload.batch import mask_bits
-from memvirt.workload.files import Recording, read_file, write_own
+from memvirt.workload.batch import Options, column_names, mask_bits
+from memvirt.workload.files import Recording, import_file, read_file, write_own
 from memvirt.workload.sniff import FAMILY
 
 
@@ -26,6 +26,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("-o", "--output", type=Path, required=True)
     one.add_argument("--format", help=f"one of {', '.join(names(FAMILY))}; by default told by the file's content")
     one.add_argument("--mask", help="how many of an address's low bits count, where the rest is a tag (LAM: 48 or 57, TBI: 56)")
+    one.add_argument("--pattern", help="what a line of text holds, such as '{*}: {rw} {address}' (--format text)")
+    one.add_argument("--columns", help="which columns of a table hold what: address=vaddr,rw=op,process=pid,instructions=n")
     one.add_argument("--limit", type=int, help="keep so many accesses")
     one.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, where the format has them")
     two = verbs.add_parser("record", help="record a program with Valgrind's Lackey")
@@ -80,13 +82,16 @@ def run(argv: list[str]) -> None:
     output = own_path(arguments.output)
     if arguments.verb == "import":
         mask = mask_bits(arguments.mask) if arguments.mask is not None else None
-        recording = read_file(arguments.file, arguments.format, arguments.limit, arguments.fetches, mask)
+        options = Options(pattern=arguments.pattern, columns=column_names(arguments.columns))
+        form = arguments.format or ("text" if arguments.pattern else None)
+        import_file(arguments.file, output, form, arguments.limit, arguments.fetches, mask, options)
+        recording = read_file(output, fetches=True)
     else:
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:
             raise MemvirtError("say what to record: python -m memvirt.trace record -o OUT.parquet -- COMMAND [ARG...]")
         recording = record(command, arguments.limit, arguments.skip, arguments.fetches)
-    write_own(recording, output)
+        write_own(recording, output)
     print(describe(recording))
     print(f"wrote {output} ({output.stat().st_size:,} bytes)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from memvirt.workload.config import Workload
 from memvirt.workload.files import file_digest
 from memvirt.workload.lives import check_life, detail_of, is_life, life_of, trace_of
 from memvirt.workload.names import SYNTHETIC, trace_file
+from memvirt.workload.reach import beyond, untranslated
 from memvirt.workload.source import Chunks, Source
+from memvirt.workload.spaces import own_switches
 from memvirt.workload.stored import open_trace
 from memvirt.workload.synthetic import below, draws
 
-__all__ = ["Workload", "check", "dependence", "detail_of", "digest", "is_life", "length", "life_of", "load"]
+__all__ = ["Workload", "check", "check_levels", "dependence", "detail_of", "digest", "is_life", "length", "life_of", "load"]
 
 MOST_ACCESSES, MOST_PAGES, MOST_EVENTS = 1 << 40, (1 << 31) - 1, 1 << 28
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
@@ -64,6 +67,10 @@ def check(config: Workload) -> None:
     if path is not None:
         stored = open_trace(path, config.format, config.fetches)
         pages = stored.source.vpn.size
+        if stored.unfit:
+            raise ConfigError("workload.path", str(path), stored.unfit)
+        if stored.source.spaces > 1:
+            _check_one_process(config, stored.source.spaces)
         if config.fetches and not stored.fetches:
             raise ConfigError(
                 "workload.fetches", True, f"{path.name} has no instruction fetches: record or import it with --fetches"
@@ -73,6 +80,14 @@ def check(config: Workload) -> None:
             "workload.fetches", True, f"{config.name} is synthetic and fetches nothing; use a recorded trace that does"
         )
     _check_numbers(config, pages)
+
+
+def _check_one_process(config: Workload, spaces: int) -> None:
+    """Refuse what says which of `workload.processes` runs, where the trace says it."""
+    for key, nothing in (("processes", 1), ("fork_every", 0)):
+        if getattr(config, key) != nothing:
+            why = f"the trace has {spaces} address spaces of its own, and says when each of them runs"
+            raise ConfigError(f"workload.{key}", getattr(config, key), why)
 
 
 def _check_numbers(config: Workload, pages: int) -> None:
@@ -97,6 +112,32 @@ def _check_numbers(config: Workload, pages: int) -> None:
         if every and accesses // every * size > MOST_EVENTS:
             why = f"makes {accesses // every * size:,} events, more than the {MOST_EVENTS:,} that are held in memory"
             raise ConfigError(f"workload.{key}", every, why)
+
+
+def check_levels(config: Workload, levels: int) -> None:
+    """Refuse a trace with addresses that so many levels of guest tables don't translate.
+
+    Raises
+    ------
+    ConfigError
+        With the first of them.
+    """
+    if is_life(config):
+        detail = detail_of(config)
+        return check_levels(detail, levels) if detail is not None else None
+    path = trace_file(config.name, config.path)
+    if path is None:
+        return None
+    status = path.stat()
+    wrong = _untranslated(path, config.format, config.fetches, levels, (status.st_mtime_ns, status.st_size))
+    if wrong is not None:
+        raise ConfigError("guest.levels", levels, beyond(wrong, levels))
+    return None
+
+
+@lru_cache(maxsize=64)
+def _untranslated(path: Path, name: str | None, fetches: bool, levels: int, stamp: tuple[int, int]) -> int | None:
+    return untranslated(open_trace(path, name, fetches).source.vpn, levels)
 
 
 def _recorded(config: Workload) -> Source:
@@ -145,8 +186,11 @@ def _event_table(size: int, kind: GuestEvent) -> NDArray[np.void]:
     return table
 
 
-def _running(config: Workload, at: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Address space that runs at some accesses."""
+def _running(config: Workload, at: NDArray[np.int64], own: NDArray[np.void] | None = None) -> NDArray[np.int64]:
+    """Address space that runs at some accesses; ``own`` are the trace's own switches."""
+    if own is not None and own.size:
+        last = np.searchsorted(own["at"].astype(np.int64), at, side="right") - 1
+        return np.where(last < 0, 0, own["asid"][last]).astype(np.int64)
     return at // config.switch_every % config.processes if config.processes > 1 else np.zeros_like(at)
 
 
@@ -171,13 +215,13 @@ def _forks(config: Workload, accesses: int, pages: int) -> NDArray[np.void]:
     return np.concatenate(parts) if parts else _event_table(0, GuestEvent.PROTECT)
 
 
-def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[np.void]:
-    """All that a VM does besides accessing memory, in order."""
+def _events(config: Workload, accesses: int, pages: int, seed: int, own: NDArray[np.void]) -> NDArray[np.void]:
+    """All that a VM does besides accessing memory, in order; ``own`` are the trace's own switches."""
 
     def times(every: int) -> NDArray[np.int64]:
         return np.arange(every, accesses, every) if every else np.zeros(0, np.int64)
 
-    turn = _event_table(0, GuestEvent.SWITCH)
+    turn = own
     if config.processes > 1:
         at = times(config.switch_every)
         turn = _event_table(at.size, GuestEvent.SWITCH)
@@ -190,7 +234,7 @@ def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[n
     rewrite["page"] = (rewrite["page"] + np.tile(np.arange(each), rewrites.size)) % written
     at = times(config.flush_every)
     flush = _event_table(at.size, GuestEvent.FLUSH)
-    flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at)
+    flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at, own)
     at = times(config.idle_every or _burst(config))
     idle = _event_table(at.size, GuestEvent.IDLE)
     idle["at"], idle["page"] = at, round(config.idle_time / 1e3)
@@ -241,10 +285,12 @@ def load(config: Workload, vm: int = 0, scale: float = 1.0, vcpus: int = 1, salt
         source = Source(vpn, accesses, _Generated(config, pages, seed))
     total = source.vpn.size * config.processes
     asid = np.repeat(np.arange(config.processes, dtype=np.uint16), source.vpn.size)
+    if source.spaces > 1 and source.asid is not None:
+        asid = source.asid
     return Trace(
         pages=Pages(np.tile(source.vpn, config.processes), asid),
         accesses=accesses,
-        events=_events(config, accesses, total, seed),
+        events=_events(config, accesses, total, seed, own_switches(source, accesses, offset)),
         chunks=Chunks(source, accesses, offset, config.processes, config.switch_every),
         fetches=config.fetches,
     )

@@ -53,13 +53,45 @@ class Batch(NamedTuple):
     what: NDArray[np.uint8]
     gap: NDArray[np.int64]
     where: Callable[[int], str]
-    space: NDArray[np.uint16] | None = None
+    space: NDArray[Any] | None = None
 
     def part(self, first: int, last: int) -> Batch:
         """Accesses ``first`` to ``last``."""
         space = None if self.space is None else self.space[first:last]
         address, what, gap = self.address[first:last], self.what[first:last], self.gap[first:last]
         return Batch(address, what, gap, lambda index: self.where(first + index), space)
+
+
+class Objects:
+    """Numbers opaque objects densely, in the order in which they come."""
+
+    MOST = 1 << 31
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+
+    def number(self, names: NDArray[Any]) -> NDArray[np.uint64]:
+        """Numbers of some names.
+
+        Raises
+        ------
+        MemvirtError
+            If there are more than can be numbered.
+        """
+        if names.size and (names == names[0]).all():  # as address spaces nearly always are: told without sorting
+            return np.full(names.size, self._numbers.setdefault(names[0].item(), len(self._numbers)), np.uint64)
+        known, first, which = np.unique(names, return_index=True, return_inverse=True)
+        for name in known[np.argsort(first)].tolist():
+            self._numbers.setdefault(name, len(self._numbers))
+        if len(self._numbers) > self.MOST:
+            raise MemvirtError(f"the trace has more than {self.MOST:,} of what it numbers")
+        return np.array([self._numbers[name] for name in known.tolist()], np.uint64)[which]
+
+
+class Spaces(Objects):
+    """Numbers address spaces in the order in which they come, whatever a trace calls them (process ids, ASIDs)."""
+
+    MOST = 1 << 12
 
 
 def sign_extend(address: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
@@ -85,6 +117,26 @@ def mask_bits(text: str) -> int:
         why = f"must be how many of an address's low bits count, 32 to {MOST_BITS} (LAM: 48 or 57, TBI: 56), or a mask of ones"
         raise MemvirtError(f"--mask={text}: {why}")
     return bits
+
+
+COLUMNS = ("address", "page", "object", "rw", "process", "instructions")  #: what a table's columns may hold
+
+
+def column_names(text: str | None) -> dict[str, str]:
+    """Read ``--columns``.
+
+    Raises
+    ------
+    MemvirtError
+        If it isn't WHAT=COLUMN, with commas between.
+    """
+    found = {}
+    for part in text.split(",") if text else ():
+        what, equals, name = part.strip().partition("=")
+        if what not in COLUMNS or not equals or not name:
+            raise MemvirtError(f"--columns={text}: must be WHAT=COLUMN,…, and WHAT one of {', '.join(COLUMNS)}")
+        found[what] = name
+    return found
 
 
 def checked(batches: Iterator[Batch], name: str, mask: int | None = None, limit: int | None = None) -> Iterator[Batch]:

@@ -41,6 +41,12 @@ def scores(sample: Sample) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+def explained(sample: Sample) -> str:
+    """What a format says of a file that it knows, but can't read."""
+    said = (getattr(load(FAMILY, name), "explain", lambda _: "")(sample) for name in names(FAMILY))
+    return next((str(each) for each in said if each), "")
+
+
 def what_it_is(sample: Sample) -> str:
     """Say what a file is that no format fits."""
     for magic, kind in KINDS.items():
@@ -48,9 +54,8 @@ def what_it_is(sample: Sample) -> str:
             return f"is {kind}"
     if sample.head[257:262] == b"ustar":
         return "is a tar archive: unpack it first"
-    for name in names(FAMILY):
-        if said := getattr(load(FAMILY, name), "explain", lambda _: "")(sample):
-            return str(said)
+    if said := explained(sample):
+        return said
     if lines := sample.lines(1):
         return f"is text of no known trace format: it begins {lines[0][:60]!r}"
     return f"is of no known trace format: it begins {sample.head[:16].hex(' ')}"
@@ -84,7 +89,7 @@ def choose(stream: Stream, name: str | None = None, holds: Sequence[str] = ("acc
             raise TraceError(stream.name, "", "is empty")
         found = scores(sample)
         best = max(found.values())
-        if best < LEAST:
+        if best < LEAST or (best == LEAST and explained(sample)):
             raise TraceError(stream.name, "", f"{what_it_is(sample)}; --format says how it is written: {', '.join(sorted(found))}")
         near = [known for known, score in found.items() if score > best - TIE]
         if len(near) > 1:

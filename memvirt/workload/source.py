@@ -32,16 +32,24 @@ class Source(NamedTuple):
     Attributes
     ----------
     vpn : (p,) uint64
-        Its pages, ascending.
+        Its pages, ascending within an address space.
     length : int
         Accesses once through; a reader may be asked for those below only.
     read : function
         ``(first, last) -> Accesses``, pure.
+    asid : (p,) uint16, optional
+        Address space of each page, ascending, of what was recorded of several processes.
     """
 
     vpn: NDArray[np.uint64]
     length: int
     read: Reader
+    asid: NDArray[np.uint16] | None = None
+
+    @property
+    def spaces(self) -> int:
+        """How many address spaces there are."""
+        return 1 + int(self.asid[-1]) if self.asid is not None and self.asid.size else 1
 
 
 class Chunks(Sequence[Accesses]):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from memvirt.errors import TraceError
 from memvirt.types import FETCH, Accesses
-from memvirt.workload.files import read_cached
+from memvirt.workload.files import IN_MEMORY, read_cached
+from memvirt.workload.formats.parquet import is_table
 from memvirt.workload.own import OwnFile
 from memvirt.workload.source import Source, piece
 
-IN_MEMORY = 1 << 24  #: accesses of a trace that is held as a whole, at six bytes each
 PARQUET = b"PAR1"  #: how such a file begins
 
 
@@ -24,10 +24,13 @@ class Stored(NamedTuple):
     source : Source
     fetches : bool
         Whether some of its accesses are instruction fetches.
+    unfit : str
+        Why no TLB looks its accesses up, if that is so.
     """
 
     source: Source
     fetches: bool
+    unfit: str
 
 
 class _Slice:
@@ -52,7 +55,7 @@ def _long_file(path: Path, name: str | None, fetches: bool) -> OwnFile | None:
     try:
         status = path.stat()
         with path.open("rb") as opened:
-            if opened.read(len(PARQUET)) != PARQUET:
+            if opened.read(len(PARQUET)) != PARQUET or is_table(path):
                 return None
     except OSError as wrong:
         raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
@@ -70,7 +73,13 @@ def open_trace(path: Path, name: str | None, fetches: bool) -> Stored:
         If it is missing, truncated or malformed.
     """
     if (file := _long_file(path, name, fetches)) is not None:
-        return Stored(Source(file.vpn, file.accesses, file.read), file.header.counts["fetches"] > 0)
+        source = Source(file.vpn, file.accesses, file.read, file.asid)
+        return Stored(source, file.header.counts["fetches"] > 0, _unfit(file.header.about))
     recording = read_cached(path, name, fetches)
     columns = recording.accesses
-    return Stored(Source(recording.vpn, columns.page.size, _Slice(columns)), fetches and bool((columns.line & FETCH).any()))
+    source = Source(recording.vpn, columns.page.size, _Slice(columns), recording.asid)
+    return Stored(source, fetches and bool((columns.line & FETCH).any()), _unfit(recording.about))
+
+
+def _unfit(about: dict[str, Any]) -> str:
+    return str(about.get("unfit") or "")

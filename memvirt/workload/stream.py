@@ -46,13 +46,21 @@ class Sample(NamedTuple):
         The first `HEAD` bytes at the most, decompressed.
     size : int or None
         Bytes of the whole, decompressed; None where only reading to the end would tell.
-    ending : str
-        Of the file's name, in lower case, without that of its compression: ``.bin``.
+    name : str
+        Of the file, in lower case, without the ending of its compression.
+    path : Path or None
+        Of a file that may be read at any place.
     """
 
     head: bytes
     size: int | None
-    ending: str
+    name: str
+    path: Path | None = None
+
+    @property
+    def ending(self) -> str:
+        """Ending of the name: ``.bin``."""
+        return Path(self.name).suffix
 
     @property
     def whole(self) -> bool:
@@ -83,11 +91,14 @@ class Stream:
         As of `Sample`.
     notes : list of str
         What had to be assumed.
+    unfit : str
+        Why no TLB looks these accesses up, if that is so.
     """
 
     def __init__(self, raw: IO[bytes], name: str, path: Path | None, size: int | None) -> None:
         self.raw, self.name, self.path, self.size = raw, name, path, size
         self.notes: list[str] = []
+        self.unfit = ""
         self._head = b""
 
     def note(self, said: str) -> None:
@@ -99,9 +110,8 @@ class Stream:
         self._head += self._fill(HEAD - len(self._head))
         if len(self._head) < HEAD and self.size is None:
             self.size = len(self._head)
-        name = Path(self.name)
-        ending = name.with_suffix("").suffix if name.suffix.lower() in ENDINGS else name.suffix
-        return Sample(self._head[:HEAD], self.size, ending.lower())
+        name = Path(Path(self.name).name.lower())
+        return Sample(self._head[:HEAD], self.size, str(name.with_suffix("") if name.suffix in ENDINGS else name), self.path)
 
     def read(self, size: int) -> bytes:
         """Next ``size`` bytes; fewer only at the end."""

@@ -65,6 +65,8 @@ def check(point: Point) -> None:
     ConfigError
     """
     vms = tuple(range(point.count))
+    for vm in vms:
+        workload.check_levels(point.member(vm).workload, point.guest.levels)
     _check_lives(point)
     alone = _is_alone(point)
     if not alone:
@@ -77,7 +79,14 @@ def check(point: Point) -> None:
         check_mechanisms(point.reclaim, 1 if alone else 2, point.guest, point.host, max(each.vcpus for each in members))
         limited = any(each.limit is not None for each in members)
         if point.reclaim.per_vm or limited:
-            asks = f"reclaim={point.reclaim.name}" if point.reclaim.per_vm else "vms.limit"
+            ruled = point.reclaim.victims.name != "global"
+            asks = (
+                "vms.limit"
+                if limited
+                else f"reclaim.victims={point.reclaim.victims.name}"
+                if ruled
+                else f"reclaim={point.reclaim.name}"
+            )
             check_replacement("reclaim.replacement", point.reclaim.replacement.name, asks)
         check_pace(point.reclaim, point.clock, max(_longest(point, vm) for vm in vms))
 

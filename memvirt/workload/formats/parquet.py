@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from memvirt.errors import TraceError
 from memvirt.types import Accesses
 from memvirt.workload.files import Recording
 from memvirt.workload.own import OwnFile
+from memvirt.workload.own.header import KEY
 from memvirt.workload.sniff import SURE
 from memvirt.workload.source import piece
 from memvirt.workload.stream import Sample, Stream
@@ -16,8 +21,16 @@ OWN = True
 
 
 def sniff(sample: Sample) -> float:
-    """By Parquet's mark, which tables of others have too: they are told apart when the schema is read."""
-    return SURE if sample.head.startswith(b"PAR1") else 0.0
+    """By Parquet's mark, unless the file says that it is another's table."""
+    return SURE if sample.head.startswith(b"PAR1") and not is_table(sample.path) else 0.0
+
+
+def is_table(path: Path | None) -> bool:
+    """Whether a Parquet file is whole, and not memvirt's."""
+    try:
+        return path is not None and KEY not in (pq.read_metadata(path).metadata or {})
+    except (pa.ArrowException, OSError, ValueError):
+        return False
 
 
 def read(stream: Stream, limit: int | None = None) -> Recording:
@@ -35,4 +48,4 @@ def read(stream: Stream, limit: int | None = None) -> Recording:
         first = last
         if first == count:
             break
-    return Recording(file.vpn, columns, file.header.about)
+    return Recording(file.vpn, columns, file.header.about, file.asid)
