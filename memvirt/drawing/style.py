@@ -79,14 +79,14 @@ def spans_decades(values: pd.Series[Any]) -> bool:
 
 
 def panels(
-    frame: pd.DataFrame, col: str | None, width: float = 4.2, height: float = 3.3, share: bool = True
+    frame: pd.DataFrame, col: str | None, width: float = 4.2, height: float = 3.3, same_scale: bool = True
 ) -> tuple[Any, list[tuple[Any, Any]]]:
     """Make a figure with a panel for each value of a column: the figure, and (axes, value) pairs."""
     use()
     values = ordered(frame[col]) if col else [None]
     across = min(4, len(values))
     down = -(-len(values) // across)
-    figure, grid = subplots(down, across, figsize=(width * across, height * down), squeeze=False, sharey=share)
+    figure, grid = subplots(down, across, figsize=(width * across, height * down), squeeze=False, sharey=same_scale)
     for spare in grid.flat[len(values) :]:
         spare.set_visible(False)
     pairs = list(zip(grid.flat, values, strict=False))
