@@ -96,7 +96,7 @@ def trace(
 
 
 def here(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run what `command` runs in this process, which needn't start then; for commands that start nothing themselves."""
+    """Run what `command` runs in this process, which needn't start and load everything then; not for what joins or starts Ray."""
     main = importlib.import_module(f"{module}.__main__").main
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -111,8 +111,9 @@ def command(module: str, *arguments: str, cwd: Path, **environment: str) -> subp
 
 
 def sweep(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a sweep that must succeed."""
-    done = command("memvirt.sweep", *arguments, cwd=cwd, **environment)
+    """Run a sweep that must succeed; in this process where that makes no difference."""
+    alone = "executor=serial" in arguments and not environment
+    done = here("memvirt.sweep", *arguments, cwd=cwd) if alone else command("memvirt.sweep", *arguments, cwd=cwd, **environment)
     assert done.returncode == 0, done.stderr + done.stdout
     return done
 
