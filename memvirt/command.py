@@ -7,14 +7,18 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from memvirt.errors import MemvirtError
+from memvirt.errors import MemvirtError, Terminated
 
 #: Each command, with what it does; it is ``main`` of ``memvirt.NAME.__main__``.
 COMMANDS = {
     "sweep": "simulate a grid of designs, each distinct stage once",
     "trace": "import, record and describe traces of accesses",
     "figures": "draw columns of a sweep's table",
+    "report": "write a sweep as one page",
+    "compare": "say what differs between two sweeps",
     "reproduce": "print published numbers beside simulated ones",
+    "cache": "say how much is kept for the next run, or throw it away",
+    "completion": "print what makes a shell complete these commands",
 }
 
 
@@ -33,7 +37,7 @@ def run_command(who: str, run: Callable[[list[str]], int | None], argv: Sequence
     Returns
     -------
     int
-        What ``run`` says; that of a `MemvirtError`, which is told in one line; 130 after Ctrl-C.
+        What ``run`` says; that of a `MemvirtError`, which is told in one line; 130 after Ctrl-C, 143 after SIGTERM.
     """
     try:
         return run(list(sys.argv[1:] if argv is None else argv)) or 0
@@ -43,7 +47,7 @@ def run_command(who: str, run: Callable[[list[str]], int | None], argv: Sequence
     except KeyboardInterrupt as stopped:
         if text := str(stopped):
             print(text, file=sys.stderr)
-        return 130
+        return stopped.exit_code if isinstance(stopped, Terminated) else 130
 
 
 def leave(code: int) -> NoReturn:

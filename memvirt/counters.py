@@ -25,6 +25,12 @@ from memvirt.types import Counters
 
 OVER_EPOCHS = ("sum", "mean", "last", "max")
 OVER_VMS = ("sum", "mean", "max", "same")
+UNSCALED = (
+    "ns",
+    "state",
+    "calls",
+    "scans",
+)  #: units of what isn't sampled where one page of many is: time, and what concerns all pages
 
 
 class Counter(NamedTuple):
@@ -67,6 +73,11 @@ class Counter(NamedTuple):
     def kind(self) -> str:
         """Of what type its columns are: sums are whole numbers."""
         return "int" if self.epochs == "sum" else "float"
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether it counts what happens to single pages, so that each stands for as many as the page does (`vms.scale`)."""
+        return self.unit not in UNSCALED
 
 
 class Column(NamedTuple):
@@ -181,3 +192,8 @@ def every(room: str) -> tuple[Counter, ...]:
     """Counters of a room, and of all policies that there are for it, plug-ins' too."""
     policies = of_policies(room, ("memvirt", *plugin_packages()))
     return told_apart((*own(room), *(counter for found in policies.values() for counter in found)))
+
+
+def weights(room: str, scale: float) -> dict[str, float]:
+    """How many each of a room's columns counts at a time, where each page stands for ``scale``."""
+    return {name: scale if counter.is_sampled else 1.0 for counter in every(room) for name in counter.names}

@@ -113,6 +113,12 @@ class CapacityError(MemvirtError):
     """The simulated machine ran out of something that it may not take back."""
 
 
+class Terminated(KeyboardInterrupt):
+    """A polite kill (SIGTERM), between two steps."""
+
+    exit_code: ClassVar[int] = 143
+
+
 class Unfinished(MemvirtError):
     """A sweep that couldn't be finished; what is done is kept, and the text's second line is the command that goes on."""
 

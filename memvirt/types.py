@@ -7,7 +7,7 @@ a host-physical frame number, all in units of 4 KiB; ``order`` is log2 of a page
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -76,6 +76,8 @@ class GuestEvent(IntEnum):
     PROTECT = 4  #: make `page` read-only for copy-on-write, as a fork does; a FLUSH follows the last
     FLUSH = 5  #: flush the translations of `asid` from this CPU; of every address space if it is `EVERY_SPACE`
     IDLE = 6  #: do nothing for `page` microseconds
+    PACE = 7  #: an access takes `page` ns of CPU time from now on, whatever its instructions; 0: as these take
+    UNTIL = 8  #: do nothing until `page` milliseconds after the VM's start, if that is to come
 
 
 EVERY_SPACE = 0xFFFF  #: the ``asid`` of a FLUSH that spares none
@@ -85,9 +87,12 @@ GUEST_EVENT = np.dtype(
         ("at", "<u8"),  # access of the VM's own trace
         ("kind", "u1"),  # `GuestEvent`
         ("asid", "<u2"),
-        ("page", "<u4"),  # row of `Pages`; of IDLE, microseconds
+        ("page", "<u4"),  # row of `Pages`; of IDLE, PACE and UNTIL a time
     ]
 )
+
+
+STEP = np.dtype([("time", "<f8"), ("at", "<u8")])  #: of a page life: seconds after the VM's start, its first visit
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,12 @@ class Trace:
         `CHUNK` accesses each, the last one shorter; may be generated as it is asked for.
     fetches : bool
         Whether some of them are instruction fetches.
+    life : bool
+        Whether it is a page life: an access is a visit, which stands for all accesses to its page within a step.
+    scale : float
+        How many of the VM's pages each of `pages` stands for, all of which are done to what is done to it.
+    steps : (steps,) STEP
+        When the steps of a page life begin; empty of another trace.
     """
 
     pages: Pages
@@ -113,6 +124,9 @@ class Trace:
     events: NDArray[np.void]
     chunks: Sequence[Accesses]
     fetches: bool = False
+    life: bool = False
+    scale: float = 1.0
+    steps: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, STEP))
 
     def read(self, start: int, stop: int) -> Accesses:
         """Accesses ``start`` to ``stop``; a view where they lie in one chunk."""
@@ -482,8 +496,8 @@ class Walks(NamedTuple):
 
     Attributes
     ----------
-    offsets : list of (n,) uint32
-        The accesses that missed every TLB: for each `CHUNK` of the merged order, offsets in it, ascending.
+    offsets : list of arrays
+        The accesses that missed every TLB: for each `CHUNK` of the merged order, offsets in it (`memvirt.tlb.misses.unpack`).
     counters : Counters
     """
 

@@ -69,6 +69,13 @@ CASES = {
     "reclaim/replacement=opt overcommit.ratio=1.5 vms.vcpus=2": "of one vCPU a VM",
     "numa.placement=nearest": "choose from first_touch, interleave",
     "mmu.pwc.guest.pde.ways=5": "must divide the 32 entries",
+    "overcommit.ratio=glob(1*)": "write its values with commas between",
+    "workload.seed=interval(1,7) plan=random plan.points=4": "must be whole numbers: workload.seed=int(interval(1,7))",
+    "hydra.sweep.dir=x": "a sweep's folder is output=FOLDER and name=NAME",
+    "hydra.searchpath=[file://none]": "there is no such folder",
+    "workload=trace workload.path=${hydra:job.name}.u32": "only ${hydra:runtime.cwd} is known",
+    "workload=trace workload.path=a=b.u32": "a=b.u32: there is no such file",
+    "--shell-completion install=bash": "memvirt completion bash",
 }
 
 
@@ -76,7 +83,7 @@ CASES = {
 def test_sweep(words: str, tmp_path: Path) -> None:
     """Through the command line; in a process of its own where Ray might be started, and once without."""
     (tmp_path / "bad.txt").write_text(" L 04222cac,4\n L zz\n")
-    (tmp_path / "odd.bin").write_bytes(b"12345678123")
+    (tmp_path / "odd.bin").write_bytes(bytes(8) + b"123")
     (tmp_path / "wrong.csv").write_text("mmu,tlb.l3\nnative,5\n")
     if "executor." in words or words == "mmuu=native":
         done = command("memvirt.sweep", *words.split(), cwd=tmp_path)

@@ -38,6 +38,7 @@ class Unitless(Section):
 def test_the_documentation_is_what_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made again it is the same; with another text, or another bound, it isn't."""
     assert filled(PAGE) == PAGE, "python -m memvirt.sweep.keys docs/keys.md"
+    assert table.PACKAGED.read_text() == table.tables() + "\n", "python -m memvirt.sweep.keys docs/keys.md"
     found = sections()
     first = found["cpu"][1]
     for changed in (first._replace(text="another thing"), first._replace(values="> 1")):

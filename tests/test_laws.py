@@ -10,6 +10,7 @@ import pytest
 from memvirt import memory, tlb
 from memvirt.cost import PARTS
 from memvirt.tlb import Tlb
+from memvirt.tlb.misses import unpack
 from memvirt.types import Traits
 from tests.support import BELADY, TEXTBOOK, composed, faults, memory_config, row, rows, trace
 
@@ -78,7 +79,7 @@ def test_set_associative(distance: int, wanted: float) -> None:
     run = trace(pages)
     machine = memory.run(memory_config(overrides=["guest.prefault=true"]), [run])
     walks = tlb.run(config, Traits(dimensions=1), [run], machine.space, machine.schedule, machine.shootdowns)
-    missed = np.concatenate([part.astype(np.int64) + (number << 20) for number, part in enumerate(walks.offsets)])
+    missed = np.concatenate([unpack(part).astype(np.int64) + (number << 20) for number, part in enumerate(walks.offsets)])
     again = np.arange(trials) * (distance + 2) + distance + 1
     hits = 1 - np.isin(again, missed).mean()
     assert hits == pytest.approx(wanted, abs=3 * math.sqrt(wanted * (1 - wanted) / trials) + 0.001)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from memvirt import memory, tlb
 from memvirt.tlb import Tlb
+from memvirt.tlb.misses import unpack
 from memvirt.types import CHUNK, Event, Traits
 from tests.naive import NaiveTlb, host_counts, nested_counts
 from tests.support import composed, memory_config, row, trace, write_pages
@@ -32,7 +33,7 @@ def test_tlb(pages: list[int], policy: str) -> None:
     walks = tlb.run(config, Traits(dimensions=1), [trace(pages)], machine.space, machine.schedule, machine.shootdowns)
     naive = NaiveTlb((8, 2), (24, 3), policy, (1, 5))
     wanted = [place for place, page in enumerate(pages) if naive.access(page)]
-    assert [int(place) for place in walks.offsets[0]] == wanted
+    assert unpack(walks.offsets[0]).tolist() == wanted
     counts = dict(zip(walks.counters.names, walks.counters.values.sum(axis=(0, 1)).tolist(), strict=True))
     wanted_counts = (naive.l1_misses, naive.l2_misses, naive.cycles)
     assert (counts["l1_tlb_misses"], counts["l2_tlb_misses"], counts["tlb_lookup_cycles"]) == wanted_counts
@@ -137,6 +138,6 @@ def test_in_chunks_is_in_one_piece() -> None:
     whole = tlb.run(config, Traits(dimensions=1), *parts)
     cut = tlb.run(config, Traits(dimensions=1), *parts, step=777)
     assert machine.schedule.accesses < CHUNK
-    pieces = np.concatenate([part.astype(np.int64) + 777 * number for number, part in enumerate(cut.offsets)])
-    assert (pieces == whole.offsets[0]).all()
+    pieces = np.concatenate([unpack(part).astype(np.int64) + 777 * number for number, part in enumerate(cut.offsets)])
+    assert (pieces == unpack(whole.offsets[0])).all()
     assert (cut.counters.values == whole.counters.values).all()

@@ -12,6 +12,7 @@ from memvirt import memory
 from memvirt.errors import ConfigError
 from memvirt.memory.contents import compressed_size
 from memvirt.memory.replacement._none import make as untracked
+from memvirt.pipeline.rooms.memory import check
 from memvirt.policy import names
 from tests.plain import Checker
 from tests.support import BELADY, TEXTBOOK, faults, memory_config, point, row, rows, trace, write_pages
@@ -320,3 +321,47 @@ def test_untracked() -> None:
     for verb in (insert, touch, remove):
         verb(nobody, 3)
     assert victim(nobody) == victim_of(nobody, 0) == -1
+
+
+TWO = "vms.members=[{shares: 1000}, {shares: 3000}]"
+
+
+@pytest.mark.parametrize("mechanism", ["swap", "balloon", "compression"])
+def test_whose_page_goes_is_one_rule(plain: Checker, mechanism: str) -> None:
+    """By shares, under each mechanism, it is the VM with fewer that gives; in one order over all VMs, shares count for nothing."""
+    common = [*SMALL, TWO, "overcommit.ratio=1.6", f"reclaim={mechanism}"]
+    few, many = (vm["resident_pages"] for vm in plain(*common, "reclaim/victims=shares")["vms"])
+    assert few < 0.7 * many
+    few, many = (vm["resident_pages"] for vm in plain(*common, "reclaim/victims=global")["vms"])
+    assert few > 0.85 * many
+
+
+@pytest.mark.parametrize("mechanism", ["swap", "balloon"])
+def test_idle_memory_is_taxed(plain: Checker, mechanism: str, tmp_path: Path) -> None:
+    """Of a VM that touched much and then hardly anything more goes to one that grows, the more idle memory counts."""
+    idle = write_pages(tmp_path / "idle.parquet", [*range(128), *([0, 1, 2, 3] * 1500)])
+    grows = "{start: 2ms, workload: {name: uniform, accesses: 4000, footprint: 512KiB}}"
+    common = [f"vms.members=[{{workload: {{name: trace, path: {idle}}}}}, {grows}]", "clock.quantum=40", f"reclaim={mechanism}"]
+    common += ["overcommit.host_memory=768KiB", "clock.ns_per_instruction=1us", *FAR]
+    watched = ["reclaim.victims.sampling.period=500us", "reclaim.victims.sampling.samples=60", "reclaim.victims.sampling.slow=0.5"]
+    kept = {}
+    for rule, more in {"shares": [], "tax": watched, "idle": watched}.items():
+        kept[rule] = plain(*common, f"reclaim/victims={rule}", *more)["vms"][0]["resident_pages"]
+    assert kept["shares"] == pytest.approx(96, abs=4)  # half of 192 frames each
+    assert kept["tax"] < kept["shares"] - 5  # more would go if the host knew sooner how active the other is
+    assert kept["idle"] <= kept["tax"]
+
+
+def test_balloons_take_cache_before_pages(plain: Checker) -> None:
+    """While any VM has clean cache, no guest pages out, whoever's turn it is by shares."""
+    members = "vms.members=[{shares: 1000}, {shares: 3000, cache: 256KiB, memory: 1MiB}]"
+    common = ["workload=uniform", "workload.accesses=2500", "workload.footprint=512KiB", "clock.quantum=40", members]
+    got = plain(*common, "reclaim=balloon", "overcommit.host_memory=1088KiB")
+    assert 48 <= got["cache_dropped_pages"] <= 64  # 128 + 64 + 128 frames into 272
+    assert got["guest_swap_out_pages"] == 0
+
+
+def test_no_balloon_by_a_choice_that_stands() -> None:
+    """The kernel's replacement names the same page until it goes, so it can't say whose balloon is to grow."""
+    with pytest.raises(ConfigError, match=r"reclaim\.victims=global: can't be asked of reclaim\.replacement=linux"):
+        check(point("reclaim=balloon", "reclaim/replacement=linux", "reclaim/victims=global", "overcommit.ratio=1.5"))

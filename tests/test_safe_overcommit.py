@@ -17,6 +17,8 @@ import pytest
 from memvirt.drawing.cliff import throughput
 from memvirt.errors import ConfigError
 from memvirt.sweep.plan.plan import Plan
+from memvirt.sweep.plan.todo import Wanted
+from memvirt.sweep.store.tables import Head, varied_fields
 from memvirt.sweep.study import Incomplete, safe_overcommit
 from memvirt.sweep.study._cliff import Hunt, Verdict
 from tests.support import command, sweep
@@ -58,7 +60,16 @@ class Known:
                 cycles = 1000.0 * (vm + 1) * outcome[vm] if good else np.nan  # type: ignore[operator]
                 thrash = int(cycles > 1500 * (vm + 1)) if good else 0
                 row = {"number": number, "vm": vm, "status": "ok" if good else "error", "error": "" if good else outcome}
-                found.append({**row, "cycles": cycles, "thrash_epochs": thrash})
+                found.append(
+                    {
+                        **row,
+                        "cycles": cycles,
+                        "thrash_epochs": thrash,
+                        "slowdown": np.nan,
+                        "slowdown_p99": np.nan,
+                        "slowdown_peak": np.nan,
+                    }
+                )
         return pd.DataFrame(found)
 
     def write(self, frame: pd.DataFrame, name: str) -> None:
@@ -146,6 +157,34 @@ def test_one_policy_and_replicates() -> None:
     assert 1 not in study.evaluated  # the scan has the point that is compared with
 
 
+def test_tables_of_plans_that_vary_other_keys() -> None:
+    """What the policies are compared with varies other keys than they do: each row has its value of each key that any plan varies."""
+    words = [
+        "study=safe_overcommit",
+        "reclaim=swap",
+        "study.scan=2",
+        "study.ratio=[1,2]",
+        "workload.seed=1,2",
+        "reclaim.device=nvme,cxl",
+    ]
+    study = safe_overcommit.make(called(*words))
+    plans = [study.plan, study.reference]
+    fields = varied_fields(plans)
+    assert {field.name for field in fields} == {"workload.seed", "reclaim.device", "reclaim", RATIO}
+    rows = []
+    for plan in plans:
+        numbers = np.arange(len(plan))
+        columns = Head(Wanted(plan, numbers, list(map(str, numbers))), fields).columns(numbers)
+        rows.append(pd.DataFrame({field.name: column.to_pylist() for field, column in zip(fields, columns, strict=False)}))
+    scan, reference = rows
+    assert len(scan) == 8
+    assert set(scan["reclaim"]) == {"swap"}
+    assert set(scan["reclaim.device"]) == {"nvme", "cxl"}
+    assert reference["workload.seed"].tolist() == [1, 2]
+    assert set(reference["reclaim"]) == {"none"}
+    assert set(reference[RATIO]) == {1.0}
+
+
 def test_refused() -> None:
     """In one line each: ratios of one's own, limits that are none, an idle run that fails."""
     for words, key in (
@@ -173,12 +212,12 @@ def test_hunt() -> None:
     """It never asks for what it knows, and ends."""
     hunt = Hunt(0.001)
     for ratio in (1.0, 2.0):
-        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, 1.0, ""))
+        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, "run", 1.0, ""))
     asked = []
     while (ratio := hunt.ask()) is not None:  # type: ignore[assignment]
         assert ratio not in hunt.tried
         asked.append(ratio)
-        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, 1.0, ""))
+        hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, "run", 1.0, ""))
     assert len(asked) == 10
     assert hunt.safe is not None
     assert 1.617 < hunt.safe.ratio < 1.6181

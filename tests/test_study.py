@@ -133,10 +133,28 @@ def test_search_of_a_known_function() -> None:
 def test_search_without_a_feasible_design() -> None:
     """Is told as such; designs that failed are no trials to learn from."""
     call = called("study=search", "study.trials=5", 'study.subject_to=["walks < 0"]', "mmu=native,nested")
-    with pytest.raises(Incomplete, match="none of 5 designs"):
+    with pytest.raises(Incomplete, match="none of 2 designs"):
         search.make(call).run(Known(lambda v: 1.0))  # type: ignore[arg-type]
-    with pytest.raises(Incomplete, match="none of 5 designs"):
+    with pytest.raises(Incomplete, match="none of 2 designs"):
         search.make(called("study=search", "study.trials=5", "mmu=native,nested")).run(Known(lambda v: np.nan))  # type: ignore[arg-type]
+
+
+def test_search_never_asks_for_a_known_design() -> None:
+    """Fewer designs than trials: each of them once, so that the best is found; more: as many as trials, no two alike."""
+    worth = {("native", 1): 3.0, ("native", 2): 2.0, ("nested", 1): 1.0, ("nested", 2): 4.0}
+    call = called("study=search", "study.trials=9", "study.batch=3", "mmu=native,nested", f"{X}=1,2")
+    study = Known(lambda varied: worth[varied["mmu"], varied[X]])
+    search.make(call).run(study)  # type: ignore[arg-type]
+    trials = study.tables["search.csv"]
+    assert len(trials) == len(trials.drop_duplicates(["mmu", X])) == 4
+    assert "best of 4 designs: slowdown 1 " in study.said[0]
+    assert "mmu=nested" in study.said[0]
+    call = called("study=search", "study.trials=12", "mmu=native,nested", "workload.seed=int(interval(1,7))")
+    study = Known(lambda varied: 1.0)
+    search.make(call).run(study)  # type: ignore[arg-type]
+    trials = study.tables["search.csv"]
+    assert len(trials) == len(trials.drop_duplicates(["mmu", "workload.seed"])) == 12
+    assert list(trials["trial"]) == list(range(12))
 
 
 def test_studies_end_to_end(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from memvirt import memory, mmu, tlb
 from memvirt.mmu import Mmu
 from memvirt.policy import load
 from memvirt.tlb import Tlb
+from memvirt.tlb.misses import unpack
 from memvirt.tlb.replacement import fill, touch, victim
 from memvirt.types import EVERY_SPACE, GuestEvent, Mapped, Segment, Traits
 from tests.naive import NaiveHierarchy
@@ -29,7 +30,7 @@ def look_up(run: Any, traits: Traits, *overrides: str, machine: Any = None) -> t
     machine = machine or memory.run(memory_config(), [run])
     walks = tlb.run(config, traits, [run], machine.space, machine.schedule, machine.shootdowns)
     counts = dict(zip(walks.counters.names, walks.counters.values.sum(axis=(0, 1)).tolist(), strict=True))
-    return [int(place) for place in walks.offsets[0]], counts
+    return unpack(walks.offsets[0]).tolist(), counts
 
 
 @pytest.mark.parametrize("inclusion", ["neither", "inclusive", "exclusive"])
@@ -57,7 +58,7 @@ def test_general_is_plain_where_nothing_is_asked_of_it() -> None:
         config = Tlb.model_validate(composed(f"tlb={preset}")["tlb"])
         parts = ([run], machine.space, machine.schedule, machine.shootdowns)
         plain, general = (tlb.run(config, Traits(dimensions=1, dirty=dirty), *parts) for dirty in ("none", "walk"))
-        assert (plain.offsets[0] == general.offsets[0]).all()
+        assert (unpack(plain.offsets[0]) == unpack(general.offsets[0])).all()
         names = list(plain.counters.names)
         ours, theirs = plain.counters.values[0].sum(axis=0), general.counters.values[0].sum(axis=0)
         assert ours.tolist() == theirs.tolist(), names

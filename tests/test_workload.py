@@ -57,7 +57,7 @@ def test_malformed_lackey(text: str, line: int, tmp_path: Path) -> None:
     path = tmp_path / "bad.txt"
     path.write_text(text)
     with pytest.raises(TraceError, match=f"bad.txt, line {line}:"):
-        read_file(path)
+        read_file(path, "lackey")
 
 
 def test_raw_and_own_form(tmp_path: Path) -> None:

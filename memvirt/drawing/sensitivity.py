@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memvirt.drawing.style import HATCHES, MARKERS, label, panels, spans_decades
+from memvirt.drawing.style import HATCHES, MARKERS, panels, spans_decades
+from memvirt.drawing.words import label, short
 
 
 def _joined(frame: pd.DataFrame, outer: list[str]) -> tuple[pd.DataFrame, str | None]:
@@ -46,7 +47,7 @@ def screen(morris: pd.DataFrame, outer: list[str], column: str) -> Any:
             row = part[part["parameter"] == name]
             axes.errorbar(
                 row["mu_star"], row["sigma"], xerr=row["mu_star_conf"], linestyle="", marker=MARKERS[place % len(MARKERS)],
-                color=colours[place], markersize=7, markeredgecolor="black", markeredgewidth=0.5, capsize=2, label=name,
+                color=colours[place], markersize=7, markeredgecolor="black", markeredgewidth=0.5, capsize=2, label=short(name),
             )  # fmt: skip
         axes.set(xlabel=f"μ*: mean effect on\n{_name(column)}", xlim=(0, reach), ylim=(0, reach))
     parts[0][0].set_ylabel("σ: spread of the effect")
@@ -73,7 +74,7 @@ def bars(sobol: pd.DataFrame, outer: list[str], column: str) -> Any:
                 color=colours[place], hatch=HATCHES[place], edgecolor="black", linewidth=0.5,
                 error_kw={"capsize": 2, "linewidth": 0.9},
             )  # fmt: skip
-        axes.set_yticks(at, part["parameter"])
+        axes.set_yticks(at, [short(name) for name in part["parameter"]])
         axes.invert_yaxis()
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_xlabel(f"share of the variance of\n{_name(column)}")

@@ -19,10 +19,11 @@ from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory.boot import fill_cache, keep_for_kernel, map_all, note_first_touches
 from memvirt.memory.config import MemoryConfig
 from memvirt.memory.contents import first_contents
+from memvirt.memory.dump import as_dumped
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.loop import host_loop
-from memvirt.memory.setup import MOST_EPOCHS, SHARE, WINDOW, build, image_number, measured
+from memvirt.memory.setup import MOST_EPOCHS, SHARE, VISITS, WINDOW, build, image_number, measured
 from memvirt.memory.state import DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
 from memvirt.memory.step import Step, look
 from memvirt.types import (
@@ -115,6 +116,14 @@ def _refill(world: World, traces: list[Trace], future: Future, actor: Int) -> No
     window = world.window
     stop = min(start + window.page.shape[1], int(actors.total[actor]))
     trace, vcpu, vcpus = traces[int(actors.vm[actor])], int(actors.vcpu[actor]), int(actors.vcpus[actor])
+    if trace.life and vcpus > 1:
+        own = np.arange(start, stop)
+        places = (own // VISITS * vcpus + vcpu) * VISITS + own % VISITS
+        first, size = int(places[0]), slice(0, stop - start)
+        part = trace.read(first, int(places[-1]) + 1)
+        window.page[actor, size], window.line[actor, size], window.gap[actor, size] = (each[places - first] for each in part)
+        actors.begin[actor], actors.filled[actor] = start, stop
+        return
     at = start
     while at < stop:
         share, offset = divmod(at, SHARE)
@@ -288,4 +297,4 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
         nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, place_of_cpu, config.numa.nodes),
         counters=as_counters(world.counts[:, :epochs], in_use("memory", measured(world.policies))),
     )
-    return freeze(machine)
+    return freeze(as_dumped(machine, config))

@@ -11,6 +11,7 @@ from memvirt.memory.measure import measure
 from memvirt.memory.reclaim import balance
 from memvirt.memory.sharing import scan
 from memvirt.memory.state import Now, World
+from memvirt.memory.victims import watch_idle
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -31,7 +32,9 @@ COUNTERS = (
 def next_background(world: World) -> float:
     """When background work is due next (ns)."""
     clock = world.clock[0]
-    return min(np.float64(clock.sharing_due), np.float64(clock.balloon_due), np.float64(clock.reclaim_due))
+    return min(
+        np.float64(clock.sharing_due), np.float64(clock.balloon_due), np.float64(clock.reclaim_due), np.float64(clock.watch_due)
+    )
 
 
 @inner_apart
@@ -40,7 +43,9 @@ def background(world: World, now: Now) -> None:
     clock = world.clock[0]
     due = next_background(world)
     then = Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at, due)
-    if clock.reclaim_due == due:
+    if clock.watch_due == due:
+        clock.watch_due = watch_idle(world, then)
+    elif clock.reclaim_due == due:
         clock.reclaim_due = balance(world.policies.reclaim, world, then)
     elif clock.balloon_due == due:
         clock.balloon_due = adjust(world.policies.balloon, world, then)

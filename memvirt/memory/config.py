@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from memvirt.config import Choice, Many, Section, Seed, Size, TimeNs, parse_time_ns
 from memvirt.errors import ConfigError, Conflict
+from memvirt.memory.victims import make as make_victims
 from memvirt.policy import load, names
 
 AnyPageSize = Literal["4K", "2M", "1G", "thp"]
@@ -40,12 +41,15 @@ class Vms(Vm):
     count: int = Field(1, ge=1, le=4096)
     """[VMs] Identical ones; `vms.members` goes before it."""
     scale: float = Field(1.0, ge=1e-3, le=1e6)
-    """[1] How many times smaller than real ones the VMs are, and the host with them: what `reclaim=esx` and `linux` keep free is a
-    real host's, divided by it.
+    """[1] Of page lives: one page of so many is simulated, and what is done to it takes so many times as long; sizes are real ones.
+    Of access-level traces: how many times smaller than real ones the VMs are, and the host with them; what `reclaim=esx` and
+    `linux` keep free is a real host's, divided by it.
     """
+    scale_seed: Seed = 0
+    """[1] Of the draw of which pages of a page life are simulated."""
     members: list[dict[str, Any]] | None = Field(None, min_length=1)
     """Different VMs, a mapping of each: its `workload` (a name, or keys to change), `contents` (keys to change) and its own of the
-    keys here but `count` and `scale`; null: all alike.
+    keys here but `count`, `scale` and `scale_seed`; null: all alike.
     """
 
 
@@ -69,6 +73,10 @@ class Guest(Section):
     """The guest's own swap file; null: as large as its memory where it has a balloon, else none."""
     replacement: str = "lru"
     """Which page the guest's kernel sends to its swap file: a policy of `reclaim.replacement`."""
+    page_table: str | None = None
+    """Dump of a real guest's page table (a number, then lines of ``VA,PE1,PE2,PE3,PE4,PA``, hexadecimal), which says where pages
+    and tables are in guest-physical memory; null: the guest allocates them. It needs `guest.prefault` and 4K pages.
+    """
     page_struct: int = Field(0, ge=0, lt=4096)
     """[bytes] That the guest's kernel keeps, as long as it runs, for each 4 KiB of `vms.memory`; 64 is Linux's `struct page` (a
     balloon doesn't shrink them: Waldspurger, OSDI'02, section 3.2).
@@ -97,6 +105,10 @@ class Host(Section):
     """[levels] Of the host's page tables; 0: an identity host without cost, for tests."""
     fragmentation: float = Field(0.0, ge=0, le=1)
     """[share] Of 2 MiB regions in the host's memory that can't be one page under `thp`."""
+    page_table: str | None = None
+    """Dump of the real host's page table behind `guest.page_table`, keyed by guest-physical address; null: guest frames are host
+    frames of the same number, and the host's tables stand behind them.
+    """
 
     @property
     def parts_tables(self) -> bool:
@@ -272,7 +284,11 @@ class Reclaim(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
     replacement: Choice
-    """Which page the host takes."""
+    """Which page the host takes; exact `lru` and `opt` are bounds, which no host can reach."""
+    victims: Choice = Choice(name="global")
+    """Whose page goes, under host swap, compression and balloons alike: `global`, `shares`, `tax` or `idle`. Where each VM has
+    pages of its own to choose from (`reclaim=esx`, `vms.limit`), `global` is `shares`.
+    """
     sharing: Choice
     """Who looks for equal pages, to merge them."""
     balloon: Choice
@@ -306,6 +322,7 @@ class Reclaim(BaseModel):
                 raise ConfigError(f"reclaim.{part}" if part else "reclaim", name, "there is no such policy", choices)
         # of the least size, so that options that they refuse are known before anything is computed
         make_policy("memory.reclaim", Choice(name=self.name, **self.options), "reclaim", 1, 0)
+        make_victims(1, 0, self.victims.name, **self.victims.options)
         make_policy("memory.balloon", self.balloon, "reclaim.balloon", 1, 0)
         make_policy("memory.compression", self.compression, "reclaim.compression", np.zeros(1, np.int64), 1)
         return self
@@ -322,8 +339,8 @@ class Reclaim(BaseModel):
 
     @property
     def per_vm(self) -> bool:
-        """Whether the policy takes pages of one VM at a time."""
-        return bool(getattr(load("memory.reclaim", self.name, "reclaim"), "PER_VM", False))
+        """Whether pages are taken of one VM at a time."""
+        return self.victims.name != "global" or bool(getattr(load("memory.reclaim", self.name, "reclaim"), "PER_VM", False))
 
     @property
     def in_background(self) -> bool:
@@ -378,6 +395,12 @@ def check_pace(reclaim: Reclaim, clock: Clock, longest_ns: float) -> None:
                 raise Conflict(f"{key}.{name}", value, why)
 
 
+def asks_in_vain(reclaim: Reclaim) -> bool:
+    """Whether a balloon is pressed for pages that replacement names, and one that it named stays its choice until it goes."""
+    presses = getattr(load("memory.reclaim", reclaim.name), "PRESSES", False)
+    return presses and getattr(load("memory.replacement", reclaim.replacement.name), "KEEPS_ITS_CHOICE", False)
+
+
 def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host, vcpus: int) -> None:
     """Refuse what can't work together; ``vcpus``: the most of a VM.
 
@@ -397,6 +420,9 @@ def check_mechanisms(reclaim: Reclaim, dimensions: int, guest: Guest, host: Host
             raise Conflict("reclaim.balloon", name, "a process of the host (mmu=native) has no balloon; use a mode with VMs")
         if large == "1G" or guest.page_size == "1G":
             raise Conflict(f"reclaim.{part}", name, "can't be had with pages of 1G, which are not split")
+        if part == "balloon" and not reclaim.per_vm and asks_in_vain(reclaim):
+            why = f"can't be asked of reclaim.replacement={reclaim.replacement.name}, whose choice stands until that page goes"
+            raise Conflict("reclaim.victims", "global", f"{why}: set reclaim.victims=shares, tax or idle, or another replacement")
         if part == "sharing" and dimensions == 1 and large != "4K":
             raise Conflict(f"reclaim.{part}", name, "merges pages of 4K only; set guest.page_size=4K under mmu=native")
 
@@ -423,8 +449,12 @@ class MemoryConfig(Section):
     numa: Numa
     overcommit: Overcommit
     reclaim: Reclaim
+    dumps: tuple[str, ...] = ()
+    """Digests of the files of `guest.page_table` and `host.page_table`."""
     keep_mapped: bool = False
     """Ignore the workload's unmaps: for the baseline that a slowdown is measured against."""
+    scale: float = 1.0
+    """Real pages that a page stands for: what is done to it takes so many times as long, and rates are divided by it."""
     seed: int = 0
 
     @property

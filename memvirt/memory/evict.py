@@ -9,21 +9,8 @@ from memvirt.memory.frames import evict
 from memvirt.memory.replacement import victim, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import NOTHING, Now, World
+from memvirt.memory.victims import NOT_PRESSED, first_asked
 from memvirt.typing import Int
-
-
-@inner_apart
-def poorest_claim(world: World) -> Int:
-    """Name the VM with the fewest shares a host frame, among those above what is reserved for them; -1 if no VM has frames."""
-    chosen, least = -1, np.inf
-    for vm in range(world.vms.size):
-        guest = world.vms[vm]
-        held = guest.resident - guest.saved
-        if held > 0:
-            claim = guest.shares / held if held > guest.least else 1e30 * guest.shares / held
-            if claim < least:
-                chosen, least = vm, claim
-    return chosen
 
 
 @inner_apart
@@ -53,7 +40,7 @@ def break_and_swap_of(world: World, now: Now, vm: Int) -> bool:
 def swap_some(world: World, now: Now) -> bool:
     """Evict the page that replacement names; False if there is none."""
     if world.rules[0].per_vm:
-        first = poorest_claim(world)
+        first = first_asked(world, NOT_PRESSED, True, False)
         for step in range(world.vms.size if first >= 0 else 0):  # what the first holds may lie behind too many guest frames
             if swap_some_of(world, now, (first + step) % world.vms.size):
                 return True

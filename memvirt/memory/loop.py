@@ -19,11 +19,11 @@ from memvirt.memory.log import log_flush, log_preempt, log_run, log_switch
 from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
-from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, REFILL, Now, World
+from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, ONE, REFILL, Now, World
 from memvirt.types import WRITE, GuestEvent
 from memvirt.typing import Int
 
-ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE = map(int, GuestEvent)
+ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE, ON_PACE, ON_UNTIL = map(int, GuestEvent)
 ACCESSED = 3  #: since the host page came, and since the frame was sampled
 
 
@@ -35,6 +35,7 @@ COUNTERS = (
     Counter("remote_accesses", "accesses", doc="to data on another NUMA node"),
     Counter("active_pages", "pages", doc="touched in the epoch; a run's: summed over epochs"),
     Counter("stall_ns", "ns", doc="time waited for memory: a device, a copy, a decompression, a host that holds the VM back"),
+    Counter("busy_ns", "ns", doc="CPU time of the workload's own, faults and waiting not included"),
     Counter("idle_ns", "ns", doc="time asleep"),
     Counter("elapsed_ns", "ns", doc="time not asleep, waiting included"),
 )
@@ -96,11 +97,18 @@ def guest_events(world: World, now: Now, number: Int) -> Int:
                 protect(world, now, page)
         elif event.kind == ON_FLUSH:
             log_flush(world, now, event.asid)
+        elif event.kind == ON_PACE:
+            actor.pace_ns = np.float64(event.page)
         following += 1
         if event.kind == ON_IDLE:
             actor.event_next = following
             actor.ready = now.time_ns + event.page * 1e3
             world.counts[now.vm, now.epoch].idle_ns += np.int64(event.page) * 1000
+            return 0
+        if event.kind == ON_UNTIL and actor.start + event.page * 1e6 > now.time_ns:
+            actor.event_next = following
+            actor.ready = actor.start + np.float64(event.page) * 1e6
+            world.counts[now.vm, now.epoch].idle_ns += np.int64(actor.ready - now.time_ns)
             return 0
         if world.clock[0].events + world.rules[0].margin > world.events.size:
             break
@@ -113,7 +121,8 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
     """Make up to ``length`` accesses of one vCPU; returns how many were made, and `OK` or what is full."""
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
     pages, frames, host_frames = world.pages, world.frames, world.host_frames
-    ns_per_instruction, tracked, forks, node = rules.ns_per_instruction, rules.tracked, rules.forks, now.node
+    tracked, forks, node = rules.tracked, rules.forks, now.node
+    ns_per_instruction = np.float64(actor.pace_ns if actor.pace_ns > 0 else rules.ns_per_instruction)
     contents, foresees, epoch = rules.contents, rules.foresees, now.epoch
     base = world.vms[now.vm].page_base
     offset = actor.position - actor.begin
@@ -173,6 +182,7 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
     counts = world.counts[now.vm, now.epoch]
     counts.accesses += made
     counts.instructions += instructions
+    counts.busy_ns += np.int64(instructions * ns_per_instruction)
     counts.remote_accesses += remote
     counts.active_pages += active
     counts.elapsed_ns += np.int64(max(time, np.float64(clock.awaited_ns)) - now.time_ns)
@@ -234,6 +244,8 @@ def host_loop(world: World) -> tuple[Int, Int]:
         if length <= 0:  # it sleeps, or the log ran full among the events
             continue
         length = min(length, rules.quantum, actor.filled - position)
+        if actor.pace_ns > 0:
+            length = min(length, max(ONE, np.int64(rules.quantum_ns / actor.pace_ns)))
         start = position
         if actor.vcpus > 1:
             share = position // rules.share
@@ -250,5 +262,7 @@ def host_loop(world: World) -> tuple[Int, Int]:
             record_gauges(world, vm, epoch)
         else:
             world.counts[vm, epoch].resident_pages = world.vms[vm].resident
+            world.counts[vm, epoch].host_pages = clock.total
+            world.counts[vm, epoch].host_free_pages = clock.free
         if status != OK:
             return status, vm

@@ -130,6 +130,8 @@ class Actor:
     filled: I8  # one past the last of those
     asid: I8  # address space that is loaded
     ready: F8  # from when on it may run
+    start: F8  # when its VM began to
+    pace_ns: F8  # CPU time of an access, 0 where its instructions say
     event_next: I8  # next of its own events
     event_end: I8  # one past the last of those
 
@@ -170,6 +172,7 @@ class Clock:
     state: I8  # the host's memory state
     sharing_due: F8  # when the scanner works next
     balloon_due: F8  # when balloons move next
+    watch_due: F8  # when the host looks next at which sampled pages are idle
     reclaim_due: F8  # when the host's policy acts next of its own accord
 
 
@@ -183,6 +186,7 @@ class Rules:
     slice_ns: F8  # how long a vCPU runs before another takes its turn
     epoch_ns: F8  # length of an epoch, 0 where that is counted in accesses
     quantum: I8  # accesses that a CPU makes before the next one is looked at
+    quantum_ns: F8  # and how long these may take, of accesses that have a pace
     epoch_accesses: I8  # length of an epoch, 0 where that is a time
     share: I8  # accesses dealt to a vCPU at a time
     tracked: I8  # whether the host can run short, so that replacement must see every access
@@ -209,6 +213,7 @@ class Rules:
     scan_ns: F8  # what a scanner takes for a page
     sample_ns: F8  # what a sampler takes for a page
     speedup: F8  # seconds of background work for each of the VMs'
+    scale: F8  # real pages that a page stands for
 
 
 class OwnEvent:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from memvirt.config import Choice
 from memvirt.counters import in_use, record_of
 from memvirt.errors import ConfigError
+from memvirt.memory import victims
 from memvirt.memory.config import MemoryConfig, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
@@ -22,7 +23,9 @@ from memvirt.policy import load
 from memvirt.types import FIRST_FRAME, GUEST_EVENT, ORDERS, EventRecord, GuestEvent, RunRecord, Trace
 from memvirt.typing import Records, dtype_of
 
-SHARE = 4096  #: accesses dealt to a vCPU at a time
+SHARE, VISITS = 4096, 16  #: accesses dealt to a vCPU at a time, and visits of a page life
+QUANTUM_NS = 10e6  #: how long a vCPU with a page life runs before another may go
+OF_ALL = [int(kind) for kind in (GuestEvent.PACE, GuestEvent.UNTIL, GuestEvent.IDLE)]  #: of a page life, each vCPU's
 MOST_EPOCHS = 1 << 16
 WINDOW = 1 << 16  #: accesses of a vCPU that the loop sees at a time
 
@@ -125,15 +128,37 @@ def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: F
         guest.fits_1k, guest.fits_2k = member.contents.fits_1k, member.contents.fits_2k
         guest.balloon_most = int(config.reclaim.balloon.options.get("cap", 1.0) * int(guest.limit))
         guest.guest_swap = guest_swap(config, int(guest.limit))
-    accesses, shares = np.array([trace.accesses for trace in traces]), np.array([member.warmup for member in config.members])
-    vms.warmup = np.minimum(np.where(shares < 1, shares * accesses, shares).astype(np.int64), accesses)
+    vms.warmup = [warmup_of(trace, member.warmup) for trace, member in zip(traces, config.members, strict=True)]
     return vms
 
 
-def dealt(accesses: int, vcpu: int, vcpus: int) -> int:
-    """How many of a VM's accesses fall to one of its vCPUs."""
-    rounds, rest = divmod(accesses, vcpus * SHARE)
-    return rounds * SHARE + min(max(rest - vcpu * SHARE, 0), SHARE)
+def warmup_of(trace: Trace, asked: float) -> int:
+    """How many accesses are warm-up, of a share below 1 or a number of them; of a page life seconds."""
+    if asked < 1:
+        return int(asked * trace.accesses)
+    if trace.life:
+        step = int(np.searchsorted(trace.steps["time"], asked))
+        return int(trace.steps["at"][min(step, trace.steps.size - 1)])
+    return min(int(asked), trace.accesses)
+
+
+def share_of(traces: list[Trace]) -> int:
+    """How many accesses are dealt to a vCPU at a time."""
+    return VISITS if any(trace.life for trace in traces) else SHARE
+
+
+def dealt(accesses: Any, vcpu: int, vcpus: int, share: int = SHARE) -> Any:
+    """How many of a VM's first accesses fall to one of its vCPUs; of a number of them, or of each in an array."""
+    rounds, rest = np.divmod(accesses, vcpus * share)
+    return rounds * share + np.clip(rest - vcpu * share, 0, share)
+
+
+def events_of_life(trace: Trace, vcpu: int, vcpus: int) -> Any:
+    """As `own_events`, of a page life: each vCPU has its pace and its pauses, and the first one frees what is freed."""
+    chosen = np.isin(trace.events["kind"], OF_ALL) if vcpu else slice(None)
+    mine = trace.events[chosen].copy()
+    mine["at"] = dealt(mine["at"].astype(np.int64), vcpu, vcpus, VISITS)
+    return mine
 
 
 def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
@@ -145,6 +170,8 @@ def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
     events = trace.events
     if vcpus == 1:
         return events
+    if trace.life:
+        return events_of_life(trace, vcpu, vcpus)
     at = events["at"].astype(np.int64)
     mine = events[(at // SHARE) % vcpus == vcpu]
     position = mine["at"].astype(np.int64)
@@ -180,8 +207,8 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
     for number, (vm, vcpu) in enumerate((vm, vcpu) for vm, count in enumerate(counts) for vcpu in range(count)):
         actor, trace, vcpus = actors[number], traces[vm], counts[vm]
         actor.vm, actor.vcpu, actor.vcpus = vm, vcpu, vcpus
-        actor.total = dealt(trace.accesses, vcpu, vcpus)
-        actor.ready = config.members[vm].start
+        actor.total = dealt(trace.accesses, vcpu, vcpus, share_of(traces))
+        actor.ready = actor.start = config.members[vm].start
         actor.asid = trace.pages.asid[0] if trace.pages.asid.size else 0
         events.append(own_events(trace, vcpu, vcpus))
     every = np.concatenate(events)
@@ -196,7 +223,8 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
 
 def per_vm(config: MemoryConfig) -> bool:
     """Whether reclaim takes pages from one VM at a time, so that replacement must tell VMs apart."""
-    return config.reclaim.per_vm or any(member.limit is not None for member in config.members)
+    limited = any(member.limit is not None for member in config.members)
+    return config.reclaim.per_vm or limited
 
 
 def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
@@ -212,6 +240,9 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host
     if any(guest_swap(config, int(limit)) for limit in frames.limit):
         chosen, key = Choice(name=config.guest.replacement), "guest.replacement"
         guest = make_policy("memory.replacement", chosen, key, pages.vm.size, config.seed, pages.vm)
+    rule = config.reclaim.victims
+    if per_vm(config) and rule.name == "global":  # each VM has its own pages, so one must be asked
+        rule = Choice(name="shares")
     return Policies(
         replacement=replacement,
         placement=make_policy("memory.placement", numa.placement, "numa.placement"),
@@ -221,6 +252,7 @@ def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
         compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),
         guest=guest,
+        victims=victims.make(vms, config.seed, rule.name, **rule.options),
     )
 
 
@@ -233,9 +265,11 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rules = records(1, Rules)
     rule, virtual = rules[0], config.dimensions == 2
     rule.dimensions, rule.nodes = config.dimensions, config.numa.nodes
-    rule.ns_per_instruction, rule.minor_fault_ns = config.clock.ns_per_instruction, config.clock.minor_fault
+    scale = rule.scale = config.scale
+    rule.ns_per_instruction, rule.minor_fault_ns = config.clock.ns_per_instruction, config.clock.minor_fault * scale
     rule.slice_ns, rule.epoch_ns = config.numa.slice, config.epoch.time or 0.0
-    rule.quantum, rule.epoch_accesses, rule.share = config.clock.quantum, config.epoch.accesses or 0, SHARE
+    rule.quantum, rule.epoch_accesses, rule.share = config.clock.quantum, config.epoch.accesses or 0, share_of(traces)
+    rule.quantum_ns = QUANTUM_NS
     rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
     rule.host_levels = config.host.levels if virtual else 0
     rule.forks = any((trace.events["kind"] == GuestEvent.PROTECT).any() for trace in traces)
@@ -255,10 +289,11 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     breaks = config.host.page_size == "2M" and (config.reclaim.sharing.name != "none" or config.reclaim.balloon.name != "none")
     rule.split = virtual and (config.host.page_size == "thp" or breaks)
     device, clock = config.reclaim.device, config.clock
-    rule.read_latency_ns, rule.write_latency_ns = device.read_latency, device.write_latency
-    rule.ns_per_page = 4096e9 / device.bandwidth
-    rule.share_ns, rule.cow_ns, rule.scan_ns, rule.sample_ns = clock.share, clock.cow_break, clock.scan, clock.sample
-    rule.compress_ns, rule.decompress_ns, rule.speedup = clock.compress, clock.decompress, clock.daemon_speedup
+    rule.read_latency_ns, rule.write_latency_ns = device.read_latency * scale, device.write_latency * scale
+    rule.ns_per_page = 4096e9 / device.bandwidth * scale
+    rule.share_ns, rule.cow_ns, rule.scan_ns = clock.share * scale, clock.cow_break * scale, clock.scan * scale
+    rule.compress_ns, rule.decompress_ns = clock.compress * scale, clock.decompress * scale
+    rule.sample_ns, rule.speedup = clock.sample, clock.daemon_speedup  # a sample stays as large as it is
     return rules
 
 

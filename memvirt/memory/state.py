@@ -61,7 +61,10 @@ class Now(NamedTuple):
 
 
 class Policies(NamedTuple):
-    """One state of each family; ``guest`` is the page replacement of the guests' own kernels, over global pages."""
+    """One state of each family.
+
+    ``guest`` is the page replacement of the guests' own kernels, over global pages, ``victims`` the rule of whose page goes.
+    """
 
     replacement: Any
     placement: Any
@@ -71,6 +74,7 @@ class Policies(NamedTuple):
     balloon: Any
     compression: Any
     guest: Any
+    victims: Any
 
 
 class World(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import COUNTERS as TALLIED
 from memvirt.mmu.port import HISTOGRAM, LEVELS, ROWS, TALLY, Port
 from memvirt.policy import load
+from memvirt.tlb.misses import Misses, unpack
 from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Mapped, Space, Trace, Traits
 from memvirt.typing import Int
 
-__all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "run", "traits"]
+__all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "fault_exits", "run", "traits"]
 
 KINDS = {"none": 0, "pte": 1, "full": 2}
 #: What follows from the tally (`memvirt.mmu.port.COUNTERS`).
@@ -71,6 +73,14 @@ def traits(mmu: Mmu) -> Traits:
     else:
         found = module.TRAITS
     return found._replace(dirty="walk" if mmu.ad_bits else "none")
+
+
+def fault_exits(mmu: Mmu) -> dict[str, tuple[int, int]]:
+    """Exits by reason that each fault of a guest takes, and each of its host: for faults that no walk is simulated of."""
+    known: dict[str, tuple[int, int]] | None = getattr(load("mmu.mode", mmu.name, "mmu"), "FAULT_EXITS", None)
+    if known is not None:
+        return known
+    return {"ept_violation": (0, 1)} if traits(mmu).dimensions == 2 else {}
 
 
 def _spaces(space: Space) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -192,7 +202,7 @@ def run(
     cache: Cache,
     traces: list[Trace],
     mapped: Mapped,
-    offsets: list[NDArray[np.uint32]],
+    offsets: Sequence[Misses],
     pcid: bool = True,
     vpid: bool = True,
     step: int = CHUNK,
@@ -205,7 +215,7 @@ def run(
         Config sections.
     traces : list of Trace
     mapped : Mapped
-    offsets : list of (n,) uint32
+    offsets : list of arrays
         As `Walks` has them.
     pcid, vpid : bool
         Whether page-walk caches are tagged by address space and by VM, or flushed on a switch.
@@ -216,18 +226,16 @@ def run(
     return drive(state, port, traces, mapped, offsets, step)
 
 
-def drive(
-    state: Any, port: Port, traces: list[Trace], mapped: Mapped, offsets: list[NDArray[np.uint32]], step: int = CHUNK
-) -> MmuOut:
+def drive(state: Any, port: Port, traces: list[Trace], mapped: Mapped, offsets: Sequence[Misses], step: int = CHUNK) -> MmuOut:
     """Simulate from what `start` has made, as `run` does."""
     space, schedule, frames, nodes = mapped
     counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event: Int = 0
-    for first, walks in zip(range(0, schedule.accesses, step), offsets, strict=True):
+    for first, missed in zip(range(0, schedule.accesses, step), offsets, strict=True):
         part = merged(traces, space, schedule.runs, first, min(first + step, schedule.accesses))
         runs: Any = part.runs.view(np.recarray)
         next_event = walk_stretch(
-            state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, walks, next_event, first
+            state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, unpack(missed), next_event, first
         )
     return finish(counts, port, state)

@@ -13,14 +13,17 @@ from functools import cache
 from typing import Any
 
 from memvirt.digest import canonical, text_digest
+from memvirt.pipeline.detail import alone, details, has_lives
 from memvirt.pipeline.point import Point
-from memvirt.pipeline.room import Reading, Vms
+from memvirt.pipeline.room import Reading, Room, Vms
 from memvirt.pipeline.rooms import ROOMS, room_code
 from memvirt.pipeline.rooms.translation import is_fused, native, own_mode
+from memvirt.workload.config import Workload
 
 EMPTY = "empty"  #: the digest of a field that holds nothing
 (SOURCE,) = (room for room in ROOMS.values() if not room.reads)
-CHAIN = tuple(room for room in ROOMS.values() if room.reads and not room.gives_rows)
+CHAIN = tuple(room for room in ROOMS.values() if room.reads and not room.gives_rows and not room.of_lives)
+(JOIN,) = (room for room in ROOMS.values() if room.of_lives)
 (END,) = (room for room in ROOMS.values() if room.gives_rows)
 
 
@@ -124,6 +127,8 @@ class Layout:
         self._places: dict[tuple[Any, ...], Stage] = {}
         self._keep: dict[int, Any] = {}  # sections are known by identity, so they must not go away
         self._fused: dict[tuple[bool, int, int], bool] = {}
+        self._lives: dict[tuple[int, ...], bool] = {}
+        self._alone: dict[tuple[Any, ...], Point] = {}
 
     def _config(self, reading: Reading, point: Point, vms: Vms) -> Config:
         sections = tuple([getattr(point, name) for name in reading.sections])
@@ -146,20 +151,41 @@ class Layout:
         self.asked[stage.number] += 1
         return stage
 
-    def _is_fused(self, point: Point, alone: bool) -> bool:
-        known = (alone, id(point.mmu), id(point.tlb))
+    def _is_fused(self, point: Point, is_baseline: bool) -> bool:
+        known = (is_baseline, id(point.mmu), id(point.tlb))
         if known not in self._fused:
             self._keep[id(point.mmu)], self._keep[id(point.tlb)] = point.mmu, point.tlb
-            self._fused[known] = is_fused(point, native(point) if alone else own_mode(point))
+            self._fused[known] = is_fused(point, native(point) if is_baseline else own_mode(point))
         return self._fused[known]
 
-    def _chain(self, point: Point, vms: Vms, traces: tuple[Stage, ...], alone: bool) -> dict[str, tuple[Stage, ...]]:
+    def _known_by(self, point: Point, names: Iterable[str]) -> tuple[int, ...]:
+        """Identities of some of a point's sections, which are kept from now on."""
+        sections = [getattr(point, name) for name in names]
+        self._keep.update((id(section), section) for section in sections)
+        return tuple(map(id, sections))
+
+    def _has_lives(self, point: Point) -> bool:
+        known = self._known_by(point, ("workload", "vms", "contents"))
+        if known not in self._lives:
+            self._lives[known] = has_lives(point)
+        return self._lives[known]
+
+    def _detail(self, point: Point, detail: Workload) -> Point:
+        """The point that a detail is; the same object for all points that walk alike."""
+        known = (canonical(detail.model_dump()), *self._known_by(point, ("guest", "host", "tlb", "mmu", "cache", "cpu")))
+        if known not in self._alone:
+            self._alone[known] = alone(point, detail)
+        return self._alone[known]
+
+    def _chain(
+        self, point: Point, vms: Vms, traces: tuple[Stage, ...], is_baseline: bool, rooms: Iterable[Room] = CHAIN
+    ) -> dict[str, tuple[Stage, ...]]:
         """Stages from traces to cycles over some VMs, of a point or of what it is compared with, by room."""
-        fused = self._is_fused(point, alone)
+        fused = self._is_fused(point, is_baseline)
         made = {SOURCE.name: traces}
-        for room in CHAIN:
+        for room in rooms:
             if room.fused is None or room.fused == fused:
-                config = self._config(room.baseline if alone else room.config, point, vms)
+                config = self._config(room.baseline if is_baseline else room.config, point, vms)
                 made[room.name] = (self._stage(room.name, config, needed(room.reads, made)),)
         return made
 
@@ -167,19 +193,36 @@ class Layout:
         """Lay a point out; returns the stage of its result.
 
         The traces come first, one a VM; then the point's own chain; then a baseline for each VM, which is what
-        `slowdown` divides by.
+        `slowdown` divides by. Where the VMs have page lives, these come first, then each detail as a VM alone.
         """
         vms = tuple(range(point.count))
-        traces = tuple([self._stage(SOURCE.name, self._config(SOURCE.config, point, (vm,))) for vm in vms])
+        traces = tuple([self._trace(point, vm) for vm in vms])
+        if self._has_lives(point):
+            return self._add_lives(point, vms, traces)
         made = self._chain(point, vms, traces, False)
         last = CHAIN[-1].name
         for vm in vms:
             made[last] += self._chain(point, (vm,), (traces[vm],), True)[last]
         return self._stage(END.name, self._config(END.config, point, vms), needed(END.reads, made))
 
+    def _trace(self, point: Point, vm: int) -> Stage:
+        return self._stage(SOURCE.name, self._config(SOURCE.config, point, (vm,)))
+
+    def _add_lives(self, point: Point, vms: Vms, traces: tuple[Stage, ...]) -> Stage:
+        """Lay out a point of page lives: where their pages are, then each distinct detail and its baseline, then both together."""
+        made = self._chain(point, vms, traces, False, CHAIN[:1])
+        for detail in details(point)[0]:
+            it = self._detail(point, detail)
+            trace = (self._trace(it, 0),)
+            own = self._chain(it, (0,), trace, False, CHAIN[:-1])
+            own[CHAIN[-1].name] = self._chain(it, (0,), trace, True)[CHAIN[-1].name]
+            made |= {name: (*made.get(name, ()), *stages) for name, stages in own.items()}
+        joined = self._stage(JOIN.name, self._config(JOIN.config, point, vms), needed(JOIN.reads, made))
+        return self._stage(END.name, self._config(END.config, point, vms), needed(END.reads, {JOIN.name: (joined,)}))
+
     def finish(self) -> None:
         """Forget what only adding points needs."""
-        self._configs, self._known, self._places = {}, {}, {}
+        self._configs, self._known, self._places, self._lives, self._alone = {}, {}, {}, {}, {}
 
 
 def needed(rooms: Iterable[str], made: Mapping[str, tuple[Stage, ...]]) -> tuple[Stage, ...]:

@@ -86,7 +86,7 @@ class Point(Section):
             raise ConfigError(f"{where}.contents", contents, "must be a mapping of keys")
         whole = {**self.workload.model_dump(), **changed}
         if whole["name"] != self.workload.name:  # another program has no use for this one's own keys
-            own = {"path", "format", "dependence", *self.workload.options} - set(changed)
+            own = {"path", "format", "dependence", "detail", *self.workload.options} - set(changed)
             whole = {key: value for key, value in whole.items() if key not in own}
         return MemberSections(
             checked(Workload, whole, f"{where}.workload"),

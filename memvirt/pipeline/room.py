@@ -54,6 +54,8 @@ class Room:
         Whether it takes part where TLBs and walks are simulated as one (True), or where they aren't (False); else always.
     moot : tuple of (str, str)
         Pairs of a config key and a field that is read: while the field is empty, the key can't matter.
+    of_lives : bool
+        Whether it takes part only where VMs have page lives.
     known_by_key : bool
         Whether its outcome is told by the stage's key rather than by its content.
     lazy : bool
@@ -86,6 +88,7 @@ class Room:
     code: tuple[str, ...]
     fused: bool | None = None
     moot: tuple[tuple[str, str], ...] = ()
+    of_lives: bool = False
     known_by_key: bool = False
     lazy: bool = False
     light: bool = False

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from memvirt.cost import COLUMNS as PRICED
 from memvirt.counters import Column, Counter, every
-from memvirt.result import monitor
+from memvirt.result import derived, monitor
+from memvirt.result.join import COLUMNS as OF_LIVES
 
 Counts = dict[str, NDArray[Any]]
 LEADING = ("accesses", "instructions", "cycles", "slowdown")  #: columns that come first
@@ -19,6 +21,8 @@ COUNTING = ("memory", "tlb", "mmu")  #: rooms that count, in the tables' order
 #: What walks are told apart by, of a whole run alone: what an entry was read for, and its level, root highest.
 WALK_PARTS = tuple(f"{row}_l{level}" for row in ("guest", "host", "data", "outer") for level in range(5, 0, -1))
 QUANTILES = (0.5, 0.9, 0.99)
+EPOCH_QUANTILES = {"p50": 0.5, "p99": 0.99}
+PEAK = 10  #: epochs in a row of which the worst are looked for
 #: What is known of the walks of whole runs.
 WALK_COLUMNS = (
     Column(
@@ -48,8 +52,15 @@ COLUMNS = (
         "slowdown",
         "ratio",
         doc="the VM's cycles to those of its accesses alone on `native`, everything mapped, without faults",
+    ),
+    Column(
+        "slowdown_{}",
+        "ratio",
+        doc="of the epochs: the median, what 99 of 100 don't exceed, and the worst of any ten epochs in a row",
+        over=("p50", "p99", "peak"),
         tables=("results",),
     ),
+    *OF_LIVES,
 )
 
 
@@ -65,7 +76,7 @@ def columns(table: str) -> tuple[Counter | Column, ...]:
     ----------
     table : {'results', 'epochs'}
     """
-    parts: Sequence[Counter | Column] = (*counters(), *COLUMNS, *PRICED, *monitor.COLUMNS, *WALK_COLUMNS)
+    parts: Sequence[Counter | Column] = (*counters(), *COLUMNS, *derived.COLUMNS, *PRICED, *monitor.COLUMNS, *WALK_COLUMNS)
     parts = sorted(parts, key=lambda each: LEADING.index(each.name) if each.name in LEADING else len(LEADING))
     return tuple(each for each in parts if isinstance(each, Counter) or table in each.tables)
 
@@ -100,7 +111,7 @@ def over_epochs(how: str, values: NDArray[Any], lived: NDArray[np.bool_]) -> NDA
     return np.asarray((values * lived).sum(axis=1) / np.maximum(lived.sum(axis=1), 1))
 
 
-def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baselines: list[Counts]) -> tuple[Columns, Columns]:
+def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baseline: NDArray[np.float64]) -> tuple[Columns, Columns]:
     """Make the rows of one point, column by column.
 
     Parameters
@@ -110,8 +121,8 @@ def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baselines: list
     how : dict of str
         Of each, what makes a run of its epochs (`memvirt.counters.OVER_EPOCHS`).
     cycles : dict of (vms, epochs) float64
-    baselines : list of dict of (1, epochs) float64
-        Of each VM, its cycles in the set-up that `slowdown` divides by.
+    baseline : (vms, epochs) float64
+        Cycles of each VM in the set-up that `slowdown` divides by, epoch by epoch as they are counted.
 
     Returns
     -------
@@ -136,13 +147,52 @@ def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baselines: list
     results |= monitor.rates({name: each.sum(axis=1) for name, each in counted.items()})
     results |= monitor.warned({**counted, **seen}, lived)
     epochs |= {name: each[vm, epoch] for name, each in seen.items()}
-    alone = np.array([each["cycles"][0, 1:].sum() for each in baselines])
+    alone = np.array([each.sum() for each in baseline[:, 1:]])
     with np.errstate(divide="ignore", invalid="ignore"):
         for columns in (results, epochs):
             spent = sum(columns[f"{part}_cycles"] for part in ("tlb", "walk", "exit", "shootdown"))
             columns["translation_share"] = np.where(columns["cycles"] > 0, spent / columns["cycles"], np.nan)
         results["slowdown"] = np.where(alone > 0, results["cycles"] / alone, np.nan)
+    found, quantiles = slowdowns(cycles["cycles"][:, 1:], baseline[:, 1:])
+    epochs["slowdown"] = found[vm, epoch]
+    results |= quantiles
+    if "visits" in counts:
+        results["baseline_cycles"], epochs["baseline_cycles"] = alone, baseline[vm, epoch + 1]
+    for columns in (results, epochs):
+        columns |= derived.of_counts(columns)
     return results, epochs
+
+
+def slowdowns(cycles: NDArray[np.float64], baseline: NDArray[np.float64]) -> tuple[NDArray[np.float64], Columns]:
+    """Slowdown of each epoch, and what is known of those of each VM.
+
+    Parameters
+    ----------
+    cycles, baseline : (vms, epochs) float64
+
+    Returns
+    -------
+    by_epoch : (vms, epochs) float64
+        NaN where there was nothing to do; infinite where the VM did nothing but wait.
+    known : dict of (vms,) float64
+        Quantiles of these, and of the worst of each `PEAK` epochs in a row.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_epoch = np.where((baseline > 0) | (cycles > 0), cycles / baseline, np.nan)
+        span = min(PEAK, cycles.shape[1])
+        spent, alone = (sliding_window_view(each, span, axis=1).sum(axis=2) for each in (cycles, baseline))
+        in_a_row = np.where((alone > 0) | (spent > 0), spent / alone, np.nan)
+    known: Columns = {}
+    for name, quantile in EPOCH_QUANTILES.items():
+        known[f"slowdown_{name}"] = np.array([at_quantile(each, quantile) for each in by_epoch])
+    known["slowdown_peak"] = np.array([at_quantile(each, 1.0) for each in in_a_row])
+    return by_epoch, known
+
+
+def at_quantile(values: NDArray[np.float64], quantile: float) -> float:
+    """The least of some values that so many of them don't exceed; NaN ones left out."""
+    there = np.sort(values[~np.isnan(values)])
+    return float(there[max(int(np.ceil(quantile * there.size)), 1) - 1]) if there.size else np.nan
 
 
 def add_walks(

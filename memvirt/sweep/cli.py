@@ -6,20 +6,23 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from memvirt.api import run_sweep
 from memvirt.command import run_command
-from memvirt.sweep.plan.compose import CONFIGS
-from memvirt.sweep.plan.words import DEFAULT, IDLE, PLACES, Words, asks_for_nothing, plainly, prepare, read_words
+from memvirt.errors import MemvirtError
+
+if TYPE_CHECKING:
+    from memvirt.sweep.plan.words import Words
 
 #: Flags of Hydra's that take a value, besides those that say where options are.
-WITH_VALUE = (*PLACES, "--config-path", "-cp", "--cfg", "-c", "--package", "-p", "--experimental-rerun")
+WITH_VALUE = ("--config-path", "-cp", "--cfg", "-c", "--package", "-p", "--experimental-rerun")
 ABOUT_HYDRA = ("--hydra-help", "--version", "--info", "-i")  #: flags that ask about no config
 
 
 def flags_for_hydra(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Take those flags, with their values, out of a command line that Hydra itself must answer: ``--help``, ``--cfg job``."""
+    """Take those flags, with their values, out of a command line that Hydra itself must answer: ``--cfg job``, ``--hydra-help``."""
+    from memvirt.sweep.plan.words import IDLE, PLACES
+
     flags: list[str] = []
     rest: list[str] = []
     words = iter(argv)
@@ -27,7 +30,7 @@ def flags_for_hydra(argv: Sequence[str]) -> tuple[list[str], list[str]]:
         flag, equals, _ = word.partition("=")
         own = not word.startswith("-") or flag in PLACES or word in IDLE
         (rest if own else flags).append(word)
-        if flag in WITH_VALUE and not equals:
+        if flag in (*PLACES, *WITH_VALUE) and not equals:
             (rest if own else flags).extend(word for word in [next(words, None)] if word is not None)
     return flags, rest
 
@@ -57,6 +60,9 @@ def ask_hydra(flags: list[str], words: Words) -> None:
     """
     import hydra
 
+    from memvirt.sweep.plan.compose import CONFIGS
+    from memvirt.sweep.plan.words import DEFAULT, asks_for_nothing, plainly, prepare
+
     def never(config: Any) -> None:
         raise AssertionError("the sweeper starts no Hydra job")
 
@@ -68,8 +74,26 @@ def ask_hydra(flags: list[str], words: Words) -> None:
         application()
 
 
+def help_asked(argv: list[str]) -> list[str] | None:
+    """What is asked for help about: nothing in particular, or groups and keys; None if it isn't help that is asked for."""
+    if not {"--help", "-h"} & set(argv):
+        return None
+    return [word.partition("=")[0] for word in argv if not word.startswith("-")]
+
+
 def run(argv: list[str]) -> None:
-    """Run a sweep, or have Hydra answer."""
+    """Run a sweep, say how that is done, or have Hydra answer."""
+    words = help_asked(argv)
+    if words is not None:
+        from memvirt.sweep import help
+
+        print("\n\n".join(map(help.about, words)) if words else help.overview())
+        return
+    from memvirt.api import run_sweep
+    from memvirt.sweep.plan.words import read_words
+
+    if {"--shell-completion", "-sc"} & {word.partition("=")[0] for word in argv}:
+        raise MemvirtError('--shell-completion: is `eval "$(memvirt completion bash)"` here, or zsh')
     flags, rest = flags_for_hydra(argv)
     if flags:
         ask_hydra(flags, read_words(rest))

@@ -56,6 +56,10 @@ class Settings(Section):
     """Folder of all sweeps."""
     resume: Switch
     """Keep the points that are there, compute the rest; those that crashed or took too long are tried again."""
+    overwrite: Switch
+    """Replace a finished sweep of the same `name`, when this one is complete. Without it the same plan and code is done already,
+    and another is refused.
+    """
     reuse: Switch
     """Keep stages that took long in `output`/.stages, and take them from there. They are data, and only what you wrote yourself is
     believed (by a key in your own cache folder).
@@ -64,6 +68,10 @@ class Settings(Section):
     """What these stages may take on disk."""
     dry_run: Switch
     """Print the plan, its distinct stages, and an estimate of time and memory; run nothing."""
+    figures: Switch
+    """Draw the sweep's figures; a study's own are always drawn."""
+    report: Switch
+    """Write `report.html`, the sweep as one page; `python -m memvirt.report` does so later."""
     fail_on_error: Switch
     """Exit 1 if a row failed."""
     max_failures: Count = Field(None, ge=0)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import gc
 import importlib
-import signal
 import threading
 import warnings
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any
 
 from memvirt.errors import MemvirtError
 from memvirt.sweep.engine.engine import Engine
 from memvirt.sweep.engine.node import Carried, Failure, Tally
 from memvirt.sweep.estimate import accesses
 from memvirt.sweep.executor import Executor, make_executor
+from memvirt.sweep.interrupt import Interrupt
 from memvirt.sweep.plan.todo import Todo, Wanted, Window
 from memvirt.sweep.report import Voice, Watch
 from memvirt.sweep.settings import Settings
@@ -27,35 +26,6 @@ from memvirt.sweep.store.store import Store
 
 class TooManyFailures(MemvirtError):
     """More points failed than ``max_failures`` allows."""
-
-
-class Interrupt:
-    """Lets Ctrl-C and a polite kill end a sweep between two steps; the second time, at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupt:
-        here = threading.current_thread() is threading.main_thread()  # signals are handled there alone
-        for number in (signal.SIGINT, signal.SIGTERM) if here else ():
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def check(self) -> None:
-        """Stop if it was asked for."""
-        if self.asked:
-            raise KeyboardInterrupt
-
-    def __exit__(self, kind: type[BaseException] | None, wrong: BaseException | None, where: TracebackType | None) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 class Work:
@@ -76,6 +46,8 @@ class Work:
         CPU seconds and accesses of what was computed, by room.
     wanted : list of Wanted
         Points of all plans so far.
+    last_words : function
+        What to say where a kill can't wait.
     """
 
     def __init__(self, settings: Settings, voice: Voice) -> None:
@@ -83,6 +55,7 @@ class Work:
         self.tallies: dict[str, Tally] = {}
         self.lengths: dict[str, tuple[float, int]] = {}
         self.wanted: list[Wanted] = []
+        self.last_words: Callable[[], str] = lambda: ""
         self.most_bytes, self.chain = 0, 0.0
         self.carried = Carried()
         self._executor: Executor | None = None
@@ -123,6 +96,7 @@ class Work:
             If it can't be.
         """
         if self._executor is None:
+            self.start()
             if self._starting is not None:
                 self._executor = self._starting.result()
             else:
@@ -142,10 +116,15 @@ class Work:
         self.wanted.append(todo.wanted)
         if not todo.missing:
             return
-        with Interrupt() as interrupt:
-            watch = Watch(self.voice, len(todo.wanted.ids), kept, title)
+        executor = self.executor()  # which may be Ray, whose handler of SIGTERM must not be the last one
+        watch = Watch(self.voice, len(todo.wanted.ids), kept, title)
+
+        def last_words() -> str:
+            watch.close()
+            return self.last_words()
+
+        with Interrupt(last_words) as interrupt:
             try:
-                executor = self.executor()
                 for window in todo.windows():
                     self._compute(store, window, executor, watch, interrupt)
                     gc.collect()  # stages and nodes know each other

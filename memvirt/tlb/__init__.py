@@ -32,6 +32,7 @@ from memvirt.tlb.hierarchy import (
     Hierarchy,
     translate,
 )
+from memvirt.tlb.misses import pack
 from memvirt.tlb.segment import bypassing, no_segments
 from memvirt.types import CHUNK, Schedule, Space, Trace, Traits, Walks
 
@@ -133,7 +134,7 @@ def run(
     """
     tlbs = build(config, traits, space, schedule)
     events: Any = shootdowns.view(np.recarray)
-    offsets = []
+    offsets: list[Any] = []
     next_event = 0
     walks = np.empty(min(step, max(schedule.accesses, 1)), np.uint32)
     for first in range(0, schedule.accesses, step):
@@ -143,5 +144,5 @@ def run(
             found, next_event = translate(tlbs, part.page, runs, events, next_event, first, walks)
         else:
             found, next_event = translate_general(tlbs, part.page, part.line, runs, events, next_event, first, walks)
-        offsets.append(walks[:found].copy())
+        offsets.append(pack(walks[:found], part.page.size))
     return freeze(Walks(offsets, as_counters(tlbs.counts, COUNTERS)))

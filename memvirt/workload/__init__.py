@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.policy import load as load_policy
 from memvirt.policy import names as policy_names
-from memvirt.types import EVERY_SPACE, FETCH, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
+from memvirt.types import EVERY_SPACE, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.config import Workload
-from memvirt.workload.files import file_digest, read_cached
+from memvirt.workload.files import file_digest
+from memvirt.workload.lives import check_life, detail_of, is_life, life_of, trace_of
 from memvirt.workload.names import SYNTHETIC, trace_file
+from memvirt.workload.reach import beyond, untranslated
 from memvirt.workload.source import Chunks, Source
+from memvirt.workload.spaces import own_switches
+from memvirt.workload.stored import open_trace
 from memvirt.workload.synthetic import below, draws
 
-__all__ = ["Workload", "check", "dependence", "digest", "length", "load"]
+__all__ = ["Workload", "check", "check_levels", "dependence", "detail_of", "digest", "is_life", "length", "life_of", "load"]
 
 MOST_ACCESSES, MOST_PAGES, MOST_EVENTS = 1 << 40, (1 << 31) - 1, 1 << 28
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
@@ -33,6 +38,9 @@ def digest(config: Workload) -> str:
 
 def dependence(config: Workload) -> float | None:
     """Share of a workload's accesses that depend on the one before; None where nobody has said."""
+    if is_life(config):
+        detail = detail_of(config)
+        return None if detail is None else dependence(detail)
     if config.dependence is None and config.name in policy_names(SYNTHETIC):
         return getattr(_module(config), "DEPENDENCE", None)
     return config.dependence
@@ -48,12 +56,22 @@ def check(config: Workload) -> None:
     ConfigError
         If fetches are asked for where there are none, or there is more of something than can be counted.
     """
+    if is_life(config):
+        check_life(config)
+        detail = detail_of(config)
+        if detail is not None:
+            check(detail)
+        return
     path = trace_file(config.name, config.path)
     pages = -(-config.footprint // 4096)
     if path is not None:
-        recording = read_cached(path, config.format, config.fetches)
-        pages = recording.vpn.size
-        if config.fetches and not (recording.accesses.line & FETCH).any():
+        stored = open_trace(path, config.format, config.fetches)
+        pages = stored.source.vpn.size
+        if stored.unfit:
+            raise ConfigError("workload.path", str(path), stored.unfit)
+        if stored.source.spaces > 1:
+            _check_one_process(config, stored.source.spaces)
+        if config.fetches and not stored.fetches:
             raise ConfigError(
                 "workload.fetches", True, f"{path.name} has no instruction fetches: record or import it with --fetches"
             )
@@ -62,6 +80,14 @@ def check(config: Workload) -> None:
             "workload.fetches", True, f"{config.name} is synthetic and fetches nothing; use a recorded trace that does"
         )
     _check_numbers(config, pages)
+
+
+def _check_one_process(config: Workload, spaces: int) -> None:
+    """Refuse what says which of `workload.processes` runs, where the trace says it."""
+    for key, nothing in (("processes", 1), ("fork_every", 0)):
+        if getattr(config, key) != nothing:
+            why = f"the trace has {spaces} address spaces of its own, and says when each of them runs"
+            raise ConfigError(f"workload.{key}", getattr(config, key), why)
 
 
 def _check_numbers(config: Workload, pages: int) -> None:
@@ -88,22 +114,36 @@ def _check_numbers(config: Workload, pages: int) -> None:
             raise ConfigError(f"workload.{key}", every, why)
 
 
+def check_levels(config: Workload, levels: int) -> None:
+    """Refuse a trace with addresses that so many levels of guest tables don't translate.
+
+    Raises
+    ------
+    ConfigError
+        With the first of them.
+    """
+    if is_life(config):
+        detail = detail_of(config)
+        return check_levels(detail, levels) if detail is not None else None
+    path = trace_file(config.name, config.path)
+    if path is None:
+        return None
+    status = path.stat()
+    wrong = _untranslated(path, config.format, config.fetches, levels, (status.st_mtime_ns, status.st_size))
+    if wrong is not None:
+        raise ConfigError("guest.levels", levels, beyond(wrong, levels))
+    return None
+
+
+@lru_cache(maxsize=64)
+def _untranslated(path: Path, name: str | None, fetches: bool, levels: int, stamp: tuple[int, int]) -> int | None:
+    return untranslated(open_trace(path, name, fetches).source.vpn, levels)
+
+
 def _recorded(config: Workload) -> Source:
     path = trace_file(config.name, config.path)
     assert path is not None
-    recording = read_cached(path, config.format, config.fetches)
-    columns = recording.accesses
-    return Source(recording.vpn, columns.page.size, _Slice(columns))
-
-
-class _Slice:
-    """Reads a trace in memory; a class, since it must pickle."""
-
-    def __init__(self, columns: Accesses) -> None:
-        self.columns = columns
-
-    def __call__(self, first: int, last: int) -> Accesses:
-        return Accesses(self.columns.page[first:last], self.columns.line[first:last], self.columns.gap[first:last])
+    return open_trace(path, config.format, config.fetches).source
 
 
 def _module(config: Workload) -> Any:
@@ -146,8 +186,11 @@ def _event_table(size: int, kind: GuestEvent) -> NDArray[np.void]:
     return table
 
 
-def _running(config: Workload, at: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Address space that runs at some accesses."""
+def _running(config: Workload, at: NDArray[np.int64], own: NDArray[np.void] | None = None) -> NDArray[np.int64]:
+    """Address space that runs at some accesses; ``own`` are the trace's own switches."""
+    if own is not None and own.size:
+        last = np.searchsorted(own["at"].astype(np.int64), at, side="right") - 1
+        return np.where(last < 0, 0, own["asid"][last]).astype(np.int64)
     return at // config.switch_every % config.processes if config.processes > 1 else np.zeros_like(at)
 
 
@@ -172,13 +215,13 @@ def _forks(config: Workload, accesses: int, pages: int) -> NDArray[np.void]:
     return np.concatenate(parts) if parts else _event_table(0, GuestEvent.PROTECT)
 
 
-def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[np.void]:
-    """All that a VM does besides accessing memory, in order."""
+def _events(config: Workload, accesses: int, pages: int, seed: int, own: NDArray[np.void]) -> NDArray[np.void]:
+    """All that a VM does besides accessing memory, in order; ``own`` are the trace's own switches."""
 
     def times(every: int) -> NDArray[np.int64]:
         return np.arange(every, accesses, every) if every else np.zeros(0, np.int64)
 
-    turn = _event_table(0, GuestEvent.SWITCH)
+    turn = own
     if config.processes > 1:
         at = times(config.switch_every)
         turn = _event_table(at.size, GuestEvent.SWITCH)
@@ -191,7 +234,7 @@ def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[n
     rewrite["page"] = (rewrite["page"] + np.tile(np.arange(each), rewrites.size)) % written
     at = times(config.flush_every)
     flush = _event_table(at.size, GuestEvent.FLUSH)
-    flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at)
+    flush["at"], flush["asid"] = at, EVERY_SPACE if config.flush_all else _running(config, at, own)
     at = times(config.idle_every or _burst(config))
     idle = _event_table(at.size, GuestEvent.IDLE)
     idle["at"], idle["page"] = at, round(config.idle_time / 1e3)
@@ -199,8 +242,10 @@ def _events(config: Workload, accesses: int, pages: int, seed: int) -> NDArray[n
     return events[np.argsort(events["at"], kind="stable")]
 
 
-def length(config: Workload) -> int:
-    """Accesses of each VM."""
+def length(config: Workload, scale: float = 1.0) -> int:
+    """Accesses of each VM; ``scale``: of a page life, of which one page of so many is sampled, about."""
+    if is_life(config):
+        return max(1, round(int(life_of(config).extents["visits"].sum()) / scale))
     if config.accesses is not None:
         return config.accesses * (1 if trace_file(config.name, config.path) else config.repeat)
     if trace_file(config.name, config.path) is not None:
@@ -209,7 +254,7 @@ def length(config: Workload) -> int:
     return (own(config.path, config.idle_time, **_options(config)) if own else ACCESSES) * config.repeat
 
 
-def load(config: Workload, vm: int = 0) -> Trace:
+def load(config: Workload, vm: int = 0, scale: float = 1.0, vcpus: int = 1, salt: int = 0) -> Trace:
     """Make the trace of one VM.
 
     Parameters
@@ -217,6 +262,8 @@ def load(config: Workload, vm: int = 0) -> Trace:
     config : Workload
     vm : int
         Its number: a synthetic workload takes another seed for it, a recorded one begins elsewhere.
+    scale, vcpus, salt
+        Of a page life: one page of so many is sampled, the VM's vCPUs, and a seed of which pages.
 
     Raises
     ------
@@ -225,6 +272,8 @@ def load(config: Workload, vm: int = 0) -> Trace:
     ConfigError
         As `check`.
     """
+    if is_life(config):
+        return trace_of(config, vm, scale, vcpus, salt)
     seed = config.seed + vm
     offset, accesses = 0, length(config)
     if trace_file(config.name, config.path) is not None:
@@ -236,10 +285,12 @@ def load(config: Workload, vm: int = 0) -> Trace:
         source = Source(vpn, accesses, _Generated(config, pages, seed))
     total = source.vpn.size * config.processes
     asid = np.repeat(np.arange(config.processes, dtype=np.uint16), source.vpn.size)
+    if source.spaces > 1 and source.asid is not None:
+        asid = source.asid
     return Trace(
         pages=Pages(np.tile(source.vpn, config.processes), asid),
         accesses=accesses,
-        events=_events(config, accesses, total, seed),
+        events=_events(config, accesses, total, seed, own_switches(source, accesses, offset)),
         chunks=Chunks(source, accesses, offset, config.processes, config.switch_every),
         fetches=config.fetches,
     )

@@ -10,27 +10,27 @@ from memvirt.config import Many, Seed, Size, TimeNs
 
 
 class Workload(BaseModel):
-    """What each VM runs: a synthetic generator, a recorded program, or a trace file, by name.
+    """What each VM runs: a synthetic generator, a recorded program, a trace file, or a page life, by name.
 
-    ``name`` is a file of `workload/synthetic` or `workload/recorded`, or ``trace`` for the file at ``path``.
+    ``name`` is a file of `workload/synthetic`, `workload/recorded` or `workload/life`, or ``trace`` for the file at ``path``.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
     path: str | None = None
-    """The trace's file, of `workload=trace`; null for all others."""
+    """The trace's file, of `workload=trace`, or the table's of a life that is read from one; null for all others."""
     format: str | None = None
-    """How that file is written; null: its ending says."""
+    """How that file is written; null: its content says."""
     accesses: Many | None = Field(None, ge=1)
     """[accesses] Of each VM; null: all of a recorded trace, `workload.repeat` times."""
     footprint: Size = Field(64 << 20, ge=8192)
-    """Memory that a synthetic workload uses."""
+    """Memory that a synthetic workload uses, in the course of a page life."""
     seed: Seed = 1
     """[1] Of a synthetic workload's random numbers; VM v uses seed + v."""
     repeat: Many = Field(1, ge=1)
     """[times] How often a recorded trace is gone through."""
     warmup: float = Field(0.0, ge=0, le=1 << 40)
-    """[share or accesses] Simulated first and not counted: a share below 1, or a number of accesses."""
+    """[share or accesses] Simulated first and not counted: a share below 1, or a number of accesses; of a page life, seconds."""
     offset: Many = Field(0, ge=0)
     """[accesses] VM v starts a recorded trace at access v × offset, and wraps around."""
     instructions_per_access: int = Field(3, ge=1, le=255)
@@ -68,11 +68,16 @@ class Workload(BaseModel):
     idle_time: TimeNs = Field(0.0, ge=0, le=4e12)
     """How long it sleeps each time."""
 
+    detail: str | dict[str, Any] | None = None
+    """Of a page life: the access-level workload that stands for what its CPU does, a name or a mapping of keys; null: its own;
+    `none`: no translation is simulated, which tells what memory alone costs, sooner.
+    """
+
     @model_validator(mode="after")
     def _known(self) -> Workload:
         from memvirt.workload.names import check
 
-        check(self.name, self.path, self.options)
+        check(self.name, self.path, self.options, self.detail)
         return self
 
     @property

@@ -1,33 +1,26 @@
-"""Reading trace files of any format, and the package's own form: one Parquet file.
-
-The own form has the columns ``page`` (row of the page table), ``line`` and ``gap`` of `Accesses`, zstd-compressed in row
-groups of `CHUNK`; its schema metadata holds the page table and what is known of the recording.
-"""
+"""Reading trace files of any format."""
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import zlib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from memvirt.digest import hash_file
-from memvirt.errors import ConfigError, TraceError
-from memvirt.policy import load, names
-from memvirt.types import CHUNK, FETCH, WRITE, Accesses
+from memvirt.errors import TraceError
+from memvirt.types import CHUNK, FETCH, LINE_MASK, PAGE_BITS, Accesses
+from memvirt.workload.batch import Batch, Options, checked, whole
+from memvirt.workload.own import FLAGS, OwnWriter
+from memvirt.workload.reach import VPN_BITS
+from memvirt.workload.sniff import choose
+from memvirt.workload.stream import Stream, open_stream
 
-FAMILY = "workload.formats"
-VERSION = 1
-FLAGS = np.array([0, WRITE, FETCH], np.uint8)  #: of a load, a store, a fetch
-SCHEMA = pa.schema([("page", pa.uint32()), ("line", pa.uint8()), ("gap", pa.uint8())])
+IN_MEMORY = 1 << 24  #: accesses of a trace that is held as a whole
 
 
 class Recording(NamedTuple):
@@ -36,23 +29,36 @@ class Recording(NamedTuple):
     Attributes
     ----------
     vpn : (p,) uint64
-        Pages that are touched, ascending.
+        Pages that are touched, ascending within an address space.
     accesses : Accesses
     about : dict
         What is known of the recording: command, tool.
+    asid : (p,) uint16
+        Address space of each page, ascending.
     """
 
     vpn: NDArray[np.uint64]
     accesses: Accesses
     about: dict[str, Any]
+    asid: NDArray[np.uint16]
 
 
-def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray[np.int64], about: dict[str, Any]) -> Recording:
+def from_addresses(
+    address: NDArray[np.uint64],
+    what: NDArray[Any],
+    gap: NDArray[np.int64],
+    about: dict[str, Any],
+    space: NDArray[Any] | None = None,
+) -> Recording:
     """Make a recording of byte addresses; a gap beyond 255 is carried over to the accesses that follow.
 
-    ``what`` is 0 for a load, 1 (or true) for a store, 2 for an instruction fetch.
+    ``what`` is 0 for a load, 1 (or true) for a store, 2 for an instruction fetch; ``space`` the address space of each access.
     """
-    vpn, page = np.unique(address >> np.uint64(12), return_inverse=True)
+    key = address >> np.uint64(PAGE_BITS)
+    if space is not None:
+        key = key | space.astype(np.uint64) << np.uint64(VPN_BITS)
+    known, page = np.unique(key, return_inverse=True)
+    vpn, asid = known & np.uint64((1 << VPN_BITS) - 1), (known >> np.uint64(VPN_BITS)).astype(np.uint16)
     line = (address >> np.uint64(6) & np.uint64(63)).astype(np.uint8) | FLAGS[np.asarray(what, np.uint8)]
     small = np.minimum(gap, 255)
     rest = 0
@@ -62,54 +68,7 @@ def from_addresses(address: NDArray[np.uint64], what: NDArray[Any], gap: NDArray
             room = min(rest, 255 - int(small[at]))
             small[at] += room
             rest, at = rest - room, at + 1
-    return Recording(vpn, Accesses(page.astype(np.uint32), line, small.astype(np.uint8)), about)
-
-
-def read_numbers(
-    path: Path, limit: int | None, name: str, *, dtype: str, shift: int, written: bool, what: str, kind: str
-) -> Recording:
-    """Read a file of numbers of one size and nothing else, each an access of one instruction.
-
-    Parameters
-    ----------
-    path, limit
-        The file, and how many numbers to read at the most.
-    name : str
-        The format.
-    dtype : str
-        Of a number; its address is so much, shifted left by ``shift`` bits.
-    written : bool
-        Whether the accesses are writes.
-    what, kind : str
-        What a number is, and what such files hold, for an error.
-
-    Raises
-    ------
-    TraceError
-        If it ends within a number.
-    """
-    size, width = path.stat().st_size, np.dtype(dtype).itemsize
-    if size % width:
-        raise TraceError(str(path), f"byte {size // width * width}", f"ends in mid-{what}: {kind}")
-    address = np.fromfile(path, dtype, count=-1 if limit is None else limit).astype(np.uint64) << np.uint64(shift)
-    ones = np.ones(address.size, np.int64)
-    return from_addresses(address, ones * written, ones, {"source": path.name, "format": name})
-
-
-def choose_format(path: Path, name: str | None = None) -> str:
-    """Name a file's format, by its ending (``SUFFIX`` of the format's file) if it isn't given; else Lackey's text.
-
-    Raises
-    ------
-    ConfigError
-        If there is no format of the given name.
-    """
-    if name is not None:
-        if name not in names(FAMILY):
-            raise ConfigError("format", name, "no such trace format is built in", names(FAMILY))
-        return name
-    endings = {getattr(load(FAMILY, known), "SUFFIX", ""): known for known in names(FAMILY)}
-    return endings.get(path.suffix, "lackey") if path.suffix else "lackey"
+    return Recording(vpn, Accesses(page.astype(np.uint32), line, small.astype(np.uint8)), about, asid)
 
 
 def without_fetches(recording: Recording) -> Recording:
@@ -120,36 +79,104 @@ def without_fetches(recording: Recording) -> Recording:
     keep = np.flatnonzero(~fetch)
     page, line, gap = recording.accesses
     if keep.size == 0:
-        return Recording(recording.vpn[:0], Accesses(page[:0], line[:0], gap[:0]), recording.about)
+        return Recording(recording.vpn[:0], Accesses(page[:0], line[:0], gap[:0]), recording.about, recording.asid[:0])
     starts = np.concatenate([[0], keep[:-1] + 1])
     ends = np.add.reduceat(gap.astype(np.int64), starts)
     ends[-1] = int(gap[starts[-1] : keep[-1] + 1].astype(np.int64).sum())
     address = recording.vpn[page[keep]] << np.uint64(12) | (line[keep] & np.uint8(63)).astype(np.uint64) << np.uint64(6)
-    return from_addresses(address, line[keep] >> 7, ends, recording.about)
+    return from_addresses(address, line[keep] >> 7, ends, recording.about, recording.asid[page[keep]])
 
 
-def read_file(path: Path, name: str | None = None, limit: int | None = None, fetches: bool = False) -> Recording:
-    """Read a trace file; ``fetches`` keeps its instruction fetches, if it has any.
+def _few(batches: Iterator[Batch], name: str) -> Iterator[Batch]:
+    """Batches of no more accesses than are held in memory."""
+    accesses = 0
+    for batch in batches:
+        accesses += batch.address.size
+        if accesses > IN_MEMORY:
+            raise TraceError(name, "", f"holds more than {IN_MEMORY:,} accesses: import it, and they are read piece by piece")
+        yield batch
+
+
+def _about(path: Path, module: ModuleType, stream: Stream) -> dict[str, Any]:
+    """What an imported trace says of its origin."""
+    about = {"source": path.name, "format": module.__name__.rpartition(".")[2]}
+    unfit = stream.unfit or getattr(module, "UNFIT", "")
+    return {**about, **({"notes": stream.notes} if stream.notes else {}), **({"unfit": unfit} if unfit else {})}
+
+
+def import_file(
+    path: Path,
+    output: Path,
+    name: str | None = None,
+    limit: int | None = None,
+    fetches: bool = False,
+    mask: int | None = None,
+    options: Options | None = None,
+) -> None:
+    """Write a trace file of any format in the package's own form, as `read_file` reads it, never holding more than a block.
+
+    Raises
+    ------
+    TraceError, ConfigError
+        As `read_file`; or if the output can't be written. There is none then.
+    """
+    with open_stream(path) as stream:
+        module = choose(stream, name)
+        own = getattr(module, "OWN", False)
+        if not own:
+            batches = checked(module.read(stream, (options or Options())._replace(fetches=fetches)), str(path), mask, limit)
+            with OwnWriter(output) as out:
+                for batch in batches:
+                    out.add(batch.address, batch.what, batch.gap, batch.space)
+                out.about.update(_about(path, module, stream))
+                if not out.counts["accesses"]:
+                    raise TraceError(str(path), "", "holds no memory access")
+    if own:
+        write_own(read_file(path, name, limit, fetches), output)
+
+
+def read_file(
+    path: Path,
+    name: str | None = None,
+    limit: int | None = None,
+    fetches: bool = False,
+    mask: int | None = None,
+    options: Options | None = None,
+) -> Recording:
+    """Read a trace file of any format.
+
+    Parameters
+    ----------
+    path : Path
+        May be compressed, or `STDIN`.
+    name : str, optional
+        The format; by default the content tells it.
+    limit : int, optional
+        Keep so many accesses.
+    fetches : bool
+        Keep instruction fetches, if there are any.
+    mask : int, optional
+        Bits of an address that count; the highest is repeated above.
+    options : Options, optional
+        For the format's reader.
 
     Raises
     ------
     TraceError
-        If it is missing, empty, truncated or malformed, with its name and the place in it.
+        If it is missing, empty, truncated or malformed, or no format's, with its name and the place in it.
+    ConfigError
+        If there is no format of the given name.
     """
-    if not path.exists():
-        raise TraceError(str(path), "", "there is no such file")
-    if path.is_dir():
-        raise TraceError(str(path), "", "is a folder, not a trace file")
-    try:
-        if path.stat().st_size == 0:
-            raise TraceError(str(path), "", "is empty")
-        module = load(FAMILY, choose_format(path, name))
-        more = {"fetches": True} if fetches and getattr(module, "KEEPS_FETCHES", False) else {}
-        recording: Recording = module.read(path, limit, **more)
-        if not fetches:
-            recording = without_fetches(recording)
-    except OSError as wrong:
-        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
+    with open_stream(path) as stream:
+        module = choose(stream, name)
+        if getattr(module, "OWN", False):
+            recording: Recording = module.read(stream, limit)
+        else:
+            batches = checked(module.read(stream, (options or Options())._replace(fetches=fetches)), str(path), mask, limit)
+            address, what, gap, space = whole(_few(batches, str(path)))
+            recording = from_addresses(address, what, gap, _about(path, module, stream), space)
+    if not fetches:
+        recording = without_fetches(recording)
     if recording.accesses.page.size == 0:
         raise TraceError(str(path), "", "holds no memory access")
     return recording
@@ -198,22 +225,10 @@ def write_own(recording: Recording, path: Path) -> None:
     TraceError
         If the place can't be written.
     """
-    step = np.diff(recording.vpn, prepend=np.uint64(0)).astype("<u8")
-    header = {
-        "version": VERSION,
-        "pages": int(recording.vpn.size),
-        "vpn": base64.b64encode(zlib.compress(step.tobytes(), 9)).decode(),
-        "about": recording.about,
-    }
-    schema = SCHEMA.with_metadata({"memvirt": json.dumps(header)})
-    table = pa.table([pa.array(column) for column in recording.accesses], schema=schema)
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            table, part, compression="zstd", compression_level=19, row_group_size=CHUNK, use_dictionary=["gap", "line"],
-            column_encoding={"page": "DELTA_BINARY_PACKED"},
-        )  # fmt: skip
-        os.replace(part, path)
-    except OSError as wrong:
-        raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
+    page, line, gap = recording.accesses
+    with OwnWriter(path, recording.about) as out:
+        for first in range(0, page.size, CHUNK):
+            piece = slice(first, first + CHUNK)
+            address = recording.vpn[page[piece]] << np.uint64(12) | (line[piece] & LINE_MASK).astype(np.uint64) << np.uint64(6)
+            what = (line[piece] >> 7) | (line[piece] & FETCH) >> 5
+            out.add(address, what, gap[piece].astype(np.int64), recording.asid[page[piece]])

@@ -1,4 +1,4 @@
-"""Which workloads there are: generators, recorded programs, and `trace` for a file of one's own."""
+"""Which workloads there are: generators, recorded programs, page lives, and `trace` for a file of one's own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from memvirt.errors import ConfigError
 from memvirt.policy import load, names
 
-SYNTHETIC = "workload.synthetic"
+SYNTHETIC, LIFE = "workload.synthetic", "workload.life"
 MOST = 1 << 40  #: of an option of a workload's own
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -25,7 +25,12 @@ def trace_file(name: str, path: str | None) -> Path | None:
     return RECORDED / f"{name}.parquet" if name in recorded() else None
 
 
-def check(name: str, path: str | None, options: dict[str, Any]) -> None:
+def family_of(name: str) -> str | None:
+    """The family of a workload that is a file of one; None of a recorded one."""
+    return next((family for family in (SYNTHETIC, LIFE) if name in names(family)), None)
+
+
+def check(name: str, path: str | None, options: dict[str, Any], detail: str | dict[str, Any] | None = None) -> None:
     """Refuse a workload that can't be.
 
     Raises
@@ -35,17 +40,23 @@ def check(name: str, path: str | None, options: dict[str, Any]) -> None:
     """
     if name == "trace" and not path:
         raise ConfigError("workload.path", path, "workload=trace needs the trace's file: workload.path=FILE")
-    reads_file = getattr(load(SYNTHETIC, name, "workload"), "READS_FILE", None) if name in names(SYNTHETIC) else None
+    family = family_of(name)
+    reads_file = getattr(load(family, name, "workload"), "READS_FILE", None) if family else None
+    if family == LIFE and reads_file and not path:
+        raise ConfigError("workload.path", path, f"workload={name} needs a table: workload.path=FILE")
+    if detail is not None and family != LIFE:
+        raise ConfigError("workload.detail", detail, f"is for page lives; {name} is an access-level workload and its own detail")
     if path and reads_file:
         reads_file(path)
     elif name != "trace" and path:
         raise ConfigError("workload.path", path, f"only workload=trace reads a file; workload is {name}")
     if trace_file(name, path) is not None:
         known: dict[str, Any] = {}
-    elif name in names(SYNTHETIC):
-        known = load(SYNTHETIC, name, "workload").OPTIONS
+    elif family:
+        known = load(family, name, "workload").OPTIONS
     else:
-        raise ConfigError("workload", name, "there is no such workload", [*names(SYNTHETIC), *recorded(), "trace"])
+        choices = [*names(SYNTHETIC), *names(LIFE), *recorded(), "trace"]
+        raise ConfigError("workload", name, "there is no such workload", choices)
     for key, value in options.items():
         if key not in known:
             raise ConfigError(f"workload.{key}", value, f"{name} has no such key", known)
@@ -53,5 +64,5 @@ def check(name: str, path: str | None, options: dict[str, Any]) -> None:
             raise ConfigError(f"workload.{key}", value, f"must be like {known[key]}")
         if isinstance(value, (int, float)) and not 0 <= value <= MOST:
             raise ConfigError(f"workload.{key}", value, "must be from 0 to 2 ** 40")
-    if name in names(SYNTHETIC) and hasattr(load(SYNTHETIC, name, "workload"), "check"):
-        load(SYNTHETIC, name, "workload").check(**{**known, **options})
+    if family and hasattr(load(family, name, "workload"), "check"):
+        load(family, name, "workload").check(**{**known, **options})

@@ -13,22 +13,43 @@ from memvirt.types import CHUNK, Accesses
 Reader = Callable[[int, int], Accesses]
 
 
+def piece(columns: Accesses, first: int, last: int) -> Accesses:
+    """Accesses ``first`` to ``last`` of some; views."""
+    return Accesses(columns.page[first:last], columns.line[first:last], columns.gap[first:last])
+
+
+def joined(parts: list[Accesses]) -> Accesses:
+    """One after the other; a view of a single one."""
+    if len(parts) == 1:
+        return parts[0]
+    page, line, gap = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Accesses(page, line, gap)
+
+
 class Source(NamedTuple):
     """One process's accesses, once through.
 
     Attributes
     ----------
     vpn : (p,) uint64
-        Its pages, ascending.
+        Its pages, ascending within an address space.
     length : int
         Accesses once through; a reader may be asked for those below only.
     read : function
         ``(first, last) -> Accesses``, pure.
+    asid : (p,) uint16, optional
+        Address space of each page, ascending, of what was recorded of several processes.
     """
 
     vpn: NDArray[np.uint64]
     length: int
     read: Reader
+    asid: NDArray[np.uint16] | None = None
+
+    @property
+    def spaces(self) -> int:
+        """How many address spaces there are."""
+        return 1 + int(self.asid[-1]) if self.asid is not None and self.asid.size else 1
 
 
 class Chunks(Sequence[Accesses]):
@@ -87,6 +108,4 @@ class Chunks(Sequence[Accesses]):
                 part = part._replace(page=part.page + np.uint32(process * self.source.vpn.size))
             parts.append(part)
             at = end
-        if len(parts) == 1:
-            return parts[0]
-        return Accesses(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return joined(parts)

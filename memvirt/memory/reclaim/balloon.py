@@ -19,6 +19,8 @@ from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.state import Now, World
 from memvirt.typing import Int
 
+PRESSES = True  #: balloons, when the host has no frame left
+
 
 class State(NamedTuple):
     """Whether the host may swap; the share of its memory that it keeps free before balloons shrink; the time between looks (ns)."""

@@ -31,6 +31,8 @@ from memvirt.memory.lists import Chain, count_groups, group_of, make_chain, newe
 from memvirt.memory.replacement import forget, insert, lingers, remove, touch, victim, victim_of
 from memvirt.typing import Int
 
+KEEPS_ITS_CHOICE = True  #: a page that it named is named again until it goes or is accessed
+
 BATCH = 32  #: pages scanned at a time, deactivated at a time, and wanted of a reclaim (SWAP_CLUSTER_MAX)
 PRIORITY = 12  #: a list's 2^priority-th part is scanned (DEF_PRIORITY)
 RETRIES = 16  #: reclaims that a charge is worth (MAX_RECLAIM_RETRIES)

@@ -103,7 +103,7 @@ def _scan(state: State, world: World, now: Now) -> float:
             examine(state, world, now, frame)
             state.seen[0].pages_scanned += 1
             break
-    return now.time_ns + state.seen[0].pause_ns / world.rules[0].speedup  # type: ignore[no-any-return]
+    return now.time_ns + state.seen[0].pause_ns * world.rules[0].scale / world.rules[0].speedup  # type: ignore[no-any-return]
 
 
 @inner_apart

@@ -215,7 +215,8 @@ def _scan(state: State, world: World, now: Now) -> float:
         cursor.woken += 1
         return now.time_ns + rules.interval  # type: ignore[no-any-return]
     done = np.float64(cursor.batch) * world.rules[0].scan_ns
-    return now.time_ns + (rules.sleep + done) / world.rules[0].speedup  # type: ignore[no-any-return]
+    slept = rules.sleep * world.rules[0].scale  # a page that stands for many is scanned so much less often
+    return now.time_ns + (slept + done) / world.rules[0].speedup  # type: ignore[no-any-return]
 
 
 @inner_apart

@@ -2,9 +2,10 @@
 
 A mode's file has ``TRAITS`` (`memvirt.types.Traits`), or ``traits(options) -> Traits`` where they depend on its options,
 ``class State(NamedTuple)``, ``make(setup) -> State``, in ``OPTIONS`` the defaults (or choices) of options in its YAML file, in
-``LIMITS`` the least and most of those that can't be any number, and, if it keeps tables of its own, ``frames(setup) -> int``: host
-frames that they may take, from `Port.spare` on. The loop calls `on_event` for each event before it changes the machine, and `walk`
-for each access that missed the TLBs, after its faults are served.
+``LIMITS`` the least and most of those that can't be any number, in ``FAULT_EXITS``, by reason, how many exits a fault of the guest
+takes and how many one of the host's, unless that is a violation for each of the host's, and, if it keeps tables of its own,
+``frames(setup) -> int``: host frames that they may take, from `Port.spare` on. The loop calls `on_event` for each event before it
+changes the machine, and `walk` for each access that missed the TLBs, after its faults are served.
 """
 
 from __future__ import annotations

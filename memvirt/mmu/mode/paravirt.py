@@ -25,6 +25,7 @@ from memvirt.typing import Int
 
 OPTIONS = {"batch": 32}
 TRAITS = Traits(flush_on_switch=True)
+FAULT_EXITS = {"shadow_fault_true": (1, 0), "hypercall": (1, 0), "shadow_fault_hidden": (0, 1)}  #: of a guest's, a host's
 
 
 class State(NamedTuple):

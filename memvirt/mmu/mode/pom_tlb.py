@@ -33,6 +33,7 @@ LIMITS = {"size": (4096, 1 << 36), "predictor": (1, 1 << 20)}
 TRAITS = Traits(host_unmap="vm")
 WAYS, LINE_BYTES, PAGE_BYTES = 4, 64, 4096
 SMALL, LARGE = np.int64(0), np.int64(9)
+VPN_BITS = 45  #: of a page number that five levels translate
 
 
 class State(NamedTuple):
@@ -96,7 +97,7 @@ def size_of(port: Port, page: Int) -> Int:
 def tag_of(state: State, port: Port, page: Int, vm: Int, order: Int) -> Int:
     """Tag of a page's entry."""
     number, space = port.vpn[page] >> order, port.space_of_page[page]
-    return ((state.generation[vm] * 4099 + space) * 3 + order // 9) << 36 ^ number  # type: ignore[no-any-return]
+    return ((state.generation[vm] * 4099 + space) * 3 + order // 9) << VPN_BITS ^ number  # type: ignore[no-any-return]
 
 
 @inner

@@ -67,6 +67,8 @@ from memvirt.typing import Int
 
 OPTIONS = {"unsync": True}
 TRAITS = Traits(flush_on_switch=True)
+#: Of a fault of the guest, and of the host. A table that is out of sync takes no exit for its entry; that of the first is left out.
+FAULT_EXITS = {"shadow_fault_true": (1, 0), "shadow_fault_hidden": (1, 1)}
 HYPERVISOR_SETS_DIRTY = True  #: an entry is read-only until the guest's page is dirty
 FAULTED, SERVED, ONCE = np.int64(1), np.int64(0), np.int64(1)
 UNSYNC, SYNCED_DROPS = np.arange(2)

@@ -7,15 +7,22 @@ from functools import cache
 from memvirt.code import code_digest, own_digest
 from memvirt.digest import text_digest
 from memvirt.pipeline.rooms import memory, workload
+from memvirt.pipeline.rooms.join import JOIN
 from memvirt.pipeline.rooms.outcome import COST, RESULT
 from memvirt.pipeline.rooms.translation import FUSED, MMU, TLB
 
 #: By name.
-ROOMS = {room.name: room for room in (workload.ROOM, memory.ROOM, TLB, MMU, FUSED, COST, RESULT)}
+ROOMS = {room.name: room for room in (workload.ROOM, memory.ROOM, TLB, MMU, FUSED, COST, JOIN, RESULT)}
 #: Fields that travel by value.
 BY_VALUE = frozenset(name for room in ROOMS.values() for name in room.by_value)
 #: What calls the rooms: these import every room, so only their own code counts.
-CALLERS = ("memvirt.pipeline.compute", "memvirt.pipeline.layout", "memvirt.pipeline.room", "memvirt.pipeline.rooms")
+CALLERS = (
+    "memvirt.pipeline.compute",
+    "memvirt.pipeline.detail",
+    "memvirt.pipeline.layout",
+    "memvirt.pipeline.room",
+    "memvirt.pipeline.rooms",
+)
 
 
 @cache

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from memvirt import memory, mmu, workload
+from memvirt.errors import ConfigError, Conflict
 from memvirt.memory.config import check_mechanisms, check_pace, check_replacement, check_table_area, swaps_itself
+from memvirt.memory.dump import check_dumps
+from memvirt.pipeline.detail import NO_RECLAIM
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.types import Event, Machine
-
-#: A host that never takes a page away.
-NO_RECLAIM: dict[str, Any] = {
-    "name": "none",
-    "replacement": {"name": "fifo"},
-    **{part: {"name": "none"} for part in ("sharing", "balloon", "compression")},
-    "device": {"name": "none", "read_latency": 0, "write_latency": 0, "bandwidth": 1 << 30, "channels": 1},
-}
+from memvirt.workload.files import file_digest
 
 
 def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, Any]:
@@ -25,7 +22,26 @@ def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, An
     config["warmup"] = float(member.workload.warmup)
     if contents_matter:
         config["contents"] = member.contents.model_dump()
+    scale = _sampled(point)
+    if scale > 1:
+        for name in OF_MEMORY:
+            config[name] = _part(config[name], scale)
+        if contents_matter and config["contents"]["distinct"] is not None:
+            config["contents"]["distinct"] = max(1, round(config["contents"]["distinct"] / scale))
     return config
+
+
+OF_MEMORY = ("memory", "cache", "reservation", "limit")  #: sizes of a VM that are divided where its pages are sampled
+
+
+def _part(size: int | None, scale: float) -> int | None:
+    """A size of a host whose pages are sampled, in whole pages."""
+    return None if size is None else round(size / 4096 / scale) * 4096
+
+
+def _sampled(point: Point) -> float:
+    """One page of how many is simulated: `vms.scale` where VMs have page lives."""
+    return point.vms.scale if workload.is_life(point.member(0).workload) else 1.0
 
 
 def _is_alone(point: Point) -> bool:
@@ -41,7 +57,7 @@ def _has_enough(point: Point, vms: Vms) -> bool:
 
 
 #: Sections on which it depends whether a point's mechanisms go together.
-CHECKED = ("vms", "workload", "contents", "guest", "host", "clock", "overcommit", "reclaim", "mmu")
+CHECKED = ("vms", "workload", "contents", "guest", "host", "clock", "overcommit", "reclaim", "mmu", "numa")
 
 
 def check(point: Point) -> None:
@@ -52,7 +68,11 @@ def check(point: Point) -> None:
     ConfigError
     """
     vms = tuple(range(point.count))
+    for vm in vms:
+        workload.check_levels(point.member(vm).workload, point.guest.levels)
+    _check_lives(point)
     alone = _is_alone(point)
+    check_dumps(point.guest, None if alone else point.host, point.count, point.numa.nodes)
     if not alone:
         check_table_area(point.guest, point.host)
     enough = _has_enough(point, vms)
@@ -63,17 +83,51 @@ def check(point: Point) -> None:
         check_mechanisms(point.reclaim, 1 if alone else 2, point.guest, point.host, max(each.vcpus for each in members))
         limited = any(each.limit is not None for each in members)
         if point.reclaim.per_vm or limited:
-            asks = f"reclaim={point.reclaim.name}" if point.reclaim.per_vm else "vms.limit"
+            ruled = point.reclaim.victims.name != "global"
+            asks = (
+                "vms.limit"
+                if limited
+                else f"reclaim.victims={point.reclaim.victims.name}"
+                if ruled
+                else f"reclaim={point.reclaim.name}"
+            )
             check_replacement("reclaim.replacement", point.reclaim.replacement.name, asks)
         check_pace(point.reclaim, point.clock, max(_longest(point, vm) for vm in vms))
+
+
+def _check_lives(point: Point) -> None:
+    """Refuse page lives beside access-level traces, a scale that none can have, and epochs too short for what a fault takes."""
+    kinds = [workload.is_life(point.member(vm).workload) for vm in range(point.count)]
+    if not any(kinds):
+        return
+    if not all(kinds):
+        vm = kinds.index(False)
+        name = point.member(vm).workload.name
+        raise Conflict("workload", name, f"is an access-level trace, and others of the VMs have page lives: VM {vm} needs one too")
+    scale, epoch = point.vms.scale, point.epoch.time
+    if scale < 1:
+        raise ConfigError("vms.scale", f"{scale:g}", "of page lives is 1 or more: one page of so many is simulated")
+    latency = max(point.reclaim.device.read_latency, point.reclaim.device.write_latency)
+    if epoch is not None and scale * latency > epoch / 10:
+        least = scale * latency / 1e8
+        why = f"is too short for a fault that stands for {scale:g}, of {latency / 1e6:g} ms each: {least:g}s at the least"
+        raise Conflict("epoch.time", f"{epoch / 1e9:g}s", why)
 
 
 def _longest(point: Point, vm: int) -> float:
     """What a VM's instructions and pauses take, about (ns)."""
     work, start = point.member(vm).workload, point.member(vm).vms.start
+    if workload.is_life(work):
+        return start + float(workload.life_of(work, vm, point.member(vm).vms.vcpus).times[-1]) * 1e9
     accesses = workload.length(work)
     pauses = accesses // work.idle_every if work.idle_every else 0
     return start + accesses * work.instructions_per_access * point.clock.ns_per_instruction + pauses * work.idle_time
+
+
+def _dumps(point: Point, alone: bool) -> list[str]:
+    """Digests of the page tables that fix the layout."""
+    paths = (point.guest.page_table, None if alone else point.host.page_table)
+    return [file_digest(Path(path)) for path in paths if path is not None]
 
 
 def _config(point: Point, vms: Vms) -> dict[str, Any]:
@@ -82,6 +136,12 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     reclaim: dict[str, Any] = point.reclaim.model_dump()
     if "scale" in reclaim and reclaim["scale"] is None:
         reclaim["scale"] = point.vms.scale
+    scale = _sampled(point)
+    overcommit["host_memory"] = _part(overcommit["host_memory"], scale)
+    guest = {**point.guest.model_dump(), **({"table_area": None} if alone else {})}
+    guest["swap"] = _part(guest["swap"], scale)
+    if "max_page_sharing" in reclaim["sharing"]:
+        reclaim["sharing"]["max_page_sharing"] = max(2, round(reclaim["sharing"]["max_page_sharing"] / scale))
     if _has_enough(point, vms):
         reclaim = NO_RECLAIM
         overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
@@ -89,14 +149,16 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     return {
         "dimensions": 1 if alone else 2,
         "members": [_member_config(point, vm, matter) for vm in vms],
-        "guest": {**point.guest.model_dump(), **({"table_area": None} if alone else {})},
+        "guest": guest,
         "host": {} if alone else point.host.model_dump(),  # one dimension: the host's paging isn't there to be read
         "clock": point.clock.model_dump(),
         "epoch": point.epoch.model_dump(),
         "numa": point.numa.model_dump(),
         "overcommit": overcommit,
         "reclaim": reclaim,
+        "dumps": _dumps(point, alone),
         "keep_mapped": False,
+        "scale": scale,
         "seed": point.workload.seed,
     }
 
@@ -119,10 +181,11 @@ def _baseline(point: Point, vms: Vms) -> dict[str, Any]:
         },
         "host": {},
         "clock": point.clock.model_dump(),
-        "epoch": {},
+        "epoch": point.epoch.model_dump(),
         "numa": numa,
         "overcommit": {"ratio": 1.0, "host_memory": None, "charge_tables": False},
         "reclaim": NO_RECLAIM,
+        "dumps": _dumps(point, True),
         "keep_mapped": True,
         "seed": point.workload.seed,
     }
@@ -146,7 +209,7 @@ ROOM = Room(
         _config,
         of_vms=True,
     ),
-    baseline=Reading(("workload", "vms", "contents", "guest", "clock", "numa"), _baseline, of_vms=True),
+    baseline=Reading(("workload", "vms", "contents", "guest", "clock", "epoch", "numa"), _baseline, of_vms=True),
     reads={"workload": ("trace",)},
     gives=(*Machine._fields, "evictions", "switches"),
     code=("memvirt.memory",),

@@ -11,6 +11,7 @@ from memvirt.cost import CYCLES, latencies, price, price_levels
 from memvirt.cost.config import Cpu
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
+from memvirt.result.derived import baseline_by_epoch
 from memvirt.result.rows import add_walks, rows
 from memvirt.types import Counters
 
@@ -40,10 +41,14 @@ def _run_cost(config: Any, inputs: list[Fields]) -> Fields:
 
 def _run_result(config: Any, inputs: list[Fields]) -> Fields:
     counted = [each for each in inputs if "counters" in each]
-    own, *baselines = inputs[len(counted) :]
     walks = counted[-1]
+    if "baseline_cycles" in walks:
+        own, baseline = walks, walks["baseline_cycles"]
+    else:
+        own, *baselines = inputs[len(counted) :]
+        baseline = baseline_by_epoch(by_name(own["cycles"])["base_cycles"], [by_name(each["cycles"]) for each in baselines])
     how = {name: each for room in counted for name, each in zip(room["counters"].names, room["counters"].epochs, strict=True)}
-    results, epochs = rows(counts_by_name(counted), how, by_name(own["cycles"]), [by_name(each["cycles"]) for each in baselines])
+    results, epochs = rows(counts_by_name(counted), how, by_name(own["cycles"]), baseline)
     add_walks(results, walks["histogram"], walks["levels"], own["level_cycles"], own["latency"])
     return {"results": results, "epochs": epochs}
 
@@ -79,7 +84,7 @@ COST = Room(
 )
 
 NOTHING = Reading((), lambda point, vms: {})
-#: Of the prices it reads those of the point first, then those of each VM's baseline.
+#: Of the prices it reads those of the point first, then those of each VM's baseline; of page lives all that there is.
 RESULT = Room(
     name="result",
     run=_run_result,
@@ -91,6 +96,7 @@ RESULT = Room(
         "mmu": ("counters", "histogram", "levels"),
         "fused": ("counters", "histogram", "levels"),
         "cost": ("cycles", "level_cycles", "latency"),
+        "join": ("counters", "cycles", "baseline_cycles", "histogram", "levels", "level_cycles", "latency"),
     },
     gives=("results", "epochs"),
     code=("memvirt.result.rows",),

@@ -20,9 +20,12 @@ from memvirt.sweep.settings import Settings
 from memvirt.tlb.config import Array, Tlb
 
 CONF = Path(__file__).parent.parent.parent / "conf"
+PACKAGED = Path(__file__).parent / "keys.md"  #: the tables alone, which `--help` reads
 BEGIN, END = "<!-- keys: made by memvirt.sweep.keys -->", "<!-- end of keys -->"
 #: Families of policies whose keys stand in a group's options, where the two are named differently.
 FAMILIES = {"mmu": "mmu.mode", "workload": "workload.synthetic", "reclaim": "memory.reclaim", "tlb/replacement": "tlb.replacement"}
+#: Groups whose options are no policies with a file of their own each.
+RULES = ("plan", "study", "reclaim/victims")
 TITLES = {"run": "How a sweep runs", "ksm": "`ksm`, of `experiment=linux_ksm` alone"}
 ELSEWHERE = "the preset's"  #: as a default
 
@@ -118,7 +121,7 @@ def of_policies(group: str, known: tuple[str, ...] = ()) -> Iterator[Key]:
     found: dict[Key, list[str]] = {}
     for option in groups()[group]:
         path = CONF / group / f"{option}.yaml"
-        module = load(family, option) if group.partition("/")[0] not in ("plan", "study") and option in names(family) else None
+        module = load(family, option) if not group.startswith(RULES) and option in names(family) else None
         for key in own_keys(path, f"{group.replace('/', '.')}.", module, known):
             found.setdefault(key, []).append(option)
     for key, options in found.items():

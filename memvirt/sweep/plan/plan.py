@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from numpy.typing import NDArray
 
+from memvirt.constraint import Constraint, read_constraints
 from memvirt.errors import ConfigError, Conflict
 from memvirt.pipeline.point import Point
 from memvirt.policy import load
 from memvirt.sweep.plan.axes import Axis, make_axis
 from memvirt.sweep.plan.choices import Design, Some
 from memvirt.sweep.plan.compose import Composer
-from memvirt.sweep.plan.constraint import Constraint, read_constraints
 from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, NOT_OF_A_POINT, NOT_SWEPT
 from memvirt.sweep.plan.sections import Sections
 from memvirt.sweep.plan.stitch import Stitcher, Tree, plain
@@ -66,6 +68,22 @@ class Plan:
         """Value of each axis."""
         return {axis.key: axis.values[at] for axis, at in zip(self.axes, self.choice(number)[0], strict=True)}
 
+    def values(self, key: str) -> tuple[Sequence[Any], NDArray[np.int64]]:
+        """Values of a key, and the place among them of each row's; None where a row has no such key.
+
+        The key may be one that this plan doesn't vary, but another of the same sweep does.
+        """
+        for place, axis in enumerate(self.axes):
+            if axis.key == key:
+                return axis.values, self.choices.columns([place])[:, 0]
+        found: list[Any] = []
+        for row in range(len(self.choices)):
+            try:
+                found.append(self._value(key, list(self.choices[row])))
+            except ConfigError:
+                found.append(None)
+        return found, np.arange(len(found))
+
     def config(self, number: int) -> Tree:
         """Complete, resolved config of a point's row; a replicate's seed is in its point alone."""
         return {key: value for key, value in self.stitch(self.choice(number)[0]).items() if key not in NOT_OF_A_POINT}
@@ -85,6 +103,13 @@ class Plan:
                 raise
             why = f"{wrong.why} (at the point {varied}; plan.constraints leaves out points that can't be)"
             raise Conflict(wrong.key, wrong.value, why) from None
+        except ConfigError as wrong:
+            drawn = next((axis.interval for axis in self.axes if axis.interval is not None and axis.key == wrong.key), None)
+            if drawn is None or drawn.integer or "valid integer" not in wrong.why:
+                raise
+            ends = f"{drawn.low:g},{drawn.high:g}"
+            why = f"must be whole numbers: {wrong.key}=int(interval({ends}))"
+            raise ConfigError(wrong.key, f"interval({ends})", why) from None
 
     def constrain(self, constraints: list[Constraint]) -> None:
         """Rule out the rows for which a constraint doesn't hold.
@@ -145,6 +170,11 @@ class Plan:
         return value
 
 
+def as_written(value: object) -> str:
+    """A value of a YAML file as the command line takes it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def parse(
     arguments: list[str], params: Tree, groups: dict[str, list[str]], loader: ConfigLoaderImpl
 ) -> tuple[list[str], list[Axis]]:
@@ -163,15 +193,15 @@ def parse(
     """
     given: dict[str, str] = {}
     for key, value in params.items():
-        texts = value if isinstance(value, list) else [value]
+        texts = [as_written(each) for each in (value if isinstance(value, list) else [value])]
         written = key.replace(".", "/") if key.replace(".", "/") in groups else key
         given[key] = f"{written}={','.join(map(str, texts))}"
     parser = OverridesParser.create(config_loader=loader)
     for override in parser.parse_overrides(arguments):
-        given[override.get_key_element().replace("/", ".")] = str(override.input_line)
+        given[override.get_key_element().lstrip("+").replace("/", ".")] = str(override.input_line)
     fixed, axes = [], []
     for override in parser.parse_overrides(list(given.values())):
-        key = override.get_key_element()
+        key = override.get_key_element().lstrip("+")
         if not override.is_sweep_override():
             fixed.append(str(override.input_line))
         elif key.split("/")[0].split(".")[0] in NOT_SWEPT:

@@ -37,12 +37,16 @@ class Store:
 
     Parameters
     ----------
-    folder : Path
+    place : Path
     code : str
         Digest of the code; what another version of it computed isn't kept on a resume.
+    replaces : bool
+        Whether there is a finished sweep, which this one is to replace when it is complete.
 
     Attributes
     ----------
+    folder : Path
+        Where it is made: at its place, or beside what it replaces.
     points : dict of str
         Key of the rows of each point that is done, by its id.
     known : set of str
@@ -51,8 +55,9 @@ class Store:
         What was found to be damaged on a resume.
     """
 
-    def __init__(self, folder: Path, code: str) -> None:
-        self.folder, self.code = folder, code
+    def __init__(self, place: Path, code: str, replaces: bool = False) -> None:
+        folder = place.with_name(f".{place.name}.new") if replaces else place
+        self.folder, self.code, self.place = folder, code, place
         self.points: dict[str, str] = {}
         self.known: set[str] = set()
         self.damaged: list[str] = []
@@ -68,7 +73,7 @@ class Store:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise MemvirtError(f"name={folder.name}: another sweep is writing to {folder}; choose another name") from None
+            raise MemvirtError(f"name={self.place.name}: another sweep is writing to {folder}; choose another name") from None
 
     def open(self, resume: bool) -> None:
         """Read what there is if the sweep is resumed, else begin another; the old one's is kept beside it.
@@ -253,6 +258,19 @@ class Store:
         for _, path in self._shards:
             yield pq.read_table(path, schema=epochs_schema())
         yield self._tables()[1]
+
+    def finish(self) -> Path:
+        """The tables are complete: put the folder in its place, and say where that is."""
+        if self.folder != self.place:
+            if self._journal is not None:
+                self._journal.close()
+            before = self.place.with_name(f".{self.place.name}.old")
+            shutil.rmtree(before, ignore_errors=True)
+            os.rename(self.place, before)
+            os.rename(self.folder, self.place)
+            shutil.rmtree(before, ignore_errors=True)
+            self.folder = self.place
+        return self.place
 
     def close(self) -> None:
         """Let go of the folder."""

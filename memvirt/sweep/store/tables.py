@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from memvirt.result.table import IDENTITY, as_column, column_type, epoch_columns, result_columns, write_whole
+from memvirt.result.table import IDENTITY, as_column, column_type, epoch_columns, for_csv, result_columns, write_whole
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Wanted
 from memvirt.sweep.store.block import epochs_schema, results_schema
@@ -71,13 +71,9 @@ def _stretches(places: Sequence[tuple[int, int]]) -> Iterator[slice]:
 
 
 def varied_fields(plans: Sequence[Plan]) -> list[pa.Field]:
-    """Columns of the varied keys, of a type that holds the values of all plans."""
-    names = [axis.key for axis in plans[0].axes]
-    values: dict[str, list[Any]] = {name: [] for name in names}
-    for plan in plans:
-        for axis in plan.axes:
-            values[axis.key] += axis.values
-    return [pa.field(name, column_type(values[name])) for name in names]
+    """Columns of the keys that any of the plans varies, of a type that holds the values of all."""
+    names = dict.fromkeys(axis.key for plan in plans for axis in plan.axes)
+    return [pa.field(name, column_type([each for plan in plans for each in plan.values(name)[0]])) for name in names]
 
 
 class Head:
@@ -94,13 +90,13 @@ class Head:
         plan, numbers, ids = wanted
         rows, self.replicates = np.divmod(numbers, plan.replicates)
         self.ids = pa.array(ids, pa.string())
-        self.values = [as_column(axis.values, field.type) for axis, field in zip(plan.axes, fields, strict=True)]
-        every = plan.choices.columns(range(len(plan.axes))) if plan.axes else None
-        self.places = every[rows] if every is not None else np.zeros((len(numbers), 0), np.int64)
+        known = [plan.values(field.name) for field in fields]
+        self.values = [as_column(values, field.type) for (values, _), field in zip(known, fields, strict=True)]
+        self.places = [places[rows] for _, places in known]
 
     def columns(self, points: NDArray[np.int64]) -> list[pa.Array]:
         """Columns of rows, each of which is of one of the points."""
-        varied = [column.take(pa.array(self.places[points, place])) for place, column in enumerate(self.values)]
+        varied = [column.take(pa.array(places[points])) for places, column in zip(self.places, self.values, strict=True)]
         return [*varied, self.ids.take(pa.array(points)), pa.array(self.replicates[points], pa.int64())]
 
 
@@ -130,7 +126,12 @@ def write_tables(wanted: Sequence[Wanted], store: Store) -> dict[str, int]:
         If they can't be written.
     """
     fields = varied_fields([each.plan for each in wanted])
-    heads = [(Head(each, fields), [store.points[point] for point in each.ids]) for each in wanted]
+    heads, seen = [], set[str]()
+    for each in wanted:  # a point that several plans ask for has its rows once
+        fresh = [place for place, point in enumerate(each.ids) if point not in seen]
+        ids = [each.ids[place] for place in fresh]
+        seen.update(ids)
+        heads.append((Head(Wanted(each.plan, each.numbers[fresh], ids), fields), [store.points[point] for point in ids]))
     statuses: dict[str, int] = {}
     scratch = store.folder / ".rows.arrow"
 
@@ -145,7 +146,7 @@ def write_tables(wanted: Sequence[Wanted], store: Store) -> dict[str, int]:
         with pq.ParquetWriter(part, schema, compression="zstd") as writer, pyarrow.csv.CSVWriter(csv, schema) as text:
             for piece in pieces(store.results(), results_schema(), schema):
                 writer.write_table(piece)
-                text.write_table(piece)
+                text.write_table(for_csv(piece))
                 for each in pc.value_counts(piece.column("status")).to_pylist():
                     statuses[each["values"]] = statuses.get(each["values"], 0) + each["counts"]
 

@@ -6,7 +6,7 @@ Each has a function ``make(call)``, whose outcome has the ``plan`` that is known
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.result.rows import counters
-from memvirt.result.table import result_columns, write_whole
+from memvirt.result.table import harmless, result_columns, write_whole
 from memvirt.sweep.call import Call
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Todo
@@ -42,7 +42,7 @@ class Study:
 
     def __init__(self, call: Call, work: Work, store: Store, todo: Todo) -> None:
         self.call, self.work, self.store, self.plan = call, work, store, todo.plan
-        self._first = todo
+        self.first = todo
         self.ids: list[list[str]] = []
         self.said: list[str] = []
         self.written: list[str] = []
@@ -50,7 +50,7 @@ class Study:
 
     def evaluate(self, plan: Plan, title: str = "points") -> list[str]:
         """Compute what is missing of a plan; returns the id of each of its points, in order."""
-        todo = self._first if plan is self.plan else Todo(plan)
+        todo = self.first if plan is self.plan else Todo(plan)
         todo.skip(self.store.points)
         kept = len(todo.wanted.ids) - len(todo.missing)
         said = f"{kept} of them from an earlier run, " if kept else ""
@@ -87,19 +87,29 @@ class Study:
         DataFrame
             ``number``, the point's place in ``ids``, ``vm``, ``status``, ``error`` and the columns.
         """
+        return self._found(self.store.results(), ids, ["vm"], ["status", "error", *columns])
+
+    def epochs(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
+        """Columns of points' epochs, one row a VM and epoch: ``number``, ``vm``, ``epoch`` and the columns."""
+        return self._found(self.store.epochs(), ids, ["vm", "epoch"], columns)
+
+    def _found(self, tables: Iterable[pa.Table], ids: list[str], each: list[str], columns: list[str]) -> pd.DataFrame:
         keys = pd.DataFrame({"number": np.arange(len(ids)), "key": [self.store.points[point] for point in ids]})
         wanted = pa.array(sorted(set(keys["key"])))
-        tables = []
-        for table in self.store.results():
-            here = table.select(["key", "vm", "status", "error", *columns])
-            tables.append(here.filter(pc.is_in(here.column("key"), wanted)))
-        rows = pa.concat_tables(tables).to_pandas().drop_duplicates(["key", "vm"], keep="last")
-        found: pd.DataFrame = keys.merge(rows, on="key").sort_values(["number", "vm"], ignore_index=True)
+        parts = []
+        for table in tables:
+            here = table.select(["key", *each, *columns])
+            parts.append(here.filter(pc.is_in(here.column("key"), wanted)))
+        rows = pa.concat_tables(parts).to_pandas().drop_duplicates(["key", *each], keep="last")
+        found: pd.DataFrame = keys.merge(rows, on="key").sort_values(["number", *each], ignore_index=True)
         return found.drop(columns="key")
 
     def write(self, frame: pd.DataFrame, name: str) -> None:
         """Write a table of the study's own."""
-        write_whole(self.store.folder / name, lambda part: frame.to_csv(part, index=False))
+        write_whole(
+            self.store.folder / name,
+            lambda part: frame.map(lambda cell: harmless(cell) if isinstance(cell, str) else cell).to_csv(part, index=False),
+        )
         self.written.append(name)
 
     def save(self, figure: Any, name: str) -> None:

@@ -23,6 +23,8 @@ class Verdict(NamedTuple):
         The one that is worst off; -1 if nobody knows.
     slowdown : float
         Its, in per cent; NaN if there is no result.
+    measure : str
+        Of what: `p99 epoch` or `peak` of a page life, whichever is worse, or `run`.
     throughput : float
         Mean over the VMs of their speed by that without overcommitment.
     point_id : str
@@ -32,6 +34,7 @@ class Verdict(NamedTuple):
     why: str
     vm: int
     slowdown: float
+    measure: str
     throughput: float
     point_id: str
 

@@ -2,7 +2,9 @@
 
 One search for each combination of the swept keys, such as ``reclaim=swap,balloon``; all of them ask for their next ratio at once,
 so that each round is one batch. A VM is slowed against itself on a host that has promised no more than it has and takes nothing
-back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``.
+back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``. Of page lives two things are compared, and the worse one
+counts: the slowdown that 99 of 100 epochs don't exceed, and that of the worst ten epochs in a row; of access-level traces the
+whole run's.
 """
 
 from __future__ import annotations
@@ -14,15 +16,21 @@ import numpy as np
 import pandas as pd
 
 from memvirt.errors import ConfigError
+from memvirt.pipeline.point import Point
 from memvirt.sweep.call import Call
 from memvirt.sweep.plan.axes import Axis
 from memvirt.sweep.plan.choices import Design, Grid, Rows, no_intervals, number
 from memvirt.sweep.plan.plan import Plan, plan_design
 from memvirt.sweep.study import Incomplete, Study, check_plan
+from memvirt.sweep.study._bound import Bound, bound_of
 from memvirt.sweep.study._cliff import DIGITS, Hunt, Verdict
+from memvirt.sweep.study._warning import COLUMNS as WARNED_BY
+from memvirt.sweep.study._warning import Warning, warning
 
 RATIO, POLICY, IDLE = "overcommit.ratio", "reclaim", "none"
-COLUMNS = ["cycles", "thrash_epochs"]
+MEASURES = {"slowdown_p99": "p99 epoch", "slowdown_peak": "peak"}  #: of page lives
+RUN = {"cycles": "run"}
+COLUMNS = ["cycles", "thrash_epochs", "slowdown", *MEASURES]
 
 
 def _of_policy(key: str) -> bool:
@@ -93,7 +101,7 @@ class SafeOvercommit:
         """
         study.draws_itself = True
         ids = study.evaluate(self.plan, f"points of the scan ({len(self.combinations)} × {self.options['scan']} ratios)")
-        reference = self._reference_cycles(study, ids)
+        reference = self._references(study, ids)
         hunts = [Hunt(self.options["tolerance"]) for _ in self.combinations]
         asked, plan = self.asked, self.plan
         while True:
@@ -104,10 +112,10 @@ class SafeOvercommit:
             plan = plan.another(self._design(asked))
             widest = max(hunts[place].failed.ratio - hunts[place].safe.ratio for place, _ in asked)  # type: ignore[union-attr]
             ids = study.evaluate(plan, f"points of the bisection (cliffs known to {widest:.3g})")
-        self._conclude(study, hunts)
+        self._conclude(study, hunts, reference)
 
-    def _reference_cycles(self, study: Study, scanned: list[str]) -> pd.Series[float]:
-        """Cycles of each VM of each reference point; one that the scan had isn't computed, nor written, again."""
+    def _references(self, study: Study, scanned: list[str]) -> pd.DataFrame:
+        """Columns of each VM of each reference point; one that the scan had isn't computed, nor written, again."""
         ids = [self.reference.point(place)[1] for place in range(len(self.reference))]
         if not set(ids) <= set(scanned):
             study.evaluate(self.reference, "points to compare with")
@@ -115,7 +123,7 @@ class SafeOvercommit:
         bad = rows[rows["status"] != "ok"]
         if not bad.empty:
             raise Incomplete(f"study=safe_overcommit: without overcommitment it can't run either: {bad.iloc[0]['error']}")
-        return rows.set_index(["number", "vm"])["cycles"]
+        return rows.set_index(["number", "vm"])[COLUMNS]
 
     def _compared_with(self, combination: tuple[int, ...]) -> int:
         """Row of the reference's design that a combination is compared with."""
@@ -124,27 +132,37 @@ class SafeOvercommit:
         return int(np.ravel_multi_index(places, counts)) if others else 0
 
     def _tell(
-        self, study: Study, plan: Plan, ids: list[str], asked: Sequence[tuple[int, float]], reference: Any, hunts: list[Hunt]
+        self,
+        study: Study,
+        plan: Plan,
+        ids: list[str],
+        asked: Sequence[tuple[int, float]],
+        reference: pd.DataFrame,
+        hunts: list[Hunt],
     ) -> None:
         """Judge the points of a round."""
         rows = study.rows(ids, COLUMNS)
+        measures = MEASURES if reference["slowdown_p99"].notna().all() else RUN
         for row, (place, ratio) in enumerate(asked):
             first = row * plan.replicates
             mine = rows[rows["number"].between(first, first + plan.replicates - 1)]
             with_what = self._compared_with(self.combinations[place]) * plan.replicates + mine["number"] - first
-            cycles = reference.loc[list(zip(with_what, mine["vm"], strict=True))].to_numpy()
-            hunts[place].tell(self._verdict(ratio, mine, mine["cycles"] / cycles, ids[first]))
+            base = reference.loc[list(zip(with_what, mine["vm"], strict=True))].set_index(mine.index)
+            slower = mine[list(measures)].div(base[list(measures)]).rename(columns=measures)
+            whole = mine["slowdown"] / base["slowdown"] if measures is MEASURES else slower["run"]
+            hunts[place].tell(self._verdict(ratio, mine, slower, whole, ids[first]))
 
-    def _verdict(self, ratio: float, rows: pd.DataFrame, slower: pd.Series, point_id: str) -> Verdict:
+    def _verdict(self, ratio: float, rows: pd.DataFrame, slower: pd.DataFrame, whole: pd.Series, point_id: str) -> Verdict:
         bad = rows[rows["status"] != "ok"]
         if not bad.empty:
             status, error = bad.iloc[0][["status", "error"]]
-            return Verdict(ratio, error if status == "error" else status, -1, np.nan, 0.0, point_id)
+            return Verdict(ratio, error if status == "error" else status, -1, np.nan, "", 0.0, point_id)
         by_vm = slower.groupby(rows["vm"]).mean()
-        vm, slowdown = int(by_vm.to_numpy().argmax()), 100 * (by_vm.max() - 1)
+        row, column = divmod(int(by_vm.to_numpy().argmax()), len(by_vm.columns))
+        vm, measure, slowdown = int(by_vm.index[row]), str(by_vm.columns[column]), 100 * (float(by_vm.to_numpy()[row, column]) - 1)
         thrashed = rows.loc[rows["vm"] == vm, "thrash_epochs"].max() > 0
         why = "" if slowdown <= self.options["slowdown"] else "thrash" if thrashed else "slowdown"
-        return Verdict(ratio, why, vm, float(slowdown), float((1 / slower).mean()), point_id)
+        return Verdict(ratio, why, vm, slowdown, measure, float((1 / whole).mean()), point_id)
 
     def _values(self, combination: tuple[int, ...]) -> dict[str, Any]:
         """Values of the swept keys; of the policy if none is swept."""
@@ -152,10 +170,40 @@ class SafeOvercommit:
             return {POLICY: self.plan.stitch.options[POLICY]}
         return {axis.key: axis.values[at] for axis, at in zip(self.axes, combination, strict=True)}
 
-    def _conclude(self, study: Study, hunts: list[Hunt]) -> None:
+    def _point(self, combination: tuple[int, ...]) -> Point:
+        """A point of a combination, at the first ratio of the scan."""
+        return self.plan.point(self.combinations.index(combination) * self.options["scan"] * self.plan.replicates)[0]
+
+    def _warning(self, study: Study, combination: tuple[int, ...], hunt: Hunt, reference: pd.DataFrame) -> Warning | None:
+        """What ran out at the lowest ratio that failed; None where nobody knows."""
+        failed, safe = hunt.failed, hunt.safe
+        point = self._point(combination)
+        if failed is None or failed.vm < 0 or point.epoch.time is None or not reference["slowdown_p99"].notna().all():
+            return None
+        ids = [failed.point_id, *([safe.point_id] if safe else [])]
+        epochs = study.epochs(ids, WARNED_BY)
+        usual = reference.loc[(self._compared_with(combination) * self.plan.replicates, failed.vm), "slowdown_p99"]
+        times = {"read_latency": point.reclaim.device.read_latency}
+        times |= {name: getattr(point.clock, name) for name in ("decompress", "cow_break")}
+        return warning(
+            epochs[epochs["number"] == 0],
+            epochs[epochs["number"] == 1] if safe else None,
+            failed.vm,
+            usual * (1 + self.options["slowdown"] / 100),
+            point.epoch.time / 1e9,
+            times,
+        )
+
+    def _conclude(self, study: Study, hunts: list[Hunt], reference: pd.DataFrame) -> None:
         tried, found = [], []
+        bounds: dict[str, Bound | None] = {}
         for combination, hunt in zip(self.combinations, hunts, strict=True):
             values = self._values(combination)
+            point = self._point(combination)
+            mix = repr((point.workload, point.vms, point.contents))
+            if mix not in bounds:
+                bounds[mix] = bound_of(point)
+            bound, told = bounds[mix], self._warning(study, combination, hunt, reference)
             tried += [{**values, **hunt.tried[ratio]._asdict()} for ratio in sorted(hunt.tried)]
             safe, failed = hunt.safe, hunt.failed
             found.append(
@@ -165,14 +213,19 @@ class SafeOvercommit:
                     "worst_vm": safe.vm if safe else None,
                     "slowdown": safe.slowdown if safe else None,
                     "throughput": safe.throughput if safe else None,
+                    "bound": bound.ratio if bound else None,
                     "next_ratio": failed.ratio if failed else None,
                     "next_worst_vm": failed.vm if failed and failed.vm >= 0 else None,
                     "next_slowdown": failed.slowdown if failed else None,
                     "why": failed.why if failed else "",
+                    "ran_out": told.ran_out if told else "",
+                    "warned_by": told.signal if told else "",
+                    "warned_seconds_before": told.seconds if told else None,
                     "held_again_at": " ".join(f"{ratio:g}" for ratio in hunt.again),
                 }
             )
-            study.said.append(self._line(values, hunt))
+            study.said.append(self._line(values, hunt, told))
+        study.said += dict.fromkeys(str(bound) for bound in bounds.values() if bound)
         study.write(pd.DataFrame(found).convert_dtypes(), "safe_overcommit.csv")
         study.write(pd.DataFrame(tried), "ratios_tried.csv")
         from memvirt.drawing.cliff import throughput
@@ -180,19 +233,27 @@ class SafeOvercommit:
         keys = list(self._values(self.combinations[0]))
         study.save(throughput(pd.DataFrame(tried), pd.DataFrame(found), keys, float(self.options["slowdown"])), "safe_overcommit")
 
-    def _line(self, values: dict[str, Any], hunt: Hunt) -> str:
+    def _line(self, values: dict[str, Any], hunt: Hunt, told: Warning | None) -> str:
         words = " ".join(f"{key}={value}" for key, value in values.items())
         limit, safe, failed = f"{self.options['slowdown']:g} %", hunt.safe, hunt.failed
         line = (
-            f"{words}: safe up to {safe.ratio:.4g}, VM {safe.vm} slowed most, by {safe.slowdown:.3g} %"
+            f"{words}: safe up to {safe.ratio:.4g}, VM {safe.vm} slowed most, by {safe.slowdown:.3g} %{_of(safe)}"
             if safe
             else f"{words}: never safe"
         )
         if failed is None:
             return f"{line} (limit {limit}); that is the highest ratio tried"
-        what = f"VM {failed.vm} slowed by {failed.slowdown:.3g} %" if failed.vm >= 0 else "no result"
+        what = f"VM {failed.vm} slowed by {failed.slowdown:.3g} %{_of(failed)}" if failed.vm >= 0 else "no result"
         line += f"; at {failed.ratio:.4g} {what} ({failed.why}; limit {limit})"
+        if told:
+            line += f"; ran out: {told.ran_out}"
+            line += f"; {told.signal} had said so {told.seconds:g} s before" if told.signal else "; no signal had said so"
         return line + (f"; not monotone: safe again at {', '.join(f'{ratio:g}' for ratio in hunt.again)}" if hunt.again else "")
+
+
+def _of(verdict: Verdict) -> str:
+    """Of what a slowdown is, unless of a whole run."""
+    return f" in its {verdict.measure}" if verdict.measure in MEASURES.values() else ""
 
 
 def make(call: Call) -> SafeOvercommit:

@@ -1,21 +1,27 @@
 """The design that makes a column least under conditions: Optuna asks for designs, the sweep computes them, Optuna is told.
 
-The sampler is the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), asked for a batch at a time.
+The sampler is the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), asked for a batch at a time. It would ask for a
+known design again, of which a deterministic simulator has nothing new to say: then it is asked anew, and at last a design that
+wasn't tried is drawn. Where there are fewer designs than trials, all of them are tried.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from memvirt.constraint import Constraint, read_constraints
 from memvirt.errors import ConfigError
 from memvirt.sweep.call import Call
 from memvirt.sweep.plan.choices import Design, Rows, number
-from memvirt.sweep.plan.constraint import Constraint, read_constraints
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
+
+AGAIN = 8  #: times that the sampler is asked for another design than a known one
 
 
 class Search:
@@ -38,6 +44,8 @@ class Search:
         known = {axis.key for axis in self.axes}
         check_columns(self.options, "study.minimize", [self.options["minimize"]])
         check_columns(self.options, "study.subject_to", [key for each in self.conditions for key in each.keys if key not in known])
+        self.tried: set[tuple[Any, ...]] = set()
+        self.trials = min(self.trials, self._designs())
         self._begin()
         self.plan: Plan = call.plan(self._ask())
 
@@ -49,21 +57,71 @@ class Search:
         self.study = optuna.create_study(direction="minimize", sampler=sampler)
         self.optuna = optuna
         self.asked: list[Any] = []
+        self.random = np.random.default_rng(self.options["seed"])
+
+    def _designs(self) -> int:
+        """How many there are, at the most as many as trials."""
+        count = 1
+        for axis in self.axes:
+            if axis.interval is None:
+                count *= len(axis.values)
+            elif axis.interval.integer:
+                count *= round(axis.interval.high) - round(axis.interval.low) + 1
+            else:
+                return self.trials
+        return min(count, self.trials)
+
+    def _suggested(self, trial: Any) -> tuple[Any, ...]:
+        """A trial's value of each key."""
+        found = []
+        for axis in self.axes:
+            if axis.interval is None:
+                found.append(trial.suggest_categorical(axis.key, list(axis.texts)))
+            else:
+                low, high, integer, log = axis.interval
+                found.append(getattr(trial, "suggest_int" if integer else "suggest_float")(axis.key, low, high, log=log))
+        return tuple(found)
+
+    def _untried(self) -> tuple[Any, ...]:
+        """A design that wasn't tried, each as likely as another; only asked where designs can be counted."""
+        choices = [
+            axis.texts if axis.interval is None else range(round(axis.interval.low), round(axis.interval.high) + 1)
+            for axis in self.axes
+        ]
+        if math.prod(map(len, choices)) > 2 * len(self.tried):
+            while (design := tuple(each[self.random.integers(len(each))] for each in choices)) in self.tried:
+                pass
+            return design
+        left = [design for design in itertools.product(*choices) if design not in self.tried]
+        return left[self.random.integers(len(left))]
+
+    def _new_trial(self) -> tuple[Any, tuple[Any, ...]]:
+        """A trial of a design that wasn't tried."""
+        for _ in range(AGAIN):
+            trial = self.study.ask()
+            design = self._suggested(trial)
+            if design not in self.tried:
+                return trial, design
+            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)  # of which the sampler learns nothing
+        design = self._untried()
+        self.study.enqueue_trial(dict(zip([axis.key for axis in self.axes], design, strict=True)))
+        trial = self.study.ask()
+        return trial, self._suggested(trial)
 
     def _ask(self) -> Design:
         """Ask for a batch."""
-        count = min(self.batch, self.trials - len(self.study.trials))
-        self.asked = [self.study.ask() for _ in range(count)]
+        self.asked, designs = [], []
+        while len(self.asked) < self.batch and len(self.tried) < self.trials:
+            trial, design = self._new_trial()
+            self.tried.add(design)
+            self.asked.append(trial)
+            designs.append(design)
         axes, places = [], []
-        for axis in self.axes:
+        for axis, drawn in zip(self.axes, zip(*designs, strict=True), strict=True):
             if axis.interval is None:
-                texts = list(axis.texts)
-                places.append([texts.index(trial.suggest_categorical(axis.key, texts)) for trial in self.asked])
+                places.append([axis.texts.index(text) for text in drawn])
                 axes.append(axis)
                 continue
-            low, high, integer, log = axis.interval
-            suggest = "suggest_int" if integer else "suggest_float"
-            drawn = [getattr(trial, suggest)(axis.key, low, high, log=log) for trial in self.asked]
             values, at = np.unique(np.array(drawn), return_inverse=True)
             listed = tuple(values.tolist())
             axes.append(axis._replace(values=listed, texts=tuple(map(repr, listed))))
@@ -84,7 +142,7 @@ class Search:
         while True:
             ids = study.evaluate(plan, f"designs ({len(told)} of {self.trials} tried)")
             told += self._tell(study, plan, ids)
-            if len(self.study.trials) >= self.trials:
+            if len(self.tried) >= self.trials:
                 break
             plan = plan.another(self._ask())
         frame = pd.DataFrame(told)
@@ -123,7 +181,13 @@ class Search:
             else:
                 self.study.tell(trial, value)
             rows.append(
-                {"trial": trial.number, **varied, **outcome, "feasible": not failed and broken == 0, "point_id": ids[first]}
+                {
+                    "trial": len(self.tried) - len(self.asked) + place,
+                    **varied,
+                    **outcome,
+                    "feasible": not failed and broken == 0,
+                    "point_id": ids[first],
+                }
             )
         return rows
 

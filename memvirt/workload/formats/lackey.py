@@ -2,161 +2,143 @@
 
 ``L``, ``S`` and ``M`` lines are a load, a store and both at one address (one access here, a write); ``I`` lines count
 instructions, and are accesses themselves where fetches are asked for: one each time that another 64-byte line is fetched
-from; lines that begin with ``==`` are Valgrind's own.
+from. A text without ``I`` lines says nothing of instructions: each access is one. Lines that begin with ``==`` or ``--`` are
+Valgrind's own, ``SB`` lines superblocks'.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import BinaryIO
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.errors import TraceError
-from memvirt.jit import kernel
-from memvirt.workload.files import Recording, from_addresses
+from memvirt.workload.batch import Batch, Options, whole
+from memvirt.workload.formats._lackey import COUNTS, FETCHED_FROM, FETCHES, LINES, OTHER_PROCESS, PROCESS, STATE, parse
+from memvirt.workload.sniff import LIKELY, fitting
+from memvirt.workload.stream import Sample, Stream
 
-BLOCK = 1 << 24
-KEEPS_FETCHES = True  #: `read` has an argument for them
-LOAD, STORE, FETCHED = 0, 1, 2  #: kinds of accesses
-
-
-@kernel
-def parse(
-    text: NDArray[np.uint8],
-    size: int,
-    address: NDArray[np.uint64],
-    what: NDArray[np.uint8],
-    gap: NDArray[np.int64],
-    state: NDArray[np.int64],
-) -> tuple[int, int, int]:
-    """Parse whole lines.
-
-    Parameters
-    ----------
-    text : (size or more,) uint8
-    address, what, gap : (n,)
-        Filled from the start; parsing stops when they are full.
-    state : (4,) int64
-        Lines read, instructions since the last access, whether fetches are accesses, and the line fetched from last.
-
-    Returns
-    -------
-    used, count, bad : int
-        Bytes parsed, accesses found, 1 if the line that follows is malformed.
-    """
-    at, found = 0, 0
-    while at < size and found < address.size:
-        end = at
-        while end < size and text[end] != 10:
-            end += 1
-        if end == size:
-            break
-        start, stop = at, end
-        while stop > start and (text[stop - 1] == 13 or text[stop - 1] == 32):
-            stop -= 1
-        if stop == start or (stop - start >= 2 and text[start] == 61 and text[start + 1] == 61):
-            state[0] += 1
-            at = end + 1
-            continue
-        kind = text[start] if text[start] != 32 else (text[start + 1] if stop - start > 1 else np.uint8(0))
-        shifted = text[start] == 32
-        place = start + (2 if shifted else 1)
-        good = (kind == 73 and not shifted) or (shifted and (kind == 76 or kind == 83 or kind == 77))
-        if not good or place >= stop or text[place] != 32:
-            return at, found, 1
-        while place < stop and text[place] == 32:
-            place += 1
-        value, digits = np.uint64(0), 0
-        while place < stop and text[place] != 44:
-            digit = np.int64(text[place])
-            if 48 <= digit <= 57:
-                digit -= 48
-            elif 97 <= digit <= 102:
-                digit -= 87
-            elif 65 <= digit <= 70:
-                digit -= 55
-            else:
-                return at, found, 1
-            value = (value << np.uint64(4)) | np.uint64(digit)
-            digits += 1
-            place += 1
-        if digits == 0 or digits > 16 or place >= stop - 1:
-            return at, found, 1
-        for rest in range(place + 1, stop):
-            if text[rest] < 48 or text[rest] > 57:
-                return at, found, 1
-        new = True
-        if kind == 73:
-            state[1] += 1
-            new = state[2] == 1 and np.int64(value >> np.uint64(6)) != state[3]
-            state[3] = np.int64(value >> np.uint64(6))
-        if new:
-            address[found] = value
-            what[found] = FETCHED if kind == 73 else (LOAD if kind == 76 else STORE)
-            gap[found] = state[1]
-            state[1] = 0
-            found += 1
-        state[0] += 1
-        at = end + 1
-    return at, found, 0
+BLOCK = 1 << 22  #: bytes of text parsed at a time
+LINE = re.compile(r"(I {1,2}| [LSM] {1,2})[0-9a-fA-F]{1,16},\d+\s*")
+OTHER = re.compile(r"(==|--)\d*.*|SB [0-9a-fA-F]+\s*")
+UNCOUNTED = "has no instruction lines: each access counts as one instruction"
 
 
-def read_stream(
-    stream: BinaryIO, name: str, limit: int | None = None, skip: int = 0, fetches: bool = False
-) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]:
-    """Parse a stream block by block, so that its text is never held as a whole.
+class Readable(Protocol):
+    """What a text is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Next bytes, fewer only at the end."""
+
+
+def sniff(sample: Sample) -> float:
+    """By its lines."""
+    return LIKELY * fitting(sample, LINE, OTHER, remarks="") if fitting(sample, LINE, remarks="") else 0.0
+
+
+class _Columns(NamedTuple):
+    """What `parse` fills, with room for each line of a block."""
+
+    address: NDArray[np.uint64]
+    what: NDArray[np.uint8]
+    gap: NDArray[np.int64]
+
+
+def _columns(size: int) -> _Columns:
+    return _Columns(np.empty(size, np.uint64), np.empty(size, np.uint8), np.empty(size, np.int64))
+
+
+def _line_of(text: NDArray[np.uint8], before: NDArray[np.int64]) -> Callable[[int], str]:
+    """Find the line of an access by parsing up to it again."""
+
+    def where(index: int) -> str:
+        state = before.copy()
+        parse(text, *_columns(index + 1), state)
+        return f"line {int(state[LINES])}"
+
+    return where
+
+
+def batches(stream: Readable, name: str, fetches: bool = False, note: Callable[[str], Any] | None = None) -> Iterator[Batch]:
+    """Parse a text block by block.
 
     Parameters
     ----------
-    stream : binary file
+    stream : Readable
     name : str
-        For error messages.
-    limit, skip : int
-        Accesses to keep, after so many that aren't.
+        For errors.
     fetches : bool
         Whether instruction fetches are accesses.
+    note : function, optional
+        Told what the text doesn't say.
 
     Raises
     ------
     TraceError
-        At the first malformed line.
+        At the first malformed line, or at that of another process: lines don't say whose they are.
     """
-    address, what, gap = np.empty(1 << 20, np.uint64), np.empty(1 << 20, np.uint8), np.empty(1 << 20, np.int64)
-    state = np.array([0, 0, fetches, -1], np.int64)
-    parts = []
-    kept, seen, ended = 0, 0, False
-    pending = b""
-    while not ended and (limit is None or kept < limit):
+    state = np.zeros(STATE, np.int64)
+    state[FETCHES], state[FETCHED_FROM], state[PROCESS] = fetches, -1, -1
+    pending, first, ended = b"", True, False
+    room = 1 << 16
+    while not ended:
         block = stream.read(BLOCK)
         ended = len(block) < BLOCK
-        pending += block
-        if ended and pending and not pending.endswith(b"\n"):
-            pending += b"\n"
-        text = np.frombuffer(pending, np.uint8)
-        at = 0
-        while True:
-            used, found, bad = parse(text[at:], text.size - at, address, what, gap, state)
-            low = min(max(skip - seen, 0), found)
-            high = found if limit is None else min(found, low + limit - kept)
-            parts.append((address[low:high].copy(), what[low:high].copy(), gap[low:high].copy()))
-            kept, seen, at = kept + high - low, seen + found, at + used
-            if limit is not None and kept >= limit:
-                break
+        cut = bool(ended and (pending or block) and not (block or pending).endswith(b"\n"))
+        pending += block + b"\n" if cut else block
+        end = pending.rfind(b"\n") + 1
+        if not end and not ended and len(pending) > BLOCK:
+            raise TraceError(name, f"line {int(state[LINES]) + 1}", "is longer than any of Lackey's --trace-mem=yes")
+        text = np.frombuffer(pending, np.uint8, count=end)
+        if first:
+            state[COUNTS], first = b"\nI " in pending or pending.startswith(b"I "), False
+        while text.size:
+            columns, before = _columns(room), state.copy()
+            used, found, bad = parse(text, *columns, state)
+            room = max(room, min(text.size // 8, 1 << 20))
+            if found:
+                yield Batch(*columns, _line_of(text, before)).part(0, found)
             if bad:
-                line = bytes(text[at : at + 60]).split(b"\n")[0].decode(errors="replace")
-                raise TraceError(name, f"line {int(state[0]) + 1}", f"is no line of Lackey's --trace-mem=yes: {line!r}")
-            if found < address.size:
-                break
-        pending = pending[at:]
-    columns = zip(*parts, strict=True) if parts else ([], [], [])
-    whole = [np.concatenate(column) if len(column) else np.zeros(0) for column in columns]
-    return whole[0].astype(np.uint64), whole[1].astype(np.uint8), whole[2].astype(np.int64)
+                last = cut and b"\n" not in bytes(text[used:-1])
+                raise TraceError(name, f"line {int(state[LINES]) + 1}", _complaint(bytes(text[used : used + 60]), bad, state, last))
+            text = text[used:]
+        pending = pending[end:]
+    if note and not state[COUNTS]:
+        note(UNCOUNTED)
 
 
-def read(path: Path, limit: int | None = None, fetches: bool = False) -> Recording:
+def _complaint(line: bytes, bad: int, state: NDArray[np.int64], last: bool) -> str:
+    said = repr(line.split(b"\n")[0].decode(errors="replace"))
+    if bad == OTHER_PROCESS:
+        return (
+            f"is another process's ({said} after process {int(state[PROCESS])}), and accesses don't say whose they are: "
+            "record each to a file of its own (valgrind --log-file=NAME.%p)"
+        )
+    return f"is cut short, and the file ends: {said}" if last else f"is no line of Lackey's --trace-mem=yes: {said}"
+
+
+def read_stream(
+    stream: Readable, name: str, limit: int | None = None, skip: int = 0, fetches: bool = False
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]:
+    """Parse a text, and keep so many accesses (``limit``) after so many that aren't (``skip``)."""
+
+    def kept() -> Iterator[Batch]:
+        seen = 0
+        for batch in batches(stream, name, fetches):
+            low = min(max(skip - seen, 0), batch.address.size)
+            high = batch.address.size if limit is None else min(batch.address.size, max(skip + limit - seen, 0))
+            seen += batch.address.size
+            yield batch.part(low, max(low, high))
+            if limit is not None and seen >= skip + limit:
+                return
+
+    address, what, gap, _ = whole(kept())
+    return address, what, gap
+
+
+def read(stream: Stream, options: Options) -> Iterator[Batch]:
     """Read a trace."""
-    with path.open("rb") as stream:
-        columns = read_stream(stream, str(path), limit, fetches=fetches)
-    return from_addresses(*columns, {"source": path.name, "format": "lackey"})
+    return batches(stream, stream.name, options.fetches, stream.note)

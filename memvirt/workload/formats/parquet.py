@@ -1,12 +1,8 @@
-"""The package's own form (see `memvirt.workload.files`)."""
+"""The package's own form (see `memvirt.workload.own`)."""
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,41 +10,42 @@ import pyarrow.parquet as pq
 
 from memvirt.errors import TraceError
 from memvirt.types import Accesses
-from memvirt.workload.files import VERSION, Recording
+from memvirt.workload.files import Recording
+from memvirt.workload.own import OwnFile
+from memvirt.workload.own.header import KEY
+from memvirt.workload.sniff import SURE
+from memvirt.workload.source import piece
+from memvirt.workload.stream import Sample, Stream
 
-SUFFIX = ".parquet"
+OWN = True
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """Version, page table and origin of a trace.
+def sniff(sample: Sample) -> float:
+    """By Parquet's mark, unless the file says that it is another's table."""
+    return SURE if sample.head.startswith(b"PAR1") and not is_table(sample.path) else 0.0
 
-    Raises
-    ------
-    TraceError
-        If it is no such file.
-    """
+
+def is_table(path: Path | None) -> bool:
+    """Whether a Parquet file is whole, and not memvirt's."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError) as wrong:
-        raise TraceError(str(path), "", f"is no whole Parquet file ({str(wrong).splitlines()[0]})") from wrong
-    if b"memvirt" not in metadata:
-        raise TraceError(str(path), "", "is a Parquet file, but no memvirt trace")
-    header: dict[str, Any] = json.loads(metadata[b"memvirt"])
-    if header.get("version") != VERSION:
-        raise TraceError(str(path), "", f"has format version {header.get('version')}; this memvirt reads {VERSION}")
-    return header
+        return path is not None and KEY not in (pq.read_metadata(path).metadata or {})
+    except (pa.ArrowException, OSError, ValueError):
+        return False
 
 
-def read(path: Path, limit: int | None = None) -> Recording:
-    """Read a trace."""
-    header = read_header(path)
-    try:
-        table = pq.read_table(path, columns=["page", "line", "gap"])
-    except (pa.ArrowException, OSError, KeyError) as wrong:
-        raise TraceError(str(path), "", f"is damaged ({str(wrong).splitlines()[0]})") from wrong
-    table = table.slice(0, limit) if limit is not None else table
-    columns = [np.ascontiguousarray(table.column(name).to_numpy()) for name in ("page", "line", "gap")]
-    vpn = np.cumsum(np.frombuffer(zlib.decompress(base64.b64decode(header["vpn"])), "<u8")).astype(np.uint64)
-    if columns[0].size and int(columns[0].max()) >= vpn.size:
-        raise TraceError(str(path), "", "is damaged: it touches a page that its page table doesn't have")
-    return Recording(vpn, Accesses(*columns), header["about"])
+def read(stream: Stream, limit: int | None = None) -> Recording:
+    """Read a trace, all of it or its first accesses."""
+    if stream.path is None:
+        raise TraceError(stream.name, "", "is memvirt's own form, which is compressed inside: unpack it, and name the file")
+    file = OwnFile(stream.path)
+    count = file.accesses if limit is None else min(limit, file.accesses)
+    columns = Accesses(np.empty(count, np.uint32), np.empty(count, np.uint8), np.empty(count, np.uint8))
+    first = 0
+    for chunk in file.each_chunk():
+        last = min(first + chunk.page.size, count)
+        part = piece(chunk, 0, last - first)
+        columns.page[first:last], columns.line[first:last], columns.gap[first:last] = part
+        first = last
+        if first == count:
+            break
+    return Recording(file.vpn, columns, file.header.about, file.asid)

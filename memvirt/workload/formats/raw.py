@@ -1,15 +1,31 @@
-"""Raw addresses: little-endian 64-bit byte addresses, all reads, one instruction each."""
+"""Raw addresses: little-endian 64-bit byte addresses, all reads, one instruction each.
+
+Nothing in such a file says what it is: its ending must, or ``--format raw``.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
-from memvirt.workload.files import Recording, read_numbers
+import numpy as np
 
-SUFFIX = ".bin"
+from memvirt.workload.batch import LOAD, MOST_BITS, Batch, Options, sign_extend
+from memvirt.workload.numbers import read_numbers
+from memvirt.workload.sniff import BY_ENDING, LEAST
+from memvirt.workload.stream import Sample, Stream
+
+ENDINGS = (".bin", ".raw", ".u64")
 
 
-def read(path: Path, limit: int | None = None) -> Recording:
+def sniff(sample: Sample) -> float:
+    """By its ending; less if its addresses can't be."""
+    if sample.ending not in ENDINGS:
+        return 0.0
+    address = np.frombuffer(sample.head[: len(sample.head) // 8 * 8], "<u8")
+    return BY_ENDING if (sign_extend(address, MOST_BITS) == address).all() else LEAST
+
+
+def read(stream: Stream, options: Options) -> Iterator[Batch]:
     """Read a trace."""
-    kind = "raw traces are 8-byte little-endian addresses"
-    return read_numbers(path, limit, "raw", dtype="<u8", shift=0, written=False, what="address", kind=kind)
+    kind = "ends in mid-address: raw traces are 8-byte little-endian addresses"
+    return read_numbers(stream, dtype="<u8", shift=0, what=LOAD, kind=kind)

@@ -1,0 +1,70 @@
+"""The detail of a page life as a point of its own: one VM alone that runs it in steady state, on a host with memory enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memvirt import workload
+from memvirt.errors import ConfigError
+from memvirt.memory.config import Clock, Contents, Epoch, Numa, Overcommit, Reclaim, Vms
+from memvirt.pipeline.point import Point
+from memvirt.workload.config import Workload
+
+WARMUP = 0.25  #: share of a detail that is left out unless it says: until caches and TLBs hold what they do in steady state
+
+#: A host that never takes a page away.
+NO_RECLAIM = {
+    "name": "none",
+    "replacement": {"name": "fifo"},
+    "victims": {"name": "global"},
+    **{part: {"name": "none"} for part in ("sharing", "balloon", "compression")},
+    "device": {"name": "none", "read_latency": 0, "write_latency": 0, "bandwidth": 1 << 30, "channels": 1},
+}
+
+#: Sections of a detail that are the same whatever the point; one object each, since stages are told apart by them.
+FIXED: dict[str, Any] = {
+    "vms": Vms.model_validate({}),
+    "contents": Contents.model_validate({}),
+    "clock": Clock.model_validate({}),
+    "epoch": Epoch.model_validate({}),
+    "numa": Numa.model_validate({"placement": {"name": "first_touch"}, "scheduler": {"name": "packed"}}),
+    "overcommit": Overcommit.model_validate({"ratio": 1.0}),
+    "reclaim": Reclaim.model_validate(NO_RECLAIM),
+}
+
+
+def has_lives(point: Point) -> bool:
+    """Whether a point's VMs have page lives; all have, or none has."""
+    return workload.is_life(point.member(0).workload)
+
+
+def details(point: Point) -> tuple[list[Workload], list[int]]:
+    """The distinct details of a point's VMs, and which of them each VM has; none of either where no VM has one.
+
+    Raises
+    ------
+    ConfigError
+        If only some have one.
+    """
+    of_vm = [workload.detail_of(point.member(vm).workload) for vm in range(point.count)]
+    found: list[Workload] = []
+    places = []
+    for detail in of_vm:
+        if detail is not None:
+            if detail not in found:
+                found.append(detail)
+            places.append(found.index(detail))
+    if places and len(places) < len(of_vm):
+        raise ConfigError("workload.detail", "none", f"of VM {of_vm.index(None)}: all VMs have a detail, or none has")
+    return found, places
+
+
+def alone(point: Point, detail: Workload) -> Point:
+    """The point that a detail is: its walks are those of ``point``, its host is never short of memory."""
+    if detail.warmup == 0:
+        detail = detail.model_copy(update={"warmup": WARMUP})
+    guest = point.guest.model_copy(
+        update={"prefault": point.guest.prefault or True, "swap": None, "replacement": "lru", "page_struct": 0}
+    )
+    own: dict[str, Any] = {name: getattr(point, name) for name in Point.model_fields}
+    return Point.model_construct(None, **{**own, **FIXED, "workload": detail, "guest": guest})

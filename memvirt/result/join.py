@@ -1,0 +1,148 @@
+"""A VM's page life and its detail as one: what the life counts, and what its CPU counts meanwhile.
+
+The life says how long the VM's CPUs are busy; the detail, an access-level trace in steady state, what they do then. In a time in
+which they are busy for ``b`` cycles, the detail goes by ``b`` ÷ its own baseline cycles times: so often are its counts taken, and
+so the baseline of the two together is the busy time itself. Mapping, unmapping, swap and copies come from the life alone,
+translation and data references from the detail alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memvirt.counters import Column, weights
+from memvirt.mmu.port import LEVELS, ROWS
+from memvirt.types import EXITS, PLACES
+
+Counts = dict[str, NDArray[Any]]
+
+#: Counters of the memory room that are the detail's: all others are the life's.
+OF_DETAIL = ("accesses", "instructions")
+#: The life's own.
+COLUMNS = (
+    Column("visits", "visits", doc="of a page life, each of which stands for the accesses to its page in a step", kind="int"),
+    Column("baseline_cycles", "cycles", doc="of a page life: what `slowdown` divides by, its busy time"),
+)
+MANY = 1 << 30  #: instructions, so that few are lost by rounding
+#: Counters of a detail that this module reads or adds to.
+SEEN = (
+    "data_refs_in_memory",
+    "walk_refs_in_memory",
+    "walk_refs_overlapped_in_memory",
+    "vm_exits",
+    *(f"vm_exits_{reason}" for reason in EXITS),
+)
+GUEST_FAULTS, HOST_FAULTS = ("minor_faults", "guest_major_faults"), ("host_minor_faults", "major_faults")
+
+
+class Detail(NamedTuple):
+    """What is known of a detail, its warm-up left out.
+
+    Attributes
+    ----------
+    counts : dict of int
+        Counters of its memory, TLB and MMU rooms.
+    baseline_cycles : float
+        On `native`, everything mapped, without faults.
+    histogram : (refs,) int64
+        Walks by their number of references.
+    levels : (rows, levels, places) int64
+    paths : (n, 2) int64
+    """
+
+    counts: dict[str, int]
+    baseline_cycles: float
+    histogram: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    paths: NDArray[np.int64]
+
+
+def unseen(cycles_per_instruction: float) -> Detail:
+    """A detail of which only instructions are known: what the CPU does takes what it would natively."""
+    nothing = np.zeros((len(ROWS), LEVELS, len(PLACES)), np.int64)
+    counts = {"accesses": 0, "instructions": MANY, **dict.fromkeys(SEEN, 0)}
+    return Detail(counts, MANY * cycles_per_instruction, np.zeros(1, np.int64), nothing, np.zeros((0, 2), np.int64))
+
+
+class Joined(NamedTuple):
+    """Counts of life and detail together.
+
+    Attributes
+    ----------
+    counts : dict of (vms, epochs) int64
+    baseline_cycles : (vms, epochs) float64
+    histogram : (vms, refs) int64
+    levels : (vms, rows, levels, places) int64
+    """
+
+    counts: Counts
+    baseline_cycles: NDArray[np.float64]
+    histogram: NDArray[np.int64]
+    levels: NDArray[np.int64]
+
+
+def whole(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Round to whole numbers."""
+    return np.rint(values).astype(np.int64)
+
+
+def ratio(part: NDArray[Any], of: NDArray[Any]) -> NDArray[np.float64]:
+    """Divide; 0 where there is nothing to divide by."""
+    return np.asarray(np.divide(part, of, out=np.zeros(part.shape), where=of > 0), np.float64)
+
+
+def join(
+    life: Counts,
+    details: Sequence[Detail],
+    ghz: float,
+    scale: float,
+    exits: Mapping[str, tuple[int, int]],
+    tables_remote: bool = True,
+) -> Joined:
+    """Join the lives of a host's VMs with their details.
+
+    Parameters
+    ----------
+    life : dict of (vms, epochs) int64
+        Counters of the memory room; epoch 0 is the warm-up.
+    details : sequence of Detail
+        One a VM.
+    ghz : float
+        Cycles in a ns.
+    scale : float
+        How many pages each page of the lives stands for: what happens to it counts so often, as each counter says (its weight).
+    exits : dict of (int, int)
+        Exits by reason that each fault of the guest takes, and each of the host.
+    tables_remote : bool
+        Whether page tables are as often on another node as the data are; else never.
+    """
+    times = weights("memory", scale)
+    counts = {name: whole(values * times[name]) for name, values in life.items() if name not in OF_DETAIL}
+    busy = life["busy_ns"] * ghz
+    often = busy / np.array([[each.baseline_cycles] for each in details])
+    remote = ratio(life["remote_accesses"], life["accesses"])
+    for name in details[0].counts:
+        if name in OF_DETAIL or name not in life:
+            counts[name] = whole(often * np.array([[each.counts[name]] for each in details]))
+    counts["remote_accesses"] = whole(remote * counts["accesses"])
+    counts["data_refs_in_memory_remote"] = whole(remote * counts["data_refs_in_memory"])
+    table_share = remote if tables_remote else np.zeros_like(remote)
+    for kind in ("walk_refs_in_memory", "walk_refs_overlapped_in_memory"):
+        counts[f"{kind}_remote"] = whole(table_share * counts[kind])
+    guest, host = (sum(counts[name] for name in names) for names in (GUEST_FAULTS, HOST_FAULTS))
+    for reason, (of_guest, of_host) in exits.items():
+        more = of_guest * guest + of_host * host
+        counts[f"vm_exits_{reason}"] = counts[f"vm_exits_{reason}"] + more
+        counts["vm_exits"] = counts["vm_exits"] + more
+    counts["visits"] = life["accesses"]
+    in_all = often[:, 1:].sum(axis=1)
+    levels = whole(in_all[:, None, None, None] * np.stack([each.levels for each in details]))
+    share = ratio((table_share * busy)[:, 1:].sum(axis=1), busy[:, 1:].sum(axis=1))
+    levels[..., -1] = whole(share[:, None, None] * levels[..., -2])
+    refs = max(each.histogram.size for each in details)
+    histogram = np.stack([np.pad(each.histogram, (0, refs - each.histogram.size)) for each in details])
+    return Joined(counts, busy, whole(in_all[:, None] * histogram), levels)

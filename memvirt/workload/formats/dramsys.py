@@ -1,0 +1,25 @@
+"""DRAMSys' stimuli (``.stl``): ``cycle: write 0x400140``, with the data after it, or how long it is before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from memvirt.workload.batch import Batch, Options
+from memvirt.workload.lines import read_lines, shape
+from memvirt.workload.sniff import LIKELY, fitting
+from memvirt.workload.stream import Sample, Stream
+
+UNFIT = "DRAMSys' addresses are physical, and those that missed the caches: no TLB looks them up"
+ACCESS = rb"\d+:[ \t]*(?:\(\d+\)[ \t]*)?(?P<kind>read|write)[ \t]+(?P<address>0[xX][0-9a-fA-F]{1,16})(?:[ \t]+[^\n]*)?"
+LINE = re.compile(rf"\s*(?:{ACCESS.decode()})\s*")
+
+
+def sniff(sample: Sample) -> float:
+    """By its lines."""
+    return LIKELY * fitting(sample, LINE)
+
+
+def read(stream: Stream, options: Options) -> Iterator[Batch]:
+    """Read a trace."""
+    return read_lines(stream, options, shape(ACCESS, "DRAMSys' stimuli"))

@@ -1,0 +1,144 @@
+"""A page life and its detail as one: the arithmetic, against numbers worked out by hand; and what it shares of stages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from memvirt.pipeline.compute import simulate
+from memvirt.pipeline.layout import Layout, graph
+from memvirt.result.join import Detail, join
+from memvirt.result.rows import slowdowns
+from tests.support import point
+
+GHZ = 2.0
+
+
+def detail(**more: Any) -> Detail:
+    """One that takes 400 cycles alone, 1,000 instructions and 300 accesses."""
+    counts = {
+        "accesses": 300, "instructions": 1000, "minor_faults": 7, "remote_accesses": 0, "l2_tlb_misses": 60, "walks": 60,
+        "walk_refs_in_memory": 20, "walk_refs_in_memory_remote": 0, "walk_refs_overlapped_in_memory": 0,
+        "walk_refs_overlapped_in_memory_remote": 0, "data_refs_in_memory": 40, "data_refs_in_memory_remote": 0, "vm_exits": 3,
+        "vm_exits_ept_violation": 1, "vm_exits_cr3_write": 2,
+    }  # fmt: skip
+    levels = np.zeros((2, 5, 5), np.int64)
+    levels[0, 0, 3] = 20
+    histogram = np.array([0, 0, 20, 40])
+    return Detail({**counts, **more}, 400.0, histogram, levels, np.array([[3, 60]]))
+
+
+def life(**more: Any) -> dict[str, np.ndarray]:
+    """Two VMs, the warm-up and two epochs: busy for 5,000 and 10,000 ns, or idle and 2,000."""
+    counts = {
+        "accesses": [[4, 10, 20], [4, 0, 5]], "instructions": [[4, 10, 20], [4, 0, 5]], "busy_ns": [[900, 5000, 10_000], [900, 0, 2000]],
+        "remote_accesses": [[0, 5, 5], [0, 0, 5]], "minor_faults": [[9, 1, 0], [9, 0, 0]], "guest_major_faults": [[0, 0, 0], [0, 0, 0]],
+        "host_minor_faults": [[9, 2, 0], [9, 0, 0]], "major_faults": [[0, 0, 3], [0, 0, 0]], "stall_ns": [[0, 0, 700], [0, 0, 0]],
+        "resident_pages": [[5, 6, 7], [5, 6, 7]],
+    }  # fmt: skip
+    return {name: np.array(values) for name, values in (counts | more).items()}
+
+
+def test_join_by_hand() -> None:
+    """Busy time says how often the detail went by; what happens to pages counts as often as a page stands for others; time once."""
+    found = join(life(), [detail(), detail()], GHZ, 8, {"ept_violation": (0, 1)})
+    counts = {name: values.tolist() for name, values in found.counts.items()}
+    assert found.baseline_cycles.tolist() == [
+        [1800, 10_000, 20_000],
+        [1800, 0, 4000],
+    ]  # busy time, so the detail 25, 50 and 10 times
+    assert [row[1:] for row in counts["instructions"]] == [[25_000, 50_000], [0, 10_000]]
+    assert [row[1:] for row in counts["accesses"]] == [[7500, 15_000], [0, 3000]]
+    assert [row[1:] for row in counts["walks"]] == [[1500, 3000], [0, 600]]
+    assert counts["visits"] == life()["accesses"].tolist()
+    assert counts["minor_faults"] == [[72, 8, 0], [72, 0, 0]]  # not the detail's
+    assert [row[1:] for row in counts["resident_pages"]] == [[48, 56], [48, 56]]
+    assert counts["stall_ns"] == life()["stall_ns"].tolist()
+    assert [row[1:] for row in counts["vm_exits_ept_violation"]] == [[25 + 16, 50 + 24], [0, 10]]
+    assert [row[1:] for row in counts["vm_exits_cr3_write"]] == [[50, 100], [0, 20]]
+    assert [row[1:] for row in counts["vm_exits"]] == [[75 + 16, 150 + 24], [0, 30]]
+    assert [row[1:] for row in counts["remote_accesses"]] == [[3750, 3750], [0, 3000]]  # half, a quarter, all
+    assert [row[1:] for row in counts["walk_refs_in_memory_remote"]] == [[250, 250], [0, 200]]
+    assert [row[1:] for row in counts["data_refs_in_memory_remote"]] == [[500, 500], [0, 400]]
+    assert found.histogram.tolist() == [[0, 0, 1500, 3000], [0, 0, 200, 400]]
+    assert found.levels[:, 0, 0, 3].tolist() == [1500, 200]
+    assert found.levels[:, 0, 0, 4].tolist() == [500, 200]
+
+
+def test_tables_that_are_not_as_data_are_local() -> None:
+    found = join(life(), [detail(), detail()], GHZ, 1, {}, tables_remote=False)
+    assert not found.counts["walk_refs_in_memory_remote"].any()
+    assert found.counts["data_refs_in_memory_remote"].any()
+    assert not found.levels[..., 4].any()
+
+
+def test_each_vm_has_its_own_detail() -> None:
+    other = detail(walks=600)._replace(baseline_cycles=800.0, histogram=np.array([0, 600]))
+    found = join(life(), [detail(), other], GHZ, 1, {})
+    assert found.counts["walks"][:, 2].tolist() == [3000, 3000]  # the second goes by half as often, and walks ten times as much
+    assert found.histogram.tolist() == [[0, 0, 1500, 3000], [0, 3000, 0, 0]]
+
+
+def test_slowdowns() -> None:
+    """Of each epoch; quantiles are those of values that there are; ten epochs in a row count together."""
+    baseline = np.full((2, 100), 10.0)
+    cycles = baseline.copy()
+    cycles[0, 50] = 110.0
+    cycles[0, 70:72] = 30.0
+    baseline[1, :50], cycles[1, :50] = 0.0, 0.0
+    cycles[1, 10] = 5.0
+    by_epoch, known = slowdowns(cycles, baseline)
+    assert by_epoch[0, 50] == 11
+    assert np.isnan(by_epoch[1, 0])
+    assert by_epoch[1, 10] == np.inf
+    assert known["slowdown_p50"].tolist() == [1, 1]
+    assert known["slowdown_p99"].tolist() == [3, np.inf]
+    assert known["slowdown_peak"][0] == pytest.approx(2.0)  # 110 and nine times 10, by 100
+    assert known["slowdown_peak"][1] == np.inf
+    assert slowdowns(np.zeros((1, 0)), np.zeros((1, 0)))[1]["slowdown_p99"].tolist() != [0]
+
+
+LIFE = (
+    "workload=working_sets", "workload.footprint=128MiB", "workload.seconds=20", "workload.step=5", "vms.count=2", "vms.scale=2",
+    "epoch.accesses=null", "epoch.time=5s", "workload.detail={name:zipf,footprint:1MiB,accesses:2000}",
+)  # fmt: skip
+
+
+def test_a_detail_is_one_stage_for_all_ratios_and_policies() -> None:
+    """What a point adds for another ratio, policy or topology are the life's memory and the join; of VMs alike there is one detail."""
+    layout = Layout()
+    for more in (
+        ["reclaim=none"],
+        ["overcommit.ratio=1.5"],
+        ["overcommit.ratio=2"],
+        ["reclaim=balloon", "overcommit.ratio=2"],
+        ["numa=two_socket"],
+    ):
+        layout.add(point(*LIFE, "mmu=nested", *more))
+    rooms = Counter(stage.room for stage in layout.stages)
+    assert rooms == {"workload": 3, "memory": 4 + 1 + 2, "tlb": 2, "mmu": 2, "cost": 1, "join": 5, "result": 5}
+    joined = next(stage for stage in layout.stages if stage.room == "join")
+    assert [each.room for each in joined.inputs] == ["memory", "memory", "tlb", "mmu", "cost"]
+
+
+def test_lives_without_detail_plan_no_walks() -> None:
+    stages = graph(point(*LIFE, "workload.detail=none"))
+    assert [stage.room for stage in stages] == ["workload", "workload", "memory", "join", "result"]
+
+
+def test_native_in_steady_state_is_the_baseline() -> None:
+    """Counts of a life with memory enough, end to end: a detail on native takes its baseline's cycles, so what is left are faults."""
+    results, epochs = simulate(point(*LIFE, "mmu=native"))
+    for row in results:
+        faults = sum(row[f"{part}_cycles"] for part in ("fault", "clearing", "exit", "shootdown", "syscall", "stall"))
+        assert row["slowdown"] == pytest.approx(1 + faults / row["baseline_cycles"], rel=1e-6)
+        assert row["baseline_cycles"] == pytest.approx(row["busy_ns"] * 2.5)
+        assert row["resident_pages"] <= 128 << 8
+        assert row["walks"] > 0
+    assert all(np.isfinite(row["slowdown"]) for row in epochs)
+    for row in simulate(point(*LIFE, "mmu=nested", "workload.detail=none"))[0]:
+        assert "walks" not in row
+        assert 1 <= row["slowdown"] < 1.1
