@@ -35,7 +35,10 @@ def crossover(rows: pd.DataFrame) -> float:
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
-    """Both directions, the widest gap, with and without the program that was added last, and where the two are even for the program with most TLB misses of those that cross."""
+    """Both directions, the widest gap, that without the program that was added last, and where the two are even.
+
+    Even: of those programs that cross, the one with most TLB misses.
+    """
     rows = table(frame)
     slower = 100 * ((1 + rows[GAP].abs() / 100).where(rows[GAP] >= 0, 1 / (1 + rows[GAP] / 100)) - 1)
     recorded = slower[rows["workload"] != "zipf"]
