@@ -115,7 +115,7 @@ def read_lines(stream: Stream, options: Options, shape: Shape) -> Iterator[Batch
         found = shape.access.findall(text)
         rows = [(row,) for row in found] if single else found
         total = text.count(b"\n") + 1
-        if len(rows) + len(shape.passed.findall(text)) != total:
+        if len(rows) != total and len(rows) + len(shape.passed.findall(text)) != total:
             number, line = _first_stranger(text, shape)
             why = "is cut short, and the file ends" if cut and number == total - 1 else f"is no line of {shape.name}"
             raise TraceError(stream.name, f"line {lines + number + 1}", f"{why}: {line[:60].decode(errors='replace')!r}")

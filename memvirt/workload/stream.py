@@ -72,6 +72,7 @@ class Sample(NamedTuple):
         if b"\0" in self.head:
             return []
         text = self.head if self.whole else self.head[: self.head.rfind(b"\n") + 1]
+        text = text.removeprefix(b"\xef\xbb\xbf")  # a mark that some editors write
         try:
             return text.decode("ascii").splitlines()[:most]
         except UnicodeDecodeError:
