@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("docs/**/*.rst"), *ROOT.glob("memvirt/experiments/*/README.md")]
 COMMAND = re.compile(r"(?:python -m memvirt\.|(?<![\w/.-])memvirt )(" + "|".join(COMMANDS) + r")(?![\w.|])([^`\n]*)")
 #: What stands for something of the reader's own (`hashed` is the mode that docs/new_mode.md makes).
-OWN = re.compile(r"mmu=hashed|\b[A-Z]{3,}\b|…|\.\.\.|\$\(|\[|<")
+OWN = re.compile(r"\bhashed\b|\b[A-Z]{3,}\b|…|\.\.\.|\$\(|\[|<")
 
 
 def printed() -> list[tuple[str, str]]:
