@@ -25,7 +25,7 @@ from memvirt.sweep.study._cliff import Hunt, Verdict
 from memvirt.sweep.study._warning import COLUMNS as WARNED_BY
 from memvirt.sweep.study._warning import warning
 from memvirt.types import GUEST_EVENT, STEP, Accesses, Pages, Trace
-from tests.support import command, sweep
+from tests.support import here, sweep
 from tests.sweeps import called, table
 
 RATIO = "overcommit.ratio"
@@ -326,6 +326,6 @@ def test_end_to_end_killed_and_resumed(tmp_path: Path) -> None:
     again = sweep(*SMALL, "name=w", "resume=true", cwd=tmp_path)
     assert "nothing to compute" in again.stdout
     assert [line for line in again.stdout.splitlines() if "reclaim=" in line][:2] == [line for line in whole.stdout.splitlines() if "reclaim=" in line][:2]  # fmt: skip
-    bad = command("memvirt.sweep", *SMALL, "overcommit.ratio=1.5", "name=b", cwd=tmp_path)
+    bad = here("memvirt.sweep", *SMALL, "overcommit.ratio=1.5", "name=b", cwd=tmp_path)
     assert bad.returncode == 2
     assert len(bad.stderr.strip().splitlines()) == 1
