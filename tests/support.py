@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from memvirt.jit import kernel
 from memvirt.memory import MemoryConfig
-from memvirt.memory.replacement import insert, remove, touch, victim
+from memvirt.memory.replacement import insert, lingers, remove, touch, victim
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.point import Point
 from memvirt.policy import load
@@ -96,7 +96,7 @@ def trace(
 
 
 def here(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run what `command` runs in this process, which needn't start then; for commands that start nothing themselves."""
+    """Run what `command` runs in this process, which needn't start and load everything then; not for what joins or starts Ray."""
     main = importlib.import_module(f"{module}.__main__").main
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -111,8 +111,9 @@ def command(module: str, *arguments: str, cwd: Path, **environment: str) -> subp
 
 
 def sweep(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a sweep that must succeed."""
-    done = command("memvirt.sweep", *arguments, cwd=cwd, **environment)
+    """Run a sweep that must succeed; in this process where that makes no difference."""
+    alone = "executor=serial" in arguments and not environment
+    done = here("memvirt.sweep", *arguments, cwd=cwd) if alone else command("memvirt.sweep", *arguments, cwd=cwd, **environment)
     assert done.returncode == 0, done.stderr + done.stdout
     return done
 
@@ -137,12 +138,14 @@ TEXTBOOK = [7, 0, 1, 2, 0, 3, 0, 4, 2, 3, 0, 3, 2, 1, 2, 0, 1, 7, 0, 1]
 
 
 @kernel
-def drive(state: Any, pages: NDArray[np.int64], resident: NDArray[np.uint8], frames: int) -> int:
-    """Count the faults of a policy over a string of pages."""
+def drive(state: Any, pages: NDArray[np.int64], resident: NDArray[np.uint8], frames: int, warmup: int, swap_cache: bool) -> int:
+    """Count the faults of a policy over a string of pages after a warm-up, without those that a swap cache would serve if there is one."""
     faults, used = 0, 0
-    for page in pages:
+    for place in range(pages.size):
+        page = pages[place]
         if not resident[page]:
-            faults += 1
+            if place >= warmup and not (swap_cache and lingers(state, page)):
+                faults += 1
             if used == frames:
                 out = victim(state)
                 remove(state, out)
@@ -155,12 +158,12 @@ def drive(state: Any, pages: NDArray[np.int64], resident: NDArray[np.uint8], fra
     return faults
 
 
-def faults(policy: str, pages: Any, frames: int) -> int:
+def faults(policy: str, pages: Any, frames: int, warmup: int = 0, seed: int = 1, swap_cache: bool = False) -> int:
     """Faults of a replacement policy."""
     numbers = np.asarray(pages, np.int64)
     size = int(numbers.max()) + 1
-    state = load("memory.replacement", policy).make(size, 1)
-    return int(drive(state, numbers, np.zeros(size, np.uint8), np.int64(frames)))
+    state = load("memory.replacement", policy).make(size, seed)
+    return int(drive(state, numbers, np.zeros(size, np.uint8), np.int64(frames), np.int64(warmup), swap_cache))
 
 
 def install_plugin(root: Path, name: str, files: dict[str, str]) -> dict[str, str]:

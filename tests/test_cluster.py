@@ -77,7 +77,7 @@ class Storm(threading.Thread):
 
 def test_workers_that_are_killed(tmp_path: Path) -> None:
     """A worker is killed every second or two, if points were done since the last: the table is that of a quiet run."""
-    words = [*SMALL, "workload.accesses=200000", "mmu=native,shadow,nested", "tlb=skylake,zen4", "overcommit.ratio=range(1,2,0.1)"]
+    words = [*SMALL, "workload.accesses=200000", "mmu=native,shadow,nested", "tlb=skylake,zen4", "overcommit.ratio=range(1,2,0.2)"]
     words += ["reuse=false"]
     sweep(*words, "executor=serial", "name=quiet", cwd=tmp_path)  # compiles too, which takes longer than a worker lives below
     run = [sys.executable, "-m", "memvirt.sweep", *words, "executor=ray", "name=storm"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -50,15 +54,28 @@ def designs(draw: st.DrawFn) -> list[str]:
     return [*words, f"workload.footprint={draw(st.sampled_from(['128KiB', '400KiB']))}"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(designs())
-def test_nothing_is_lost(plain: Checker, words: list[str]) -> None:
+def nothing_is_lost(plain: Checker, words: list[str]) -> None:
     """Frames free + used = total; references = mappings; what is read is what was written; or the run ends and says what was full."""
     found = plain(*words)
     if "refused" in found:  # replacement without groups, where some VM has a limit
         assert "reclaim.replacement" in found["refused"]
     else:
         assert found["checks"] > 0 or "full" in found["ended"] or "out of memory" in found["ended"]
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(designs())
+def test_nothing_is_lost(plain: Checker, words: list[str]) -> None:
+    """In a few mixes."""
+    nothing_is_lost(plain, words)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(designs())
+def test_nothing_is_lost_in_many(plain: Checker, words: list[str]) -> None:
+    """In many."""
+    nothing_is_lost(plain, words)
 
 
 LARGE = [
@@ -71,10 +88,15 @@ LARGE = [
 ]
 
 
-@pytest.mark.parametrize("host", ["2M", "thp"])
-@pytest.mark.parametrize("guest", ["4K", "2M", "thp"])
-@pytest.mark.parametrize("reclaim", ["swap", "balloon", "sharing", "esx"])
-def test_large_pages(plain: Checker, host: str, guest: str, reclaim: str) -> None:
+def of_large_pages() -> Iterator[Any]:
+    """Each policy with each pair of page sizes; in plain Python a scanner takes seconds, so that most of theirs are slow tests."""
+    for reclaim, guest, host in itertools.product(["swap", "balloon", "sharing", "esx"], ["4K", "2M", "thp"], ["2M", "thp"]):
+        quick = reclaim in ("swap", "balloon") or (guest, host) in (("2M", "2M"), ("4K", "thp"))
+        yield pytest.param(reclaim, guest, host, marks=[] if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("reclaim", "guest", "host"), of_large_pages())
+def test_large_pages(plain: Checker, reclaim: str, guest: str, host: str) -> None:
     """Large pages are split before they are shared or given up in part."""
     words = [f"host.page_size={host}", f"guest.page_size={guest}", f"reclaim={reclaim}", "contents.zero=0.5"]
     assert plain(*COMMON, *LARGE, *words, "clock.daemon_speedup=2000")["checks"] > 0

@@ -70,11 +70,11 @@ def test_page_replacement(name: str) -> None:
             resident.add(page)
         touch(state, page)
     again = load("memory.replacement", name).make(64, 3)
-    compiled = int(drive(again, pages, np.zeros(64, np.uint8), np.int64(20)))
+    compiled = int(drive(again, pages, np.zeros(64, np.uint8), np.int64(20), np.int64(0), False))
     if name != "random":  # which draws anew each time it is asked
         assert compiled == faults
     third = load("memory.replacement", name).make(64, 3)
-    assert drive.py_func(third, pages, np.zeros(64, np.uint8), 20) == compiled
+    assert drive.py_func(third, pages, np.zeros(64, np.uint8), 20, 0, False) == compiled
     assert 64 - 20 <= compiled < 3000
     remove(state, resident.pop())  # may be asked for what is no victim
     while resident:

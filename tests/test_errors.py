@@ -144,6 +144,6 @@ def test_a_value_for_all_options_that_have_the_key() -> None:
 def test_help_and_config(tmp_path: Path) -> None:
     """Hydra's own flags."""
     assert "overcommit" in command("memvirt.sweep", "--help", cwd=tmp_path).stdout
-    shown = command("memvirt.sweep", "-m", "mmu=native", "--cfg", "job", cwd=tmp_path)
+    shown = here("memvirt.sweep", "-m", "mmu=native", "--cfg", "job", cwd=tmp_path)
     assert shown.returncode == 0
     assert "name: native" in shown.stdout

@@ -16,7 +16,7 @@ from memvirt.memory.sharing import ksm
 from memvirt.memory.state import World
 from memvirt.pipeline.compute import simulate
 from tests.ksm_replay import at, back_pages, burst, contents_of, counters, distinct, machine, read, replay, scan_until, unmap, used
-from tests.support import command, point, row, rows
+from tests.support import here, point, row, rows
 
 SHARED, SHARING, UNSHARED, VOLATILE, FULL_SCANS = range(5)
 SLOW = ["writes_again", "whole_batches", "few_contents", "many_contents", "late", "huge_writes", "rewrites"]
@@ -310,7 +310,7 @@ def test_bad_schedules(words: list[str], said: str, tmp_path: Path) -> None:
     """One line, exit 2."""
     (tmp_path / "other.csv").write_text("pages\n3\n")
     (tmp_path / "back.csv").write_text("pages_scanned\n5\n3\n")
-    done = command("memvirt.sweep", "experiment=linux_ksm", *words, cwd=tmp_path)
+    done = here("memvirt.sweep", "experiment=linux_ksm", *words, "executor=serial", cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1

@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from memvirt.experiments import HERE, claims
 from memvirt.experiments.linux_swap.measure import kernel
-from memvirt.jit import kernel as compiled
 from memvirt.memory.replacement import fifo, insert, lingers, linux, remove, touch, victim, victim_of
 from memvirt.memory.replacement.linux import ACTIVE, INACTIVE
-from memvirt.policy import load
 from memvirt.workload.synthetic.kernel_swap import PAGES, PATTERNS, pages_of
 from tests.plain import Checker
-from tests.support import row
+from tests.support import faults, row
 
 
 def filled(size: int, more: int = 0) -> Any:
@@ -158,32 +155,10 @@ def test_a_vm_with_a_limit_swaps_as_on_a_host_of_that_size(plain: Checker) -> No
         assert limited[counter] == alone["vms"][0][counter] > 300
 
 
-@compiled
-def count(state: Any, pages: NDArray[np.uint32], resident: NDArray[np.uint8], frames: int, warmup: int) -> int:
-    """Major faults after a warm-up."""
-    faults, used = 0, 0
-    for place in range(pages.size):
-        page = np.int64(pages[place])
-        if not resident[page]:
-            if place >= warmup and not lingers(state, page):
-                faults += 1
-            if used == frames:
-                out = victim(state)
-                remove(state, out)
-                resident[out] = 0
-            else:
-                used += 1
-            insert(state, page)
-            resident[page] = 1
-        touch(state, page)
-    return faults
-
-
 def major_faults(policy: str, pattern: str, frames: int, seed: int = 1) -> int:
     """Major faults of a policy after the prefill."""
-    state = load("memory.replacement", policy).make(PAGES, seed)
     pages = np.concatenate([np.arange(PAGES, dtype=np.uint32), pages_of(pattern)])
-    return int(count(state, pages, np.zeros(PAGES, np.uint8), np.int64(frames), np.int64(PAGES)))
+    return faults(policy, pages, frames, warmup=PAGES, seed=seed, swap_cache=True)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from memvirt.sweep.plan.groups import belongs, find_groups, overridden, reached_
 from memvirt.sweep.plan.mix import odd_mix
 from memvirt.types import Nodes
 from memvirt.workload.config import Workload
-from tests.support import command, composed, row, rows
+from tests.support import composed, here, row, rows
 from tests.sweeps import planned
 
 MACHINES = find_groups([])["machine"]
@@ -89,14 +89,14 @@ def test_a_mix_is_said(tmp_path: Path) -> None:
         assert odd_mix(planned(*words).stitch) == ""
     assert belongs("cascade_lake")["tlb"] == {"cascade_lake", "skylake", "skylake_split"}
     words = ["machine=generic,zen4", "tlb=zen4", "dry_run=true", "executor=serial"]
-    said = command("memvirt.sweep", *words, cwd=tmp_path)
+    said = here("memvirt.sweep", *words, cwd=tmp_path)
     assert said.returncode == 0
     assert said.stderr.count("a mix of machines") == 1
 
 
 def test_single_values_below_a_machine(tmp_path: Path) -> None:
     """A key that only the swept machines have, and not the default one, can be set."""
-    said = command("memvirt.sweep", "machine=zen3,zen4", "tlb.l1.entries=32", "dry_run=true", "executor=serial", cwd=tmp_path)
+    said = here("memvirt.sweep", "machine=zen3,zen4", "tlb.l1.entries=32", "dry_run=true", "executor=serial", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
     assert "stitched" in said.stdout
 

@@ -12,7 +12,7 @@ from memvirt.counters import names_of, own
 from memvirt.result import monitor
 from memvirt.sweep.plan.groups import find_groups
 from memvirt.workload.synthetic import bursty
-from tests.support import command, point, rows, sweep
+from tests.support import here, point, rows, sweep
 
 
 def counters(epochs: int, **columns: list[int]) -> monitor.Counts:
@@ -152,7 +152,7 @@ def test_tables_and_pictures(tmp_path: Path) -> None:
             assert row["warned_host_free"] == row["first_thrash_epoch"] - row["alarm_host_free"]
         assert (mine["host_pages"] == 2 * 256 * 10 // 15).all()
     assert results["thrash_epochs"].max() > 0
-    done = command("memvirt.figures", "outputs/m", "--monitor", cwd=tmp_path)
+    done = here("memvirt.figures", "outputs/m", "--monitor", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (folder / "figures/monitor-reclaim=swap.png").stat().st_size > 20_000
     assert "waits longest (reclaim=swap)" in done.stdout
@@ -160,7 +160,7 @@ def test_tables_and_pictures(tmp_path: Path) -> None:
         (["outputs/m/results.csv", "--monitor"], "needs a sweep's folder"),
         (["outputs/m", "--x", "vm"], "--y is needed"),
     ):
-        bad = command("memvirt.figures", *words, cwd=tmp_path)
+        bad = here("memvirt.figures", *words, cwd=tmp_path)
         assert bad.returncode == 2
         assert why in bad.stderr
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memvirt import memory
 from memvirt.errors import ConfigError
 from memvirt.memory.contents import compressed_size
 from memvirt.memory.replacement._none import make as untracked
@@ -21,16 +20,15 @@ FAR = ["reclaim.device.read_latency=1us", "reclaim.device.bandwidth=64GiB"]
 SMALL = ["workload=zipf", "workload.accesses=2500", "workload.footprint=512KiB", "clock.quantum=40"]
 
 
-def opt_faults(pages: list[int], frames: int) -> int:
-    """Faults of OPT, first touches included, with the machine around it."""
-    config = memory_config(overrides=[f"overcommit.host_memory={4 * frames}KiB", "reclaim/replacement=opt"])
-    counters = memory.run(config, [trace(pages)]).counters
-    totals = dict(zip(counters.names, counters.values.sum(axis=(0, 1)).tolist(), strict=True))
-    return int(totals["minor_faults"] + totals["major_faults"])
-
-
-def test_opt_is_the_bound() -> None:
+def test_opt_is_the_bound(plain: Checker, tmp_path: Path) -> None:
     """Belady's and the textbook's strings, (N - C) / (N - 1) of a cyclic sweep, and no policy does better."""
+
+    def opt_faults(pages: list[int], frames: int) -> int:
+        """Faults of OPT, first touches included, with the machine around it."""
+        words = ["workload=trace", f"workload.path={write_pages(tmp_path / 'string.parquet', pages)}", "mmu=native"]
+        found = plain(*words, "reclaim=swap", "reclaim/replacement=opt", f"overcommit.host_memory={4 * frames}KiB")
+        return int(found["minor_faults"] + found["major_faults"])
+
     assert [opt_faults(BELADY, 3), opt_faults(BELADY, 4)] == [7, 6]
     assert [opt_faults(TEXTBOOK, 3), opt_faults(TEXTBOOK, 4)] == [9, 8]
     pages, frames, rounds = 40, 25, 60

@@ -14,14 +14,18 @@ MRU = '''
 from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
-from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.counters import Counter
+from memvirt.tlb.replacement import count_own, drop, fill, touch, victim
+
+COUNTERS = (Counter("mru_victims", "entries", doc="that went though they were used last"),)
 
 class State(NamedTuple):
-    """The way used last of each set."""
+    """The way used last of each set, and how many went."""
     latest: NDArray[np.int64]
+    gone: NDArray[np.int64]
 
 def make(slots, ways, seed):
-    return State(np.zeros(slots, np.int64))
+    return State(np.zeros(slots, np.int64), np.zeros(1, np.int64))
 
 @touch.register
 def _touch(state: State, start, ways, way):
@@ -33,7 +37,13 @@ def _fill(state: State, start, ways, way):
 
 @victim.register
 def _victim(state: State, start, ways):
+    state.gone[0] += 1
     return state.latest[start]
+
+@count_own.register
+def _count_own(state: State, counts):
+    counts.mru_victims += state.gone[0]
+    state.gone[0] = 0
 
 @drop.register
 def _drop(state: State, start, ways, way):
@@ -156,6 +166,8 @@ def test_plugin(executor: str, plugin: dict[str, str], tmp_path: Path) -> None:
     assert frame["second_looks"].xs("native", level="mmu").isna().all()
     mru, lifo = frame.loc["native", "mru", "lru"], frame.loc["native", "lru", "lifo"]
     assert mru["l1_tlb_misses"] != native["l1_tlb_misses"]
+    assert 0 < mru["mru_victims"] <= mru["l1_tlb_misses"] + mru["l2_tlb_misses"]
+    assert frame["mru_victims"].xs("lru", level="tlb.replacement").isna().all()
     assert mru["major_faults"] == native["major_faults"]
     assert lifo["major_faults"] != native["major_faults"]
     assert lifo["lifo_pages"] == lifo["resident_pages"] > 0  # in the one epoch; who doesn't use the policy has none of its counters

@@ -13,7 +13,7 @@ import pytest
 from memvirt.drawing.sensitivity import bars, history, screen
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, search, sensitivity
-from tests.support import command, sweep
+from tests.support import here, sweep
 from tests.sweeps import called, table
 
 X, Y, Z = "overcommit.ratio", "cpu.memory", "clock.minor_fault"
@@ -178,7 +178,7 @@ def test_studies_end_to_end(tmp_path: Path) -> None:
     trials = (tmp_path / "outputs/f/search.csv").read_text()
     assert "nothing to compute" in sweep(*words, "resume=true", cwd=tmp_path).stdout
     assert trials == (tmp_path / "outputs/f/search.csv").read_text()
-    bad = command(
+    bad = here(
         "memvirt.sweep",
         "study=sensitivity",
         "overcommit.ratio=interval(1,1.5)",

@@ -23,7 +23,7 @@ from memvirt.result.table import result_columns
 from memvirt.sweep.engine.node import Carried, Failure
 from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT
 from memvirt.sweep.settings import Settings
-from tests.support import command, composed, point, sweep
+from tests.support import composed, here, point, sweep
 from tests.sweeps import SMALL, descendants, engine_rows, foreign_listeners, planned, points_in, table
 
 GRID = ("mmu=native,nested", "tlb=skylake,zen4", "numa=uma,two_socket", "overcommit.ratio=1,1.6", "reclaim.replacement=lru,fifo")
@@ -236,7 +236,7 @@ def test_stop_and_resume(tmp_path: Path) -> None:
     line = next(line for line in said.splitlines() if line.startswith("python -m memvirt.sweep"))
     with journal.open("ab") as file:
         file.write(b"MVJ1 cut short, as after a crash")
-    done = command("memvirt.sweep", *shlex.split(line)[3:], cwd=tmp_path)
+    done = here("memvirt.sweep", *shlex.split(line)[3:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"{kept} of them from an earlier run" in done.stderr
     sweep(*words, "name=whole", cwd=tmp_path)
@@ -250,7 +250,7 @@ def test_provenance_runs_again(tmp_path: Path) -> None:
     first = table(folder)
     said = json.loads((folder / "provenance.json").read_text())
     (folder / "results.parquet").unlink()
-    done = command("memvirt.sweep", *shlex.split(said["command"])[3:], cwd=tmp_path)
+    done = here("memvirt.sweep", *shlex.split(said["command"])[3:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     pd.testing.assert_frame_equal(first, table(folder), check_exact=True)
     assert set(pd.read_parquet(folder / "plan.parquet")["point_id"]) == set(first["point_id"])
@@ -283,7 +283,7 @@ def test_tables(tmp_path: Path) -> None:
     csv = pd.read_csv(tmp_path / "outputs/t/results.csv")
     assert len(csv) == 8
     assert list(csv.columns) == list(pd.read_parquet(tmp_path / "outputs/t/results.parquet").columns)
-    failing = command("memvirt.sweep", *words, "fail_on_error=true", cwd=tmp_path)
+    failing = here("memvirt.sweep", *words, "fail_on_error=true", cwd=tmp_path)
     assert failing.returncode == 1
     assert (tmp_path / "outputs/t/figures/slowdown.png").stat().st_size > 10_000
 

@@ -33,7 +33,7 @@ WINDOW = 1 << 16  #: accesses of a vCPU that the loop sees at a time
 
 def records(size: int, record: type[R]) -> Records[R]:
     """A table of zeroed records whose fields are attributes, in kernels and in plain Python."""
-    table: Any = np.zeros(size, dtype_of(record)).view(np.recarray)
+    table: Any = np.zeros(size, dtype_of(record)).view(np.recarray)  # type: ignore[arg-type]  # a class is hashable
     return table  # type: ignore[no-any-return]
 
 

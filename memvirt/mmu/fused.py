@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.counters import as_counters
 from memvirt.jit import inner, kernel
 from memvirt.memory.merge import merged
 from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
 from memvirt.mmu.loop import access_data, happen, walk_access
 from memvirt.mmu.port import AT, CPU, VM, Port, enter
-from memvirt.tlb import COUNTERS as TLB_COUNTERS
-from memvirt.tlb import Tlb, build
+from memvirt.tlb import Tlb, build, counted
 from memvirt.tlb.general import HIT, MISS, fill_both, look_up_one
-from memvirt.tlb.hierarchy import COALESCES, Hierarchy, flush_range, obey
+from memvirt.tlb.hierarchy import COALESCES, Hierarchy, count_policies, flush_range, obey
 from memvirt.types import CHUNK, NONE, SHOOTDOWNS, Counters, Mapped, Trace
 from memvirt.typing import Int
 
@@ -104,6 +102,7 @@ def run_stretch(
                     fill_both(tlbs, cpu, page, flags, covers)
         if port.kind == 2:
             access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, end)
+        count_policies(tlbs, mine)
         for name in range(port.tally.size):
             counts[run.vm, run.epoch, name] += port.tally[name]
             port.tally[name] = 0
@@ -147,7 +146,7 @@ def run(
             tlbs, state, port, counts, nodes.node_of_cpu, part.page, part.line, runs, changes, next_event, first
         )
     out = finish(counts, port, state)
-    looked_up = as_counters(tlbs.counts, TLB_COUNTERS)
+    looked_up = counted(tlbs)
     values = np.concatenate([looked_up.values, out.counters.values], axis=2)
     how = (*looked_up.epochs, *out.counters.epochs)
     return out._replace(counters=Counters((*looked_up.names, *out.counters.names), values, how))

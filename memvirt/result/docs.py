@@ -46,13 +46,18 @@ def place(column: Counter | Column) -> int:
     return order.index(column)
 
 
+def put_between(text: str, begin: str, end: str, content: str) -> str:
+    """Put what is generated between two marks of a text."""
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"the marks {begin} and {end} are not there")
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
 def filled(text: str) -> str:
     """A text with the table between its two marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"the marks {BEGIN} and {END} are not there")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return put_between(text, BEGIN, END, table())
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.counters import as_counters, record_of
+from memvirt.counters import Counter, as_counters, in_use, record_of
 from memvirt.digest import freeze
 from memvirt.errors import ConfigError
 from memvirt.memory.merge import merged
@@ -18,7 +19,6 @@ from memvirt.tlb.geometry import Level, group_bits, lay_out_entries, lay_out_lev
 from memvirt.tlb.hierarchy import (
     BYPASSES,
     COALESCES,
-    COUNTERS,
     DIRTY_BITS,
     EVICT_TAKES_VM,
     HOST_SIZE_MATTERS,
@@ -34,9 +34,9 @@ from memvirt.tlb.hierarchy import (
 )
 from memvirt.tlb.misses import pack
 from memvirt.tlb.segment import bypassing, no_segments
-from memvirt.types import CHUNK, Schedule, Space, Trace, Traits, Walks
+from memvirt.types import CHUNK, Counters, Schedule, Space, Trace, Traits, Walks
 
-__all__ = ["COUNTERS", "Tlb", "build", "run"]
+__all__ = ["Tlb", "build", "counted", "run"]
 
 
 def _bank(config: Tlb, number: int, level: Level, cpus: int, keeps_dirty: bool, side: str = "data") -> Bank:
@@ -49,6 +49,16 @@ def _bank(config: Tlb, number: int, level: Level, cpus: int, keeps_dirty: bool, 
     size = max(1, cpus * level.slots)
     dirty, covers = np.zeros(size if keeps_dirty else 1, np.uint8), np.zeros(size if config.coalesce > 1 else 1, np.uint8)
     return Bank(np.full(size, INVALID, np.uint32), level, state, dirty, covers)
+
+
+def _counters(banks: Iterable[Bank]) -> tuple[Counter, ...]:
+    """Counters of the room and of the replacement policies in use."""
+    return in_use("tlb", [bank.policy for bank in banks])
+
+
+def counted(tlbs: Hierarchy) -> Counters:
+    """What was counted so far."""
+    return as_counters(tlbs.counts, _counters([tlbs.first, tlbs.second]))
 
 
 def is_plain(config: Tlb, traits: Traits, traces: list[Trace]) -> bool:
@@ -100,7 +110,7 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
         last_cycles=np.zeros(schedule.cpus, np.int64),
         base=space.page_base,
         rules=rules,
-        counts=np.zeros((schedule.vms, schedule.epochs), record_of(COUNTERS)).view(np.recarray),
+        counts=np.zeros((schedule.vms, schedule.epochs), record_of(_counters(banks))).view(np.recarray),
         bypass=no_segments() if traits.bypass is None else bypassing(traits.bypass, space),
         written=np.zeros(space.vpn.size, np.uint8) if rules[DIRTY_BITS] else none,
         bit=(1 << (space.vpn.astype(np.int64) % config.coalesce)).astype(np.uint8) if rules[COALESCES] else none,
@@ -145,4 +155,4 @@ def run(
         else:
             found, next_event = translate_general(tlbs, part.page, part.line, runs, events, next_event, first, walks)
         offsets.append(pack(walks[:found], part.page.size))
-    return freeze(Walks(offsets, as_counters(tlbs.counts, COUNTERS)))
+    return freeze(Walks(offsets, counted(tlbs)))

@@ -20,6 +20,7 @@ from memvirt.tlb.hierarchy import (
     STORES,
     Bank,
     Hierarchy,
+    count_policies,
     find,
     obey,
     take_out,
@@ -216,4 +217,5 @@ def translate_general(
                 found += 1
                 if outcome == MISS:
                     fill_both(tlbs, cpu, page, flags, ONE_PAGE)
+        count_policies(tlbs, counts)
     return found, next_event

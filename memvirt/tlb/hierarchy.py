@@ -2,6 +2,8 @@
 
 The L2 is looked up on an L1 miss only; a walk fills L2 and L1; an L1 hit doesn't touch the L2 (as TLB;DR,
 USENIX Security'22, finds of Intel's); invalid ways are filled first. A level costs its look-up, found or not.
+
+Hot loops index by unsigned numbers, for which numba adds no test of whether an index counts from the end.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
-from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.tlb.replacement import count_own, drop, fill, touch, victim
 from memvirt.tlb.segment import Escapes, take_away
 from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, SWITCH
 from memvirt.typing import Int
@@ -78,7 +80,7 @@ class Hierarchy(NamedTuple):
         flushes the CPU, the host's page size matters to an entry; how many of an EVICT's DROPs are still to pass; whether dirty
         bits are kept, pages bypass, entries are coalesced; 1 for an inclusive hierarchy, 2 for an exclusive one; whether
         instructions, and stores, have a first level of their own.
-    counts : (vms, epochs) records of the `COUNTERS`
+    counts : (vms, epochs) records of the counters in use (`memvirt.counters`)
     bypass : Escapes
         Pages that need no entry, until the host takes them away.
     written : (pages,) uint8
@@ -132,16 +134,16 @@ def find(tags: NDArray[np.uint32], start: Int, ways: Int, tag: Int | np.uint32) 
     if ways == 4:  # most L1 arrays: looked at without a branch
         found = -1
         for way in range(4):
-            found = way if tags[start + way] == tag else found
+            found = way if tags[np.uint64(start + way)] == tag else found
         return found
     if ways <= SCANNED:
         for way in range(ways):
-            if tags[start + way] == tag:
+            if tags[np.uint64(start + way)] == tag:
                 return way
         return -1
     found = -1
     for way in range(ways):  # no early exit, so that it is compiled to vector instructions
-        found = max(found, way if tags[start + way] == tag else -1)
+        found = max(found, way if tags[np.uint64(start + way)] == tag else -1)
     return found
 
 
@@ -293,7 +295,7 @@ def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: Int, end: Int, cp
     base, base2 = cpu * first.level.slots, cpu * second.level.slots
     walked = found
     for offset in range(begin, end):
-        page = pages[offset]
+        page = pages[np.uint64(offset)]
         tag = tag_now[page]
         if tag == last:
             cycles += hit_cycles
@@ -335,6 +337,15 @@ def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: Int, end: Int, cp
     return found
 
 
+@inner
+def count_policies(tlbs: Hierarchy, counts: Any) -> None:
+    """Add what replacement policies counted in a run of one VM's accesses."""
+    count_own(tlbs.first.policy, counts)
+    count_own(tlbs.second.policy, counts)
+    count_own(tlbs.fetch.policy, counts)  # which may be the first's, and has nothing to add then
+    count_own(tlbs.store.policy, counts)
+
+
 @kernel
 def translate(tlbs: Hierarchy, pages: NDArray[np.uint32], runs: Any, events: Any, next_event: Int, first: Int, walks: Any) -> Any:
     """Look up one stretch of the merged order.
@@ -369,4 +380,5 @@ def translate(tlbs: Hierarchy, pages: NDArray[np.uint32], runs: Any, events: Any
                 stop = min(end, np.int64(events[next_event].at) - first)
             found = look_up(tlbs, pages, at, stop, np.int64(run.cpu), counts, walks, found)
             at = stop
+        count_policies(tlbs, counts)
     return found, next_event

@@ -89,7 +89,7 @@ class Queue:
             Whether it matters on which machine a stage's inputs are.
         """
         while (room := self._room(producers)) is not None:
-            share = -(-len(self.ready[room]) // workers)
+            most = min(-(-len(self.ready[room]) // workers), LARGEST_BATCH)
             first = self._pop(room)
             if first is None:
                 continue
@@ -98,7 +98,7 @@ class Queue:
             batch, seconds = [first], self.expected(first)
             if first.alone or self.kind(first) not in self.compiled:
                 return batch
-            while len(batch) < min(share, LARGEST_BATCH) and seconds < BATCH_SECONDS:
+            while len(batch) < most and seconds < BATCH_SECONDS:
                 node = self._pop(room)
                 if node is None:
                     break

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from memvirt.config import Choice
 from memvirt.pipeline.point import Point
 from memvirt.policy import load, names
+from memvirt.result.docs import put_between
 from memvirt.sweep.keys.read import comments, kind_of, kind_of_value, split, texts, values_of
 from memvirt.sweep.plan.compose import open_configs
 from memvirt.sweep.settings import Settings
@@ -214,8 +215,4 @@ def tables() -> str:
 
 def filled(text: str) -> str:
     """A text with the tables between its two marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"the marks {BEGIN} and {END} are not there")
-    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+    return put_between(text, BEGIN, END, tables())

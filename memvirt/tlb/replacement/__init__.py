@@ -1,4 +1,4 @@
-"""Which entry of a set goes: one file a policy, four verbs.
+"""Which entry of a set goes: one file a policy, four verbs, and a fifth for one that counts.
 
 A set is the slots ``start`` … ``start + ways - 1`` of one level on one CPU; a policy's state covers all slots
 of a level. Touching the way that was touched last changes nothing, so the hierarchy may leave that out.
@@ -36,3 +36,11 @@ def victim(state: Any, start: Int, ways: Int) -> Int:
 def drop(state: Any, start: Int, ways: Int, way: Int) -> None:
     """Note that a way's entry was invalidated; invalid ways are filled first, lowest way first."""
     raise NotImplementedError(type(state))
+
+
+@verb
+def count_own(state: Any, counts: Any) -> None:
+    """Add what a policy counted since it was last asked to its own counters (`memvirt.counters`), and forget it; most have none.
+
+    ``counts`` is the record of the VM and epoch that it was asked for.
+    """
