@@ -308,3 +308,20 @@ class Some(list[Any]):
     @property
     def size(self) -> int:
         return len(self)
+
+
+def test_a_sample_answers_as_the_whole_does() -> None:
+    """Reads from swap and slowdown of a host in a burst: the mean over eight draws within two standard errors of scale 1."""
+    words = ["workload=working_sets", "workload.footprint=256MiB", "vms.count=2", "workload.seconds=140", "workload.fill=20"]
+    words += ["workload.warmup=40", "workload.seed=5", "epoch.time=10s", "reclaim=swap", "reclaim/replacement=lru"]
+
+    def answer(scale: int, seed: int) -> list[float]:
+        _, found = run(*words, "overcommit.ratio=1.8", f"vms.scale={scale}", f"vms.scale_seed={seed}")
+        return [sum(found["swap_in_pages"]) * scale, sum(found["elapsed_ns"]) / sum(found["busy_ns"])]
+
+    whole = np.array(answer(1, 0))
+    drawn = np.array([answer(4, seed) for seed in range(8)])
+    error = drawn.std(axis=0, ddof=1) / 8**0.5
+    assert (np.abs(drawn.mean(axis=0) - whole) <= 2 * error).all()
+    assert (error <= 0.02 * whole).all()
+    assert whole[1] > 1.02

@@ -105,8 +105,14 @@ def _nodes(frames: FrameLayout) -> Records[Node]:
 def _cpus(config: MemoryConfig) -> Records[Cpu]:
     cpus = records(config.numa.nodes * config.numa.cpus_per_node, Cpu)
     cpus.node = np.arange(cpus.size) // config.numa.cpus_per_node
-    cpus.current = cpus.label = -1
+    cpus.current = cpus.label = cpus.alone = -1
     return cpus
+
+
+def note_alone(cpus: Records[Cpu], actors: Records[Actor]) -> None:
+    """Note which vCPUs have a CPU for themselves."""
+    chosen, first, count = np.unique(actors.cpu, return_index=True, return_counts=True)
+    cpus.alone[chosen[count == 1]] = first[count == 1]
 
 
 def guest_swap(config: MemoryConfig, memory: int) -> int:
@@ -328,6 +334,8 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         raise ConfigError("vms.memory", data << 12, "makes more frames than signed 32-bit frame numbers name")
     vms = _vms(config, traces, pages, frames)
     actors, own_events_ = _actors(config, traces)
+    cpus = _cpus(config)
+    note_alone(cpus, actors)
     rules = _rules(config, traces, pages, frames)
     clock = records(1, Clock)
     clock.total = clock.free = frames.capacity.sum()
@@ -342,7 +350,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         host_frames=records(most, HostFrame),
         vms=vms,
         actors=actors,
-        cpus=_cpus(config),
+        cpus=cpus,
         nodes=_nodes(frames),
         bumps=_bumps(frames.tables, int(rules[0].block), config.table_area == "range"),
         guest_rows=pages.table,

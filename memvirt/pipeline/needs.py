@@ -14,6 +14,7 @@ from memvirt.memory.layout import FrameLayout, PageLayout
 from memvirt.memory.records import Frame, HostFrame, Page
 from memvirt.memory.setup import WINDOW
 from memvirt.memory.setup import _policies as policies_of
+from memvirt.pipeline.rooms import ROOMS
 from memvirt.types import EventRecord
 from memvirt.typing import dtype_of
 from memvirt.workload.config import Workload
@@ -32,7 +33,7 @@ def pages_of(config: Any) -> int:
     """Pages that a workload stage's trace touches; of a synthetic one its footprint, or one an access, if that is less."""
     work = Workload.model_validate({**config["workload"], "warmup": 0})
     if workload.is_life(work) or work.path or trace_file(work.name, work.path) is not None:
-        return int(workload.load(work, config["vm"]).pages.vpn.size)
+        return int(ROOMS["workload"].run(config, [])["trace"].pages.vpn.size)  # as it is made: a page life is sampled
     return min(work.footprint >> 12, workload.length(work)) * work.processes
 
 
