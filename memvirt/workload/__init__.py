@@ -128,6 +128,8 @@ def check_levels(config: Workload, levels: int) -> None:
     path = trace_file(config.name, config.path)
     if path is None:
         return None
+    if not path.is_file():
+        return None  # `check` says what it is instead
     status = path.stat()
     wrong = _untranslated(path, config.format, config.fetches, levels, (status.st_mtime_ns, status.st_size))
     if wrong is not None:
