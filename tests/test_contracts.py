@@ -44,7 +44,8 @@ def test_every_option_composes() -> None:
         for option in options:
             if group == "executor" or group.startswith("hydra"):
                 continue
-            needs = ["workload.path=somewhere"] if option == "trace" or option.endswith("_reference") else []
+            of_file = option in ("trace", "pageset", "memory_series") or option.endswith("_reference")
+            needs = ["workload.path=somewhere"] if of_file else []
             config = composed(f"{group}={option}", *needs)
             assert Point.build(config).count >= 1, (group, option)
 
