@@ -234,7 +234,8 @@ def per_vm(config: MemoryConfig) -> bool:
     return config.reclaim.per_vm or limited
 
 
-def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
+def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
+    """States of the policies, for so many frames of guests and host."""
     numa, reclaim, vms = config.numa, config.reclaim, len(config.members)
     tables = numa.placement if numa.page_tables == "as_data" else Choice(name=numa.page_tables)
     items = int(frames.base[-1])
@@ -341,7 +342,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     clock.total = clock.free = frames.capacity.sum()
     clock.contents = WRITTEN
     window = max(1, min(most_window, int(actors.total.max())))
-    policies = _policies(config, pages, frames, most)
+    policies = make_policies(config, pages, frames, most)
     record = record_of(in_use("memory", measured(policies)))
     counts: Any = np.zeros((len(traces), first_epochs(config, vms, traces)), record).view(np.recarray)
     return World(
