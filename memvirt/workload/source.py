@@ -8,22 +8,9 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.types import CHUNK, Accesses
+from memvirt.types import CHUNK, Accesses, joined
 
 Reader = Callable[[int, int], Accesses]
-
-
-def piece(columns: Accesses, first: int, last: int) -> Accesses:
-    """Accesses ``first`` to ``last`` of some; views."""
-    return Accesses(columns.page[first:last], columns.line[first:last], columns.gap[first:last])
-
-
-def joined(parts: list[Accesses]) -> Accesses:
-    """One after the other; a view of a single one."""
-    if len(parts) == 1:
-        return parts[0]
-    page, line, gap = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Accesses(page, line, gap)
 
 
 class Source(NamedTuple):

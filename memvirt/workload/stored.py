@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from memvirt.digest import file_stamp
 from memvirt.errors import TraceError
-from memvirt.types import FETCH, Accesses
+from memvirt.types import FETCH, Accesses, piece
 from memvirt.workload.files import IN_MEMORY, read_cached
 from memvirt.workload.formats.parquet import is_table
 from memvirt.workload.own import OwnFile
-from memvirt.workload.source import Source, piece
+from memvirt.workload.source import Source
 
 PARQUET = b"PAR1"  #: how such a file begins
 
