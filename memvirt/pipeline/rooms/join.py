@@ -28,8 +28,17 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
         "virtual": mmu.traits(point.mmu).dimensions == 2,
         "exits": mmu.fault_exits(point.mmu),
         "scale": point.vms.scale,
-        "tables_remote": point.numa.page_tables in ("as_data", point.numa.placement.name),
+        "tables_remote": _tables_follow_data(point),
     }
+
+
+def _tables_follow_data(point: Point) -> bool:
+    """Whether tables are as often on another node as the data are."""
+    dimensions = mmu.traits(point.mmu).dimensions
+    placed = (
+        {point.numa.of_processes(dimensions), point.numa.of_host(dimensions)} if dimensions == 2 else {point.numa.of_processes(1)}
+    )
+    return placed <= {"as_data", point.numa.placement.name}
 
 
 def _details(inputs: list[Fields], count: int) -> list[Detail]:
