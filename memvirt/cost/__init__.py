@@ -22,10 +22,9 @@ PART_COLUMNS = (
     Column("data_cycles", "cycles", doc="of data beyond the L1D: what the program waits for"),
     Column("exit_cycles", "cycles", doc="of VM exits"),
     Column("shootdown_cycles", "cycles", doc="of invalidating translations"),
-    Column("fault_cycles", "cycles", doc="of page faults, waiting left out"),
+    Column("fault_cycles", "cycles", doc="of page faults, waiting left out; replicas of page tables written for them too"),
     Column("clearing_cycles", "cycles", doc="of clearing and copying pages"),
-    Column("syscall_cycles", "cycles", doc="of system calls that unmap and protect"),
-    Column("replica_cycles", "cycles", doc="of writing replicas of page tables"),
+    Column("syscall_cycles", "cycles", doc="of system calls that unmap and protect, and of doing so in replicas of page tables"),
     Column("stall_cycles", "cycles", doc="of waiting for memory"),
 )
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
@@ -107,8 +106,8 @@ def price(
     -------
     dict of (vms, epochs) float64
         ``cycles`` and the `PARTS` that it is the sum of: instructions, TLB look-ups beyond what is hidden, walks, data beyond
-        the L1D, VM exits, invalidating translations, page faults, clearing and copying pages, system calls, replicas of tables,
-        and waiting for memory; ``walk_pending_cycles``; and the `HOST_CYCLES`.
+        the L1D, VM exits, invalidating translations, page faults, clearing and copying pages, system calls, and waiting for memory;
+        ``walk_pending_cycles``; and the `HOST_CYCLES`.
     """
     depends = np.array([[cpu.dependence if each is None else each] for each in dependence])
     walk_shown = shown(cpu.walkers, depends) if cpu.walk_shown is None else cpu.walk_shown
@@ -171,6 +170,8 @@ def price(
                 "host_minor_faults": cpu.minor_fault,
                 "major_faults": cpu.major_fault,
                 "guest_major_faults": cpu.major_fault,
+                "replica_maps": cpu.replica_map,
+                "shadow_replica_writes": cpu.replica_map,
             }
         ),
         "clearing_cycles": total({"guest_cleared_pages": cleared, "host_cleared_pages": cleared, "guest_copied_pages": copied}),
@@ -180,14 +181,8 @@ def price(
                 "unmapped_entries": cpu.unmap_page,
                 "protect_calls": cpu.protect,
                 "protected_entries": cpu.protect_page,
-            }
-        ),
-        "replica_cycles": total(
-            {
-                "replica_maps": cpu.replica_map,
                 "replica_unmaps": cpu.replica_unmap,
                 "replica_protects": cpu.replica_protect,
-                "shadow_replica_writes": cpu.replica_map,
             }
         ),
         "stall_cycles": total({"stall_ns": cpu.ghz}),

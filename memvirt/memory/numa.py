@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,8 +14,6 @@ from memvirt.policy import names
 TABLES = ("as_data", "local", "interleave", "replicated")  #: where tables can be, or a node's number
 OWN_TABLES = ("guest_tables", "host_tables", "shadow_tables")
 OF_FILE = ("nodes", "cpus_per_node", "far_nodes", "memory", "distances")  #: what `numa.path` says
-
-TableNodes = Literal["as_data", "local", "interleave", "replicated"] | int
 
 
 class Numa(Section):
@@ -43,14 +41,14 @@ class Numa(Section):
     """On which node a page is put at its first touch (Linux, mm/mempolicy.c)."""
     scheduler: Choice
     """On which CPUs the vCPUs are put."""
-    guest_tables: TableNodes = "as_data"
+    guest_tables: str = "as_data"
     """On which node a process's page tables are put, in a VM its guest's: `as_data`, as a page of data would be; `local`, on that
     of the CPU that faults; a node's number; `interleave`, on the nodes in turn; `replicated`, on every node, so that each CPU
     reads its own and each write is made on all (Mitosis, ASPLOS'20).
     """
-    host_tables: TableNodes = "as_data"
+    host_tables: str = "local"
     """The same of the host's tables behind a VM (EPT, NPT); KVM puts them `local`, and never moves them."""
-    shadow_tables: TableNodes = "local"
+    shadow_tables: str = "local"
     """The same of the tables that a mode adds: shadow tables, hashed ones, a guest hypervisor's. Those made at the start are
     `local` to the first CPU of their VM.
     """
@@ -77,8 +75,8 @@ class Numa(Section):
     @field_validator(*OWN_TABLES, mode="before")
     @classmethod
     def _node(cls, value: Any) -> Any:
-        """Read a node's number, also where it comes as text."""
-        return int(value) if isinstance(value, str) and value.isdigit() else value
+        """Write a node's number as text, like the other places."""
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _known(self) -> Numa:
@@ -89,8 +87,10 @@ class Numa(Section):
         if self.page_tables is not None and self.page_tables not in old:
             raise ConfigError("numa.page_tables", self.page_tables, "is none of its values", old)
         for name in OWN_TABLES:
-            if isinstance(value := getattr(self, name), int):
-                check_node(f"numa.{name}", value, self.nodes)
+            if (value := getattr(self, name)).isdigit():
+                check_node(f"numa.{name}", int(value), self.nodes)
+            elif value not in TABLES:
+                raise ConfigError(f"numa.{name}", value, "is none of its values, nor a node's number", TABLES)
         if self.far_nodes >= self.nodes:
             raise ConfigError("numa.far_nodes", self.far_nodes, f"leaves none of the {self.nodes} nodes of numa.nodes its CPUs")
         if self.memory is not None and (len(self.memory) != self.nodes or not any(self.memory)):
@@ -107,15 +107,15 @@ class Numa(Section):
         """Nodes that have CPUs."""
         return self.nodes - self.far_nodes
 
-    def of_processes(self, dimensions: int) -> TableNodes:
+    def of_processes(self, dimensions: int) -> str:
         """As `guest_tables`, the old name considered."""
         return _newly_named(self.page_tables) if self.page_tables is not None and dimensions == 1 else self.guest_tables
 
-    def of_host(self, dimensions: int) -> TableNodes:
+    def of_host(self, dimensions: int) -> str:
         """As `host_tables`, the old name considered."""
         return _newly_named(self.page_tables) if self.page_tables is not None and dimensions == 2 else self.host_tables
 
 
-def _newly_named(old: str) -> TableNodes:
+def _newly_named(old: str) -> str:
     """What `numa.page_tables` calls a placement, in the words of the new keys."""
-    return {"first_touch": "local", "interleave": "interleave"}.get(old, "as_data")  # type: ignore[return-value]
+    return {"first_touch": "local", "interleave": "interleave"}.get(old, "as_data")

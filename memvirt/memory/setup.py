@@ -104,7 +104,7 @@ def _table_nodes(config: MemoryConfig) -> Records[TableNodes]:
     if config.dimensions == 2:
         chosen[OF_HOST] = numa.of_host(config.dimensions)
     kinds = records(2, TableNodes)
-    kinds.node = [each if isinstance(each, int) else places[each] for each in chosen]
+    kinds.node = [int(each) if each.isdigit() else places[each] for each in chosen]
     kinds.copies = [numa.nodes - 1 if each == "replicated" else 0 for each in chosen]
     return kinds
 

@@ -52,7 +52,7 @@ def remote(traffic: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(traffic.sum(axis=(3, 4)) - np.trace(traffic, axis1=3, axis2=4))
 
 
-def turns_of(tables: str | int, nodes: int, data: Turns | None) -> Turns:
+def turns_of(tables: str, nodes: int, data: Turns | None) -> Turns:
     """Where the tables go that a mode adds (`numa.shadow_tables`), given where the data go.
 
     Raises
@@ -60,8 +60,8 @@ def turns_of(tables: str | int, nodes: int, data: Turns | None) -> Turns:
     ConfigError
         Where they are to follow data whose placement isn't made of turns.
     """
-    if isinstance(tables, int):
-        return make_turns([tables])
+    if tables.isdigit():
+        return make_turns([int(tables)])
     if tables == "as_data":
         if not isinstance(data, Turns):
             raise ConfigError("numa.shadow_tables", tables, "can't follow a numa.placement of a plug-in: say where they go")
