@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from memvirt.config import Choice, Section, Size, TimeNs
 from memvirt.errors import ConfigError
 from memvirt.memory.topology import MOST_NODES, check_distances, check_matrix, check_node, read_numactl
-from memvirt.policy import names
+from memvirt.policy import load, names
 
 TABLES = ("as_data", "local", "interleave", "replicated")  #: where tables can be, or a node's number
 OWN_TABLES = ("guest_tables", "host_tables", "shadow_tables")
@@ -83,6 +83,10 @@ class Numa(Section):
         for family, choice in (("placement", self.placement), ("scheduler", self.scheduler)):
             if choice.name not in names(f"memory.{family}"):
                 raise ConfigError(f"numa.{family}", choice.name, "there is no such policy", names(f"memory.{family}"))
+        try:  # so that options that it refuses are known before anything is computed
+            load("memory.placement", self.placement.name).make(self.nodes, **self.placement.options)
+        except TypeError as wrong:
+            raise ConfigError("numa.placement", self.placement.name, f"its options don't fit: {wrong}") from wrong
         old = ["as_data", "first_touch", "interleave"]
         if self.page_tables is not None and self.page_tables not in old:
             raise ConfigError("numa.page_tables", self.page_tables, "is none of its values", old)

@@ -189,10 +189,10 @@ def counters(counts: NDArray[np.int64], kind: int, mode: str, traffic: NDArray[n
     return as_counters(np.concatenate([counts, np.stack(extra, axis=2)], axis=2), (*tallied(mode), *COUNTERS))
 
 
-def start(mmu: Mmu, cache: Cache, mapped: Mapped, pcid: bool, vpid: bool, added: Turns) -> tuple[Any, Port]:
+def start(mmu: Mmu, cache: Cache, mapped: Mapped, pcid: bool, vpid: bool, added: Turns | None = None) -> tuple[Any, Port]:
     """Make a mode's state, and the machine that it sees, with frames for the tables that the mode adds."""
     module = load("mmu.mode", mmu.name, "mmu")
-    port = make_port(mmu, cache, mapped, added)
+    port = make_port(mmu, cache, mapped, added or make_turns([OF_CPU]))
     setup = Setup(mmu, mapped.space, mapped.schedule, mapped.frames, port, pcid, vpid)
     extra = int(module.frames(setup)) if hasattr(module, "frames") else 0
     if extra:
@@ -242,7 +242,7 @@ def run(
     added : Turns, optional
         Where tables go that the mode adds (`memvirt.mmu.traffic.turns_of`); local if not given.
     """
-    state, port = start(mmu, cache, mapped, pcid, vpid, added or make_turns([OF_CPU]))
+    state, port = start(mmu, cache, mapped, pcid, vpid, added)
     return drive(state, port, traces, mapped, offsets, step)
 
 

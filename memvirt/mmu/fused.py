@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.jit import inner, kernel
 from memvirt.memory.merge import merged
-from memvirt.memory.placement._turns import OF_CPU, Turns, make_turns
+from memvirt.memory.placement._turns import Turns
 from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
 from memvirt.mmu.loop import access_data, happen, walk_access
 from memvirt.mmu.port import AT, CPU, VM, Port, enter
@@ -145,7 +145,7 @@ def run(
     """
     space, schedule, frames, nodes = mapped
     tlbs = build(tlb, traits(mmu), space, schedule)
-    state, port = start(mmu, cache, mapped, tlb.pcid, tlb.vpid, added or make_turns([OF_CPU]))
+    state, port = start(mmu, cache, mapped, tlb.pcid, tlb.vpid, added)
     counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event: Int = 0

@@ -24,8 +24,13 @@ def make(nodes: int, weights: Sequence[int] | None = None) -> Turns:
     ConfigError
         If there isn't one for each node, or all are 0.
     """
-    given = [1] * nodes if weights is None else list(weights)
-    right = len(given) == nodes and all(isinstance(each, int) and 0 <= each <= MOST for each in given) and any(given)
+    given = [1] * nodes if weights is None else weights
+    right = (
+        isinstance(given, Sequence)
+        and len(given) == nodes
+        and all(isinstance(each, int) and 0 <= each <= MOST for each in given)
+        and any(given)
+    )
     if not right:
         why = f"must be a weight of 0 to {MOST} for each of the {nodes} nodes, not all 0"
         raise ConfigError("numa.placement.weights", weights, why)

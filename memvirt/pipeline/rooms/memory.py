@@ -9,6 +9,7 @@ from memvirt import memory, mmu, workload
 from memvirt.errors import ConfigError, Conflict
 from memvirt.memory.config import check_mechanisms, check_pace, check_replacement, check_table_area, swaps_itself
 from memvirt.memory.dump import check_dumps
+from memvirt.memory.topology import as_bits
 from memvirt.pipeline.detail import NO_RECLAIM
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
@@ -77,6 +78,9 @@ def check(point: Point) -> None:
     check_dumps(point.guest, None if alone else point.host, point.count, point.numa.nodes)
     if not alone:
         check_table_area(point.guest, point.host)
+    for vm in vms:
+        if (chosen := point.member(vm).vms.nodes) is not None:
+            as_bits("vms.nodes", chosen, point.numa.nodes)
     placed = [point.numa.of_processes(1 if alone else 2), *([] if alone else [point.numa.of_host(2)])]
     if point.overcommit.charge_tables and "replicated" in placed:
         raise Conflict(
