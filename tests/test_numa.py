@@ -41,7 +41,8 @@ def refs_of(got: dict[str, Any], kind: str) -> int:
 @pytest.mark.parametrize(("mode", "kind"), TABLES)
 def test_interleaved_tables_are_remote_in_proportion(mode: str, kind: str, nodes: int) -> None:
     """Over n nodes (n - 1) / n of the references, nearly all of which are to leaves, since walk caches hold what is above."""
-    got = row(*PLAIN, f"mmu={mode}", f"numa={NODES[nodes]}", f"numa.{kind}=interleave")
+    held = [f"mmu.pwc.{dimension}.pde={{entries:256,ways:full}}" for dimension in ("guest", "host")]
+    got = row(*PLAIN, *held, "workload.footprint=256MiB", f"mmu={mode}", f"numa={NODES[nodes]}", f"numa.{kind}=interleave")
     refs, share = refs_of(got, kind), (nodes - 1) / nodes
     assert refs > 3000
     assert got[f"remote_refs_{kind}"] == pytest.approx(refs * share, abs=3 * math.sqrt(refs * share * (1 - share)))
@@ -214,8 +215,8 @@ def test_a_full_node_falls_back() -> None:
 
 def test_placements() -> None:
     """By the share of pages on each node."""
-    common = ("workload=stream", "workload.footprint=4MiB", "workload.accesses=65536", "reclaim=none", "numa=two_socket",
-              "numa.memory=[3MiB,3MiB]")  # fmt: skip
+    common = ("workload=uniform", "workload.footprint=4MiB", "workload.accesses=40000", "reclaim=none", "numa=two_socket",
+              "guest.prefault=all", "cache=none", "numa.memory=[3MiB,3MiB]")  # fmt: skip
 
     def remote(*more: str) -> float:
         got = row(*common, *more)
