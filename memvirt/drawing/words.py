@@ -56,6 +56,11 @@ LABELS = {
     "reclaim.replacement": "page replacement",
     "reclaim.victims": "whose page goes",
     "reclaim.device": "swap device",
+    "reclaim.device.read_latency": "swap device's read latency",
+    "cpu.memory": "latency of memory",
+    "cpu.dependence": "share of accesses that depend on the one before",
+    "workload.table_writes_every": "accesses from one table write to the next",
+    "workload.instructions_per_access": "instructions an access",
     "reclaim.tax": "tax on idle memory",
 }
 UNITS = {"pages": "4 KiB pages", "ratio": "", "state": "", "0 or 1": "", "faults": "count", "misses": "count"}
@@ -72,6 +77,11 @@ def units() -> dict[str, str]:
     from memvirt.result.rows import columns
 
     return {name: each.unit for table in ("results", "epochs") for each in columns(table) for name in each.names}
+
+
+def is_number(values: pd.Series[Any]) -> bool:
+    """Whether a column holds amounts: yes and no are names, though pandas counts with them."""
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
 def spelled(name: str) -> str:
