@@ -130,9 +130,9 @@ def _check_cpus(point: Point) -> None:
         life = workload.life_of(member.workload, vm, member.vms.vcpus)
         if life.loop == "open":
             busy += float(np.average(life.busy, weights=np.diff(life.times)))
-    cpus = point.numa.nodes * point.numa.cpus_per_node
+    cpus = point.numa.cpu_nodes * point.numa.cpus_per_node
     if busy > cpus:
-        least = math.ceil(busy / point.numa.nodes)
+        least = math.ceil(busy / point.numa.cpu_nodes)
         why = f"the VMs' lives are busy on {busy:.3g} vCPUs on average, and the host has {cpus} CPUs: at least {least} a node"
         raise Conflict("numa.cpus_per_node", point.numa.cpus_per_node, why)
 
