@@ -33,12 +33,10 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
 
 
 def _tables_follow_data(point: Point) -> bool:
-    """Whether tables are as often on another node as the data are."""
-    dimensions = mmu.traits(point.mmu).dimensions
-    placed = (
-        {point.numa.of_processes(dimensions), point.numa.of_host(dimensions)} if dimensions == 2 else {point.numa.of_processes(1)}
-    )
-    return placed <= {"as_data", point.numa.placement.name}
+    """Whether tables are as often on another node as the data are; under first touch, local ones are."""
+    numa, dimensions = point.numa, mmu.traits(point.mmu).dimensions
+    placed = {numa.of_processes(dimensions), *([numa.of_host(dimensions)] if dimensions == 2 else [])}
+    return placed <= {"as_data", "local" if numa.placement.name == "first_touch" else numa.placement.name}
 
 
 def _details(inputs: list[Fields], count: int) -> list[Detail]:
