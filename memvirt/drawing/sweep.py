@@ -154,9 +154,9 @@ def slowdowns(frame: pd.DataFrame, role: Roles) -> Picture:
             low, high = rows[role.x].min(), rows[role.x].max()
             room = 0.07 * (np.ptp(rows[role.x]) or 1)
             logarithmic = spans_decades(rows[role.x])
-            axes.set(xscale="log", xlim=(low / (high / low) ** 0.07, high * (high / low) ** 0.07)) if logarithmic else axes.set_xlim(
-                low - room, high + room
-            )
+            axes.set(
+                xscale="log", xlim=(low / (high / low) ** 0.07, high * (high / low) ** 0.07)
+            ) if logarithmic else axes.set_xlim(low - room, high + room)
     outer_labels(found, short(role.x), "slowdown\n(× native, alone, no faults)")
     looks.legend(figure, bars=not number)
     figure.say(said_of)
