@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Say in the JSON which code was measured."""
     import numba
