@@ -50,15 +50,18 @@ def explained(sample: Sample) -> str:
     return next((str(each) for each in said if each), "")
 
 
-def what_it_is(sample: Sample) -> str:
-    """Say what a file is that no format fits."""
+def known_as(sample: Sample) -> str:
+    """Say what a file is, if that is known; empty else."""
     for magic, kind in KINDS.items():
         if sample.head.startswith(magic):
             return f"is {kind}"
     if sample.head[257:262] == b"ustar":
         return "is a tar archive: unpack it first"
-    if said := explained(sample):
-        return said
+    return explained(sample)
+
+
+def begins(sample: Sample) -> str:
+    """Say how a file begins that nothing is known of."""
     if lines := sample.lines(1):
         return f"is text of no known trace format: it begins {lines[0][:60]!r}"
     return f"is of no known trace format: it begins {sample.head[:16].hex(' ')}"
@@ -93,7 +96,8 @@ def choose(stream: Stream, name: str | None = None, holds: Sequence[str] = ("acc
         found = scores(sample)
         best = max(found.values())
         if best < LEAST or (best == LEAST and explained(sample)):
-            raise TraceError(stream.name, "", f"{what_it_is(sample)}; --format says how it is written: {', '.join(sorted(found))}")
+            says = f"{begins(sample)}; --format says how it is written: {', '.join(sorted(found))}"
+            raise TraceError(stream.name, "", known_as(sample) or says)
         near = [known for known, score in found.items() if score > best - TIE]
         if len(near) > 1:
             raise TraceError(stream.name, "", f"may be {' or '.join(near)}: say which by --format")
