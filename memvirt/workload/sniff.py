@@ -24,6 +24,7 @@ KINDS = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file",
     b"SQLite format 3\x00": "an SQLite database",
     b"\x93NUMPY": "a NumPy array: write it with tofile as little-endian u64",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: git lfs pull fetches it",
     b"ARROW1": "an Arrow file: write it as Parquet",
     b"\x80\x04\x95": "a pickle, which is never read",
     b"PAR1": "a Parquet file",
