@@ -14,6 +14,8 @@ COMMANDS = {
     "sweep": "simulate a grid of designs, each distinct stage once",
     "trace": "import, record and describe traces of accesses",
     "figures": "draw columns of a sweep's table",
+    "report": "write a sweep as one page",
+    "compare": "say what differs between two sweeps",
     "reproduce": "print published numbers beside simulated ones",
     "cache": "say how much is kept for the next run, or throw it away",
     "completion": "print what makes a shell complete these commands",

@@ -69,6 +69,13 @@ CASES = {
     "reclaim/replacement=opt overcommit.ratio=1.5 vms.vcpus=2": "of one vCPU a VM",
     "numa.placement=nearest": "choose from first_touch, interleave",
     "mmu.pwc.guest.pde.ways=5": "must divide the 32 entries",
+    "overcommit.ratio=glob(1*)": "write its values with commas between",
+    "workload.seed=interval(1,7) plan=random plan.points=4": "must be whole numbers: workload.seed=int(interval(1,7))",
+    "hydra.sweep.dir=x": "a sweep's folder is output=FOLDER and name=NAME",
+    "hydra.searchpath=[file://none]": "there is no such folder",
+    "workload=trace workload.path=${hydra:job.name}.u32": "only ${hydra:runtime.cwd} is known",
+    "workload=trace workload.path=a=b.u32": "a=b.u32: there is no such file",
+    "--shell-completion install=bash": "memvirt completion bash",
 }
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from memvirt.cost import PARTS
-from memvirt.drawing.style import label
-from memvirt.drawing.sweep import left_over
+from memvirt.drawing.monitor import monitor
+from memvirt.drawing.style import means
+from memvirt.drawing.sweep import left_over, overview
+from memvirt.drawing.words import label
 from memvirt.errors import MemvirtError
-from memvirt.figures import draw, draw_sweep, kinds, save
-from tests.support import command
+from memvirt.figures import draw, draw_sweep, kinds, save, save_all
+from memvirt.result.choose import of_point, where
+from tests.support import command, here
 
 
 def results() -> pd.DataFrame:
@@ -49,14 +53,14 @@ def test_draw(kind: str | None, x: str, y: str, hue: str | None, col: str | None
 def test_sweep_figures(tmp_path: Path) -> None:
     """Those that a sweep draws of itself, for several shapes of grid."""
     frame = results()
-    assert {path.name for path in draw_sweep(frame, ["mmu", "tlb", "overcommit.ratio"], tmp_path)} == {
+    assert {path.name for path in save_all(draw_sweep(frame, ["mmu", "tlb", "overcommit.ratio"]), tmp_path)} == {
         "slowdown.png", "slowdown.pdf", "cycles.png", "cycles.pdf",
     }  # fmt: skip
-    assert draw_sweep(frame[frame["overcommit.ratio"] == 1], ["mmu", "tlb"], tmp_path)
-    assert draw_sweep(frame[(frame["mmu"] == "native") & (frame["tlb"] == "zen4")], ["overcommit.ratio"], tmp_path)
-    assert draw_sweep(frame.iloc[:2], [], tmp_path)
+    assert draw_sweep(frame[frame["overcommit.ratio"] == 1], ["mmu", "tlb"])
+    assert draw_sweep(frame[(frame["mmu"] == "native") & (frame["tlb"] == "zen4")], ["overcommit.ratio"])
+    assert draw_sweep(frame.iloc[:2], [])
     with pytest.raises(MemvirtError):
-        draw_sweep(frame[frame["status"] == "error"], ["mmu"], tmp_path)
+        draw_sweep(frame[frame["status"] == "error"], ["mmu"])
 
 
 def test_what_has_no_place_in_a_picture() -> None:
@@ -66,10 +70,80 @@ def test_what_has_no_place_in_a_picture() -> None:
     assert left_over(frame, ["a", "mmu", "same"]) == []
 
 
+def titles(figure: Any) -> str:
+    """What a figure says above its panels."""
+    return figure._suptitle.get_text().replace("\n", " ") if figure._suptitle else ""
+
+
+def page_sizes() -> pd.DataFrame:
+    """A sweep in which what a mode costs hangs on the page size."""
+    rows = [
+        {"mmu": mmu, "guest.page_size": size, "host.page_size": host, "machine": machine, "numa": numa, "overcommit.ratio": ratio, "point_id": f"{mmu}{size}{host}{machine}{numa}{ratio}",
+         "replicate": 0, "vm": 0, "status": "ok", "accesses": 100, "slowdown": 1.25 if (mmu, size) == ("nested", "4K") else 1.0} | dict.fromkeys(PARTS, 1.0)
+        for mmu in ("native", "nested") for size in ("4K", "2M") for host in ("4K", "2M") for machine in "ab" for numa in "cd" for ratio in (1.0, 2.0)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_an_axis_that_is_not_shown_is_said() -> None:
+    """In the title of each of a sweep's figures, and in those of chosen columns; nothing is said where each mark is one row."""
+    frame = page_sizes()
+    axes = list(frame.columns[: frame.columns.get_loc("point_id")])
+    (_, slowdown), (_, cycles) = overview(frame, axes)
+    assert "mean over host's page size (4K, 2M); whiskers: least to most" in titles(slowdown)
+    assert "guest's page size (4K, 2M)" in titles(cycles)
+    one = frame[(frame["host.page_size"] == "4K") & (frame["machine"] == "a") & (frame["numa"] == "c")]
+    assert [titles(figure) for _, figure in overview(one, axes)] == ["", ""]
+    assert "guest's page size (4K, 2M)" in titles(draw(one, "bar", "mmu", "slowdown"))
+    assert "guest's page size (4K, 2M)" in titles(draw(one, "heat", "mmu", "overcommit.ratio", "slowdown"))
+    assert titles(draw(one, "bar", "mmu", "slowdown", "guest.page_size", "overcommit.ratio")) == ""
+
+
+def test_panels_can_be_compared() -> None:
+    """They share their y axis, and one without rows isn't drawn; a whisker reaches from the least row to the most."""
+    frame = page_sizes()
+    axes = list(frame.columns[: frame.columns.get_loc("point_id")])
+    constrained = frame[(frame["guest.page_size"] != "4K") | (frame["numa"] != "d")].assign(vm=1)
+    constrained["slowdown"] += constrained["overcommit.ratio"]
+    for _, figure in overview(constrained, axes):
+        assert len({panel.get_ylim() for panel in figure.axes}) == 1
+        assert all(panel.lines or panel.patches for panel in figure.axes)
+    (_, slowdown), _ = overview(constrained, axes)
+    assert len(slowdown.axes) == 3
+    found = means(pd.DataFrame({"a": [1, 1, 2], "y": [3.0, 5.0, 4.0]}), ["a"], "y")
+    assert found.to_numpy().tolist() == [[1, 4, 3, 5], [2, 4, 4, 4]]
+
+
+def test_rows_are_chosen(tmp_path: Path) -> None:
+    """`--where` and `--point`; a column that an old table lacks is told in one line."""
+    frame = page_sizes()
+    frame.to_csv(tmp_path / "r.csv", index=False)
+    frame.drop(columns="exit_cycles").to_csv(tmp_path / "old.csv", index=False)
+    columns = ("--x", "mmu", "--y", "slowdown")
+    done = here("memvirt.figures", "r.csv", *columns, "--where", "mmu == 'nested' and overcommit.ratio < 2", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert where(frame, 'mmu == "nested" and overcommit.ratio < 2')["point_id"].tolist() == [
+        each for each in frame["point_id"] if each.startswith("nested") and each.endswith("1.0")
+    ]
+    assert of_point(frame, "native4K4Kac1")["point_id"].tolist() == ["native4K4Kac1.0"]
+    for more, why in (
+        (["--where", "mmu == 'agile'"], "holds for no row"), (["--where", "mm == 'native'"], "did you mean mmu?"), (["--where", "f(1)"], "is not a condition"),
+        (["--point", "native4K"], "16 points begin so"), (["--point", "x"], "is the beginning of no point_id"),
+    ):  # fmt: skip
+        bad = here("memvirt.figures", "r.csv", *columns, *more, cwd=tmp_path)
+        assert bad.returncode == 2
+        assert why in bad.stderr
+        assert bad.stderr.count("\n") == 1
+    with pytest.raises(MemvirtError, match="no column exit_cycles: another version"):
+        overview(pd.read_csv(tmp_path / "old.csv"), ["mmu"])
+    with pytest.raises(MemvirtError, match="no column"):
+        monitor(pd.DataFrame({"epoch": [1], "vm": [0]}))
+
+
 def test_labels_have_units() -> None:
     """Counts, cycles, times and pages say so."""
-    assert label("l2_tlb_misses") == "l2 tlb misses (count)"
-    assert label("walk_refs_in_llc") == "walk refs in llc (count)"
+    assert label("l2_tlb_misses") == "L2 TLB misses (accesses)"
+    assert label("walk_refs_in_llc") == "walk refs in LLC (references)"
     assert "ns" in label("stall_ns")
 
 

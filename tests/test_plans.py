@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memvirt.constraint import Constraint
 from memvirt.errors import ConfigError
 from memvirt.policy import names
 from memvirt.sweep.plan.axes import Axis, Interval
 from memvirt.sweep.plan.choices import Grid, Rows, Some
-from memvirt.sweep.plan.constraint import Constraint
 from memvirt.sweep.plan.sections import replicate_seed
 from tests.support import sweep
 from tests.sweeps import SMALL, engine_rows, planned, table

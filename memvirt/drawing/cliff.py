@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from memvirt.drawing.style import DASHES, MARKERS, label, subplots, use
+from memvirt.drawing.style import DASHES, MARKERS, subplots, use
+from memvirt.drawing.words import short
 
 CLIFF = "0.25"
 
@@ -54,9 +55,9 @@ def throughput(tried: pd.DataFrame, found: pd.DataFrame, keys: list[str], limit:
     right.annotate(f"limit {limit:g} %", (1, limit), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=CLIFF)
     right.set_yscale("symlog", linthresh=1)
     right.set_ylim(bottom=0)
-    left.set(xlabel=label("overcommit.ratio"), ylabel="throughput (1: not overcommitted)", ylim=(0, 1.08))
-    right.set(xlabel=label("overcommit.ratio"), ylabel="slowdown of the worst VM (%)")
-    figure.legend(title=f"{', '.join(map(label, keys))}: safe ratio (ring)", loc="outside right upper")
+    left.set(xlabel=short("overcommit.ratio"), ylabel="throughput (1: not overcommitted)", ylim=(0, 1.08))
+    right.set(xlabel=short("overcommit.ratio"), ylabel="slowdown of the worst VM (%)")
+    figure.legend(title=f"{', '.join(map(short, keys))}: safe ratio (ring)", loc="outside right upper")
     if tried["slowdown"].isna().any():
         figure.supxlabel("crosses: no result", fontsize="small", color="0.35")
     return figure

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
-from memvirt.drawing.style import Picture, use
+from memvirt.drawing.style import Picture, needs, use
 from memvirt.result.monitor import SIGNALS, THRASH
 
 #: What is drawn of memory, in MiB: (column, name, line style).
@@ -54,7 +55,7 @@ def first_thrash(epochs: pd.DataFrame) -> int | None:
     return None if bad.empty else int(bad.min())
 
 
-def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int | None = None) -> Any:
+def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int | None = None, title: str = "") -> Any:
     """Draw one point's monitors: a column a VM, memory above, pressure below, and below those what warned when.
 
     Parameters
@@ -65,14 +66,25 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         Of the VMs.
     last : int, optional
         Epochs after this one are left out.
+    title : str
+        Which point it is.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    MemvirtError
+        If a column isn't there.
     """
     from matplotlib.patches import Patch
 
     use()
+    needs(
+        epochs,
+        ["epoch", "vm", "stall_ns", "thrash", *(column for column, _, _ in MEMORY), *(SIGNALS[name].column for name in NAMES)],
+    )
     if last is not None:
         epochs = epochs[epochs["epoch"] <= last]
     waited = epochs.groupby("vm")["stall_ns"].sum().sort_values(ascending=False, kind="stable")
@@ -95,6 +107,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         for axes in (above, below):
             shade(axes, mine)
             axes.set_xlim(0, epochs["epoch"].max())
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         above.set_title(names.get(vm, f"VM {vm}") if names else f"VM {vm}")
         below.set(ylim=(-4, 104), xlabel="epoch")
         if place:
@@ -109,6 +122,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
     handles, texts = memory[0].get_legend_handles_labels()
     few = f"; {len(vms)} of {len(waited)} VMs, those that wait longest" if len(waited) > len(vms) else ""
     figure.legend([*handles, Patch(color=SHADE)], [*texts, f"thrashes{few}"], loc="outside upper center", ncols=5)
+    figure.supxlabel(title, fontsize="small", color="0.3")
     return figure
 
 
@@ -138,5 +152,6 @@ def alarms(axes: Any, epochs: pd.DataFrame) -> None:
         )
     axes.set_yticks(range(len(found)), [NAMES[name] for name in found])
     axes.set(xlabel="epoch: when any VM's signal is beyond its threshold", xlim=(0, epochs["epoch"].max()))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

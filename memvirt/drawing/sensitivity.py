@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memvirt.drawing.style import HATCHES, MARKERS, label, panels, spans_decades
+from memvirt.drawing.style import HATCHES, MARKERS, panels, spans_decades
+from memvirt.drawing.words import label, short
 
 
 def _joined(frame: pd.DataFrame, outer: list[str]) -> tuple[pd.DataFrame, str | None]:
@@ -20,9 +21,9 @@ def _joined(frame: pd.DataFrame, outer: list[str]) -> tuple[pd.DataFrame, str | 
     return frame.assign(**{" × ".join(outer): names}), " × ".join(outer)
 
 
-def _parts(frame: pd.DataFrame, outer: list[str], height: float, same_scale: bool) -> tuple[Any, list[tuple[Any, pd.DataFrame]]]:
+def _parts(frame: pd.DataFrame, outer: list[str], height: float, share: bool) -> tuple[Any, list[tuple[Any, pd.DataFrame]]]:
     joined, col = _joined(frame, outer)
-    figure, pairs = panels(joined, col, height=height, same_scale=same_scale)
+    figure, pairs = panels(joined, col, height=height, share=share)
     return figure, [(axes, joined if col is None else joined[joined[col] == value]) for axes, value in pairs]
 
 
@@ -34,7 +35,7 @@ def screen(morris: pd.DataFrame, outer: list[str], column: str) -> Any:
     morris : DataFrame
         ``parameter``, ``mu_star``, ``mu_star_conf``, ``sigma`` and the ``outer`` columns, a panel for each of whose combinations.
     """
-    figure, parts = _parts(morris, outer, 3.6, same_scale=False)
+    figure, parts = _parts(morris, outer, 3.6, share=False)
     names = list(dict.fromkeys(morris["parameter"]))
     colours = _colours(len(names))
     for axes, part in parts:
@@ -46,7 +47,7 @@ def screen(morris: pd.DataFrame, outer: list[str], column: str) -> Any:
             row = part[part["parameter"] == name]
             axes.errorbar(
                 row["mu_star"], row["sigma"], xerr=row["mu_star_conf"], linestyle="", marker=MARKERS[place % len(MARKERS)],
-                color=colours[place], markersize=7, markeredgecolor="black", markeredgewidth=0.5, capsize=2, label=name,
+                color=colours[place], markersize=7, markeredgecolor="black", markeredgewidth=0.5, capsize=2, label=short(name),
             )  # fmt: skip
         axes.set(xlabel=f"μ*: mean effect on\n{_name(column)}", xlim=(0, reach), ylim=(0, reach))
     parts[0][0].set_ylabel("σ: spread of the effect")
@@ -63,7 +64,7 @@ def bars(sobol: pd.DataFrame, outer: list[str], column: str) -> Any:
     sobol : DataFrame
         ``parameter``, ``S1``, ``S1_conf``, ``ST``, ``ST_conf`` and the ``outer`` columns, a panel for each of whose combinations.
     """
-    figure, parts = _parts(sobol, outer, 3.6, same_scale=True)
+    figure, parts = _parts(sobol, outer, 3.6, share=True)
     colours = _colours(2)
     for axes, part in parts:
         at = np.arange(len(part))
@@ -73,7 +74,7 @@ def bars(sobol: pd.DataFrame, outer: list[str], column: str) -> Any:
                 color=colours[place], hatch=HATCHES[place], edgecolor="black", linewidth=0.5,
                 error_kw={"capsize": 2, "linewidth": 0.9},
             )  # fmt: skip
-        axes.set_yticks(at, part["parameter"])
+        axes.set_yticks(at, [short(name) for name in part["parameter"]])
         axes.invert_yaxis()
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_xlabel(f"share of the variance of\n{_name(column)}")

@@ -13,7 +13,7 @@ from memvirt.errors import ConfigError, MemvirtError
 from memvirt.policy import load, names
 from memvirt.result.table import write_whole
 
-__all__ = ["draw", "draw_sweep", "kinds", "save"]
+__all__ = ["draw", "draw_sweep", "kinds", "save", "save_all"]
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -75,14 +75,19 @@ def save(figure, path: Path, close: bool = True) -> Path:  # type: ignore[no-unt
     return path
 
 
-def draw_sweep(frame: pd.DataFrame, axes: list[str], directory: Path, averages: bool = True) -> list[Path]:
-    """Draw what a reader of a sweep wants to see first, as PNG and PDF; returns the paths.
+def draw_sweep(frame: pd.DataFrame, axes: list[str], averages: bool = True):  # type: ignore[no-untyped-def]
+    """Draw what a reader of a sweep wants to see first: (name, figure) pairs.
 
     ``averages``: over keys that have no place in a picture, which means something unless keys vary together.
     """
     from memvirt.drawing.sweep import overview
 
+    return overview(frame, axes, averages)
+
+
+def save_all(pictures, directory: Path) -> list[Path]:  # type: ignore[no-untyped-def]
+    """Write figures by name, as PNG and PDF; returns the paths."""
     paths = []
-    for name, figure in overview(frame, axes, averages):
+    for name, figure in pictures:
         paths += [save(figure, directory / f"{name}{suffix}", close=suffix == ".pdf") for suffix in (".png", ".pdf")]
     return paths

@@ -9,8 +9,6 @@ from pathlib import Path
 from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 
-MOST_MONITORS = 24  #: points whose monitors are drawn
-
 
 def parser() -> argparse.ArgumentParser:
     """Describe the arguments."""
@@ -18,7 +16,13 @@ def parser() -> argparse.ArgumentParser:
 
     top = argparse.ArgumentParser(prog="python -m memvirt.figures", description="Draw columns of a result table.")
     top.add_argument("results", type=Path, metavar="RESULTS", help="a sweep's folder, or a Parquet or CSV file")
-    top.add_argument("--monitor", action="store_true", help="draw each point's monitors, over its epochs; needs no columns")
+    top.add_argument("--where", metavar="CONDITION", help="rows for which it holds: 'mmu == \"nested\" and overcommit.ratio < 2'")
+    top.add_argument("--point", metavar="ID", help="rows of one point: the beginning of its point_id")
+    top.add_argument(
+        "--monitor",
+        action="store_true",
+        help="draw one point's monitors, over its epochs; by default of the one that waits longest",
+    )
     top.add_argument("--x", metavar="COL")
     top.add_argument("--y", metavar="COL")
     top.add_argument("--hue", metavar="COL", help="colours; of a heat map, the value")
@@ -28,51 +32,53 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def monitors(folder: Path, output: Path | None) -> list[Path]:
-    """Draw each point's monitors; the paths of the pictures.
+def draw_monitor(folder: Path, output: Path | None, condition: str | None, point: str | None) -> Path:
+    """Draw one point's monitors: where several are asked for, of the one that waits longest, which is said; the picture's path.
 
     Raises
     ------
     MemvirtError
-        If there are no epochs, or too many points.
+        If there are no epochs, or none of the point.
     """
     from memvirt.drawing.monitor import monitor
+    from memvirt.drawing.words import said, short, varied
     from memvirt.figures import save
+    from memvirt.result.choose import of_point, waited_longest, where
     from memvirt.result.table import read_results
 
     if not folder.is_dir():
         raise MemvirtError(f"{folder}: --monitor needs a sweep's folder, whose epochs.parquet it draws")
-    epochs = read_results(folder / "epochs.parquet")
-    varied = list(epochs.columns[: epochs.columns.get_loc("point_id")])
-    points = list(epochs.groupby([*varied, "replicate"], sort=False, dropna=False))
-    if not 1 <= len(points) <= MOST_MONITORS:
-        raise MemvirtError(f"{folder}: {len(points)} points have epochs; --monitor draws from 1 to {MOST_MONITORS}")
-    paths = []
-    for values, rows in points:
-        words = [f"{key}={value}" for key, value in zip([*varied, "replicate"], values, strict=True)]
-        name = "-".join(["monitor", *words[: -1 if epochs["replicate"].nunique() == 1 else None]])
-        place = output or folder / "figures" / f"{name}.png"
-        if output is not None and len(points) > 1:
-            place = output.with_stem(f"{output.stem}-{name}")
-        paths.append(save(monitor(rows), place))
-    return paths
+    epochs = of_point(where(read_results(folder / "epochs.parquet"), condition), point)
+    if epochs.empty:
+        raise MemvirtError(f"{folder}: no point has epochs")
+    points = epochs["point_id"].nunique()
+    chosen = waited_longest(epochs)
+    rows = epochs[epochs["point_id"] == chosen]
+    rows = rows[rows["replicate"] == rows["replicate"].min()]
+    keys = [key for key in varied(epochs) if epochs[key].nunique() > 1 or len(epochs) == len(rows)]
+    words = [f"{key}={rows[key].iloc[0]}" for key in keys]
+    if points > 1:
+        print(f"of {points} points, {chosen[:12]} waits longest ({', '.join(words)}); --point and --where choose another")
+    title = ", ".join(f"{short(key)}: {said(rows[key].iloc[0])}" for key in keys)
+    name = "-".join(["monitor", *(word.replace("/", "_") for word in words)])
+    return save(monitor(rows, title=title), output or folder / "figures" / f"{name[:200]}.png")
 
 
 def run(argv: list[str]) -> None:
     """Draw and save."""
     arguments = parser().parse_args(argv)
     from memvirt.figures import draw, save
+    from memvirt.result.choose import of_point, where
     from memvirt.result.table import read_results
 
     given: Path = arguments.results
     if arguments.monitor:
-        for path in monitors(given, arguments.output):
-            print(f"wrote {path}")
+        print(f"wrote {draw_monitor(given, arguments.output, arguments.where, arguments.point)}")
         return
     for option in ("x", "y"):
         if getattr(arguments, option) is None:
             raise MemvirtError(f"--{option} is needed: which column to draw (or --monitor)")
-    frame = read_results(given)
+    frame = of_point(where(read_results(given), arguments.where), arguments.point)
     figure = draw(frame, arguments.kind, arguments.x, arguments.y, arguments.hue, arguments.col)
     output = arguments.output
     if output is None:

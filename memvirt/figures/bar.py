@@ -7,7 +7,19 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 
-from memvirt.drawing.style import HATCHES, label, numeric, one_legend, ordered, panels, replicated, spans_decades, spread_note
+from memvirt.drawing.style import (
+    HATCHES,
+    label,
+    note,
+    numeric,
+    one_legend,
+    ordered,
+    outer_labels,
+    panels,
+    replicated,
+    spans_decades,
+)
+from memvirt.drawing.words import said
 
 CROWDED = 22  #: letters that fit below a panel
 
@@ -16,7 +28,7 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
     """Mean of ``y`` for each ``x``, a bar a value of ``hue``, a panel a value of ``col``."""
     numeric(frame, y, "--y")
     keys = [name for name in (x, hue, col) if name]
-    note = spread_note(frame, keys, "whiskers")
+    told = note(frame, keys, "whiskers")
     frame, spread = replicated(frame, keys, y)
     figure, pairs = panels(frame, col)
     values = ordered(frame[hue]) if hue else []
@@ -33,10 +45,11 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
                 patch.set_hatch(HATCHES[number % len(HATCHES)])
         if spans_decades(frame[y]):
             axes.set_yscale("log")
-        axes.set(xlabel=label(x), ylabel=label(y))
+        axes.set_xticks(range(frame[x].nunique()), [said(name) for name in ordered(frame[x])])
         if sum(max(map(len, str(name).split("\n"))) for name in ordered(frame[x])) > CROWDED:
             axes.tick_params(axis="x", rotation=30)
         axes.grid(visible=False, axis="x")
+    outer_labels(pairs, label(x), label(y))
     one_legend(figure, pairs, label(hue) if hue else "")
-    figure.supxlabel(note, fontsize="small", color="0.35")
+    figure.say(told)
     return figure

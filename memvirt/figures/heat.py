@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.colors import LogNorm, Normalize
 
 from memvirt.drawing.style import label, numeric, ordered, panels, spans_decades
+from memvirt.drawing.words import mean_over, said
 from memvirt.errors import MemvirtError
 
 
@@ -36,5 +37,7 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
             cbar=axes is pairs[-1][0], cbar_kws={"label": label(hue)},
         )  # fmt: skip
         axes.set(xlabel=label(x), ylabel=label(y))
-        axes.tick_params(axis="y", rotation=0)
+        axes.set_xticklabels(map(said, grid.columns))
+        axes.set_yticklabels(map(said, grid.index), rotation=0)
+    figure.say(mean_over(frame, keys))
     return figure

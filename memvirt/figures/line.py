@@ -12,13 +12,14 @@ from memvirt.drawing.style import (
     MARKERS,
     binned,
     label,
+    note,
     numeric,
     one_legend,
     ordered,
+    outer_labels,
     panels,
     replicated,
     spans_decades,
-    spread_note,
 )
 
 
@@ -28,7 +29,7 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
     numeric(frame, x, "--x")
     frame = binned(frame, x)
     keys = [name for name in (x, hue, col) if name]
-    note = spread_note(frame, keys, "bands")
+    told = note(frame, keys, "bands")
     frame, spread = replicated(frame, keys, y)
     figure, pairs = panels(frame, col)
     values = ordered(frame[hue]) if hue else []
@@ -47,9 +48,9 @@ def draw(frame: pd.DataFrame, x: str, y: str, hue: str | None, col: str | None) 
         sns.lineplot(part, x=x, y=y, ax=axes, errorbar=spread, err_style="band", legend="full" if hue else False, **options)
         if spans_decades(frame[y]):
             axes.set_yscale("log")
-        axes.set(xlabel=label(x), ylabel=label(y))
         if frame[x].nunique() <= 6:
             axes.set_xticks(ordered(frame[x]))
+    outer_labels(pairs, label(x), label(y))
     one_legend(figure, pairs, label(hue) if hue else "")
-    figure.supxlabel(note, fontsize="small", color="0.35")
+    figure.say(told)
     return figure

@@ -19,6 +19,7 @@ from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory.boot import note_first_touches
 from memvirt.memory.config import MemoryConfig
 from memvirt.memory.contents import first_contents
+from memvirt.memory.dump import as_dumped
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.setup import MOST_EPOCHS, SHARE, VISITS, WINDOW, build, image_number, measured
@@ -302,4 +303,4 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
         nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, place_of_cpu, config.numa.nodes),
         counters=as_counters(world.counts[:, :epochs], in_use("memory", measured(world.policies))),
     )
-    return freeze(machine)
+    return freeze(as_dumped(machine, config))

@@ -73,6 +73,10 @@ class Guest(Section):
     """The guest's own swap file; null: as large as its memory where it has a balloon, else none."""
     replacement: str = "lru"
     """Which page the guest's kernel sends to its swap file: a policy of `reclaim.replacement`."""
+    page_table: str | None = None
+    """Dump of a real guest's page table (a number, then lines of ``VA,PE1,PE2,PE3,PE4,PA``, hexadecimal), which says where pages
+    and tables are in guest-physical memory; null: the guest allocates them. It needs `guest.prefault` and 4K pages.
+    """
     page_struct: int = Field(0, ge=0, lt=4096)
     """[bytes] That the guest's kernel keeps, as long as it runs, for each 4 KiB of `vms.memory`; 64 is Linux's `struct page` (a
     balloon doesn't shrink them: Waldspurger, OSDI'02, section 3.2).
@@ -101,6 +105,10 @@ class Host(Section):
     """[levels] Of the host's page tables; 0: an identity host without cost, for tests."""
     fragmentation: float = Field(0.0, ge=0, le=1)
     """[share] Of 2 MiB regions in the host's memory that can't be one page under `thp`."""
+    page_table: str | None = None
+    """Dump of the real host's page table behind `guest.page_table`, keyed by guest-physical address; null: guest frames are host
+    frames of the same number, and the host's tables stand behind them.
+    """
 
     @property
     def parts_tables(self) -> bool:
@@ -441,6 +449,8 @@ class MemoryConfig(Section):
     numa: Numa
     overcommit: Overcommit
     reclaim: Reclaim
+    dumps: tuple[str, ...] = ()
+    """Digests of the files of `guest.page_table` and `host.page_table`."""
     keep_mapped: bool = False
     """Ignore the workload's unmaps: for the baseline that a slowdown is measured against."""
     scale: float = 1.0

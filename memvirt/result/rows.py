@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from memvirt.cost import COLUMNS as PRICED
 from memvirt.counters import Column, Counter, every
-from memvirt.result import monitor
+from memvirt.result import derived, monitor
 from memvirt.result.join import COLUMNS as OF_LIVES
 
 Counts = dict[str, NDArray[Any]]
@@ -51,12 +51,12 @@ COLUMNS = (
     Column(
         "slowdown",
         "ratio",
-        doc="the VM's cycles to those of its accesses alone on `native`, everything mapped, without faults; an epoch's: of lives",
+        doc="the VM's cycles to those of its accesses alone on `native`, everything mapped, without faults",
     ),
     Column(
         "slowdown_{}",
         "ratio",
-        doc="of a page life's epochs: the median, what 99 of 100 don't exceed, and the worst of any ten epochs in a row",
+        doc="of the epochs: the median, what 99 of 100 don't exceed, and the worst of any ten epochs in a row",
         over=("p50", "p99", "peak"),
         tables=("results",),
     ),
@@ -76,7 +76,7 @@ def columns(table: str) -> tuple[Counter | Column, ...]:
     ----------
     table : {'results', 'epochs'}
     """
-    parts: Sequence[Counter | Column] = (*counters(), *COLUMNS, *PRICED, *monitor.COLUMNS, *WALK_COLUMNS)
+    parts: Sequence[Counter | Column] = (*counters(), *COLUMNS, *derived.COLUMNS, *PRICED, *monitor.COLUMNS, *WALK_COLUMNS)
     parts = sorted(parts, key=lambda each: LEADING.index(each.name) if each.name in LEADING else len(LEADING))
     return tuple(each for each in parts if isinstance(each, Counter) or table in each.tables)
 
@@ -122,7 +122,7 @@ def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baseline: NDArr
         Of each, what makes a run of its epochs (`memvirt.counters.OVER_EPOCHS`).
     cycles : dict of (vms, epochs) float64
     baseline : (vms, epochs) float64
-        Cycles of each VM in the set-up that `slowdown` divides by; of page lives epoch by epoch as they are counted.
+        Cycles of each VM in the set-up that `slowdown` divides by, epoch by epoch as they are counted.
 
     Returns
     -------
@@ -147,17 +147,19 @@ def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baseline: NDArr
     results |= monitor.rates({name: each.sum(axis=1) for name, each in counted.items()})
     results |= monitor.warned({**counted, **seen}, lived)
     epochs |= {name: each[vm, epoch] for name, each in seen.items()}
-    alone = baseline[:, 1:].sum(axis=1)
+    alone = np.array([each.sum() for each in baseline[:, 1:]])
     with np.errstate(divide="ignore", invalid="ignore"):
         for columns in (results, epochs):
             spent = sum(columns[f"{part}_cycles"] for part in ("tlb", "walk", "exit", "shootdown"))
             columns["translation_share"] = np.where(columns["cycles"] > 0, spent / columns["cycles"], np.nan)
         results["slowdown"] = np.where(alone > 0, results["cycles"] / alone, np.nan)
+    found, quantiles = slowdowns(cycles["cycles"][:, 1:], baseline[:, 1:])
+    epochs["slowdown"] = found[vm, epoch]
+    results |= quantiles
     if "visits" in counts:
         results["baseline_cycles"], epochs["baseline_cycles"] = alone, baseline[vm, epoch + 1]
-        found, quantiles = slowdowns(cycles["cycles"][:, 1:], baseline[:, 1:])
-        epochs["slowdown"] = found[vm, epoch]
-        results |= quantiles
+    for columns in (results, epochs):
+        columns |= derived.of_counts(columns)
     return results, epochs
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -88,10 +90,28 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             part.unlink(missing_ok=True)
 
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def harmless(text: str | None) -> str | None:
+    """A text as it may stand in a CSV cell: one that a spreadsheet would take for a formula gets an apostrophe."""
+    begins = text is not None and text[:1] in ("=", "+", "-", "@", "\t", "\r") and text != ""
+    return f"'{text}" if begins and not _NUMBER.fullmatch(str(text)) else text
+
+
+def for_csv(table: pa.Table) -> pa.Table:
+    """The table with its texts `harmless`."""
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if field.type == pa.string() and pc.any(pc.match_substring_regex(column, r"^[=+\-@\t\r]")).as_py():
+            table = table.set_column(place, field, pa.array(map(harmless, column.to_pylist()), pa.string()))
+    return table
+
+
 def write_table(table: pa.Table, path: Path) -> None:
     """Write Parquet, or CSV, by the path's ending."""
     if path.suffix == ".csv":
-        write_whole(path, lambda part: pyarrow.csv.write_csv(table, part))
+        write_whole(path, lambda part: pyarrow.csv.write_csv(for_csv(table), part))
     else:
         write_whole(path, lambda part: pyarrow.parquet.write_table(table, part, compression="zstd"))
 

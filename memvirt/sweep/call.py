@@ -39,8 +39,9 @@ class Call:
             groups.setdefault(option_group, [])
         given = [word for word in arguments if not word.startswith("hydra.")]
         self.compose = compose
-        self.flags = words.flags if words is not None else []
-        self.folders = [words.folder] if words is not None and words.folder is not None else []
+        searched = [word for word in arguments if word.startswith("hydra.searchpath=")]
+        self.flags = [*(words.flags if words is not None else []), *searched]
+        self.folders = words.folders if words is not None else []
         self.fixed, self.axes = parse(given, params, groups, compose.loader)
         self.config = own_settings(compose, self.fixed, self.axes)
         self.settings: Settings = read_settings(self.config)
@@ -103,7 +104,8 @@ def read_call(words: Sequence[str], otherwise: Sequence[str] = ()) -> Call:
     if asks_for_nothing(overrides):
         overrides += otherwise
     compose = open_configs(overrides, read.folder, read.name)
-    arguments = OmegaConf.to_container(compose.master.hydra.overrides.task, resolve=False)
+    given = compose.master.hydra.overrides
+    arguments = [str(word) for word in (*given.task, *given.hydra) if not str(word).startswith("hydra.mode=")]
     params = OmegaConf.to_container(compose.master.hydra.sweeper, resolve=True)
-    assert isinstance(arguments, list) and isinstance(params, dict)
-    return Call(compose, list(map(str, arguments)), params.get("params") or {}, read)
+    assert isinstance(params, dict)
+    return Call(compose, arguments, params.get("params") or {}, read)

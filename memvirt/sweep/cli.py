@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memvirt.command import run_command
+from memvirt.errors import MemvirtError
 
 if TYPE_CHECKING:
     from memvirt.sweep.plan.words import Words
@@ -91,6 +92,8 @@ def run(argv: list[str]) -> None:
     from memvirt.api import run_sweep
     from memvirt.sweep.plan.words import read_words
 
+    if {"--shell-completion", "-sc"} & {word.partition("=")[0] for word in argv}:
+        raise MemvirtError('--shell-completion: is `eval "$(memvirt completion bash)"` here, or zsh')
     flags, rest = flags_for_hydra(argv)
     if flags:
         ask_hydra(flags, read_words(rest))

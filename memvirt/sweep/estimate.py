@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memvirt.pipeline import needs
 from memvirt.pipeline.layout import Stage
 from memvirt.pipeline.rooms import ROOMS
 from memvirt.result.table import write_whole
@@ -54,7 +55,10 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
     counts, asked = Counter[str](), Counter[str]()
     seconds: dict[str, float] = dict.fromkeys(ROOMS, 0.0)
     seen: set[int] = set()
-    most = trace_bytes = 0
+    there = needs.available()
+    most = trace_bytes = largest = 0
+    tight: list[str] = []
+    pages: dict[int, int] = {}
     for window in todo.windows():
         known: dict[int, int] = {}
         for stage, times in zip(window.layout.stages, window.layout.asked, strict=True):
@@ -67,6 +71,14 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
             seconds[stage.room] += ROOMS[stage.room].seconds + rates[stage.room] * length
             if ROOMS[stage.room].length is not None:
                 trace_bytes += BYTES * length
+                pages[stage.recipe] = needs.pages_of(stage.config.value)
+            if stage.room == "memory":
+                touched = [pages[need.recipe] for need in stage.inputs]
+                seconds["memory"] += needs.SECONDS_A_PAGE * sum(touched)
+                needed = needs.bytes_needed(stage.config.value, touched)
+                largest = max(largest, needed)
+                if needed > there:
+                    tight.append(needs.what_fits(needed, there, len(touched)))
             most = max(most, length)
     workers = settings.executor.workers or _cores(settings)
     lines.append(f"{'room':<10}{'asked for':>12}{'distinct, at most':>19}{'CPU-s, about':>14}")
@@ -76,10 +88,13 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
     source = "rates measured by earlier sweeps here" if measured else "rates of the machine that memvirt was written on"
     lines.append(f"about {total:,.0f} CPU-s, {total / workers:,.0f} s on {workers} workers, without compilation and before equal")
     lines[-1] += f" stages are known; from {source}"
-    at_once = workers * most * BYTES * 2
+    at_once = workers * (largest + most * BYTES * 2)
     lines.append(
-        f"memory: traces {trace_bytes / 2**20:,.0f} MiB, about {at_once / 2**20:,.0f} MiB for the stages that run at a time"
+        f"memory: traces {needs.gib(trace_bytes)}, at most {needs.gib(largest)} for the arrays of a stage, "
+        f"about {needs.gib(at_once)} for those that run at a time; {needs.gib(there)} are free"
     )
+    if tight:
+        lines.append(f"{len(tight):,} stages of the memory room don't fit, and their points will say so: {tight[0]} would")
     return lines
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from memvirt.errors import FailedRows, MemvirtError, Unfinished, WriteError
 from memvirt.policy import load
@@ -51,8 +51,6 @@ def sweep(call: Call, voice: Voice) -> Path:
         work.start()
     try:
         kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
-        if _is_one_point(call, kind.plan):
-            voice.say("one point: what isn't given has its base value; experiment=default, with the same keys, varies the main job")
         if mix := odd_mix(kind.plan.stitch, call.folders):
             voice.say(mix)
         return _plan_only(call, kind.plan, voice) if call.settings.dry_run else _run(call, work, kind, started)
@@ -60,13 +58,15 @@ def sweep(call: Call, voice: Voice) -> Path:
         work.close()
 
 
-def _is_one_point(call: Call, plan: Plan) -> bool:
-    """Whether keys were given, but none varies, and no experiment brings values of its own."""
-    return not call.axes and len(plan.choices) == 1 and call.experiment is None and call.config["study"]["name"] == "none"
+def _tell_one_point(call: Call, plan: Plan, voice: Voice) -> None:
+    """Say it where keys were given, but none varies, and no experiment brings values of its own."""
+    if not call.axes and len(plan.choices) == 1 and call.experiment is None and call.config["study"]["name"] == "none":
+        voice.say("one point: what isn't given has its base value; experiment=default, with the same keys, varies the main job")
 
 
 def _plan_only(call: Call, plan: Plan, voice: Voice) -> Path:
     todo = Todo(plan)
+    _tell_one_point(call, plan, voice)
     for line in describe(plan, todo, call.settings):
         voice.conclude(line)
     folder = Path(call.settings.output) / call.name(_ids(call, todo))
@@ -95,6 +95,7 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> Path:
             work.executor()  # join the cluster, or say why not, before anything else is said
         for damage in store.damaged:
             work.voice.say(f"damaged, and computed again: {store.folder}/{damage}")
+        _tell_one_point(call, kind.plan, work.voice)
         study = Study(call, work, store, todo)
         work.last_words = lambda: _stopped(study, "stopped")
         try:
@@ -137,8 +138,9 @@ def _conclude(study: Study, begun: str, started: float) -> int:
         file = "plan.parquet" if len(work.wanted) == 1 else f"plan-{number + 1}.parquet"
         write_table(plan_table(wanted.plan, ids), folder / file)
         written.append(file)
-    pictures = _draw(folder, study) if statuses.get("ok") else []
+    pictures = _draw(folder, study) if statuses.get("ok") and call.settings.figures else Drawn([], [])
     write_whole(folder / "provenance.json", lambda part: part.write_text(json.dumps(told, indent=1) + "\n"))
+    page = _report(folder, study, pictures) if call.settings.report else []
     folder = study.store.finish()
     conclude = work.voice.conclude
     if work.tallies:
@@ -153,7 +155,7 @@ def _conclude(study: Study, begun: str, started: float) -> int:
     failed = rows - statuses.get("ok", 0)
     if failed:
         conclude(_first_failure(folder, [axis.key for axis in work.wanted[0].plan.axes]))
-    conclude(f"wrote {folder}/{', '.join([*written, *study.written, *pictures])}")
+    conclude(f"wrote {folder}/{', '.join([*written, *study.written, *pictures.paths, *page])}")
     conclude(f"{points} points, {rows} rows, {failed} failed, {time.monotonic() - started:.1f} s")
     return failed
 
@@ -165,21 +167,40 @@ def _first_failure(folder: Path, axes: list[str]) -> str:
     return f"first failure{' at ' if where else ''}{where}: {first['error']}"
 
 
-def _draw(folder: Path, study: Study) -> list[str]:
-    """Draw the sweep's own figures; their names below the folder."""
-    from memvirt.figures import draw_sweep
+class Drawn(NamedTuple):
+    """The sweep's own figures by name, and where they are below its folder."""
+
+    pictures: list[tuple[str, Any]]
+    paths: list[str]
+
+
+def _draw(folder: Path, study: Study) -> Drawn:
+    """Draw the sweep's own figures."""
+    from memvirt.figures import draw_sweep, save_all
 
     if study.draws_itself:
-        return []
+        return Drawn([], [])
     averages = study.call.config["plan"]["name"] != "list"
     say = study.work.voice.say
     try:
-        paths = draw_sweep(read_results(folder), [axis.key for axis in study.plan.axes], folder / "figures", averages)
+        pictures = draw_sweep(read_results(folder), [axis.key for axis in study.plan.axes], averages)
+        paths = save_all(pictures, folder / "figures")
     except WriteError as wrong:
         say(f"{wrong}: the tables are complete, but not every figure is drawn; draw them with")
         say(study.call.command(study.store.place.name, ["resume=true"]))
-        return []
+        return Drawn([], [])
     except MemvirtError as wrong:
         say(f"no figure drawn: {wrong}")
+        return Drawn([], [])
+    return Drawn(pictures, [str(path.relative_to(folder)) for path in paths])
+
+
+def _report(folder: Path, study: Study, drawn: Drawn) -> list[str]:
+    """Write the sweep's page; its name below the folder."""
+    from memvirt.report import write_report
+
+    try:
+        return [write_report(folder, drawn.pictures).name]
+    except MemvirtError as wrong:
+        study.work.voice.say(f"no report: {wrong}; the tables are complete")
         return []
-    return [str(path.relative_to(folder)) for path in paths]

@@ -68,6 +68,10 @@ class Settings(Section):
     """What these stages may take on disk."""
     dry_run: Switch
     """Print the plan, its distinct stages, and an estimate of time and memory; run nothing."""
+    figures: Switch
+    """Draw the sweep's figures; a study's own are always drawn."""
+    report: Switch
+    """Write `report.html`, the sweep as one page; `python -m memvirt.report` does so later."""
     fail_on_error: Switch
     """Exit 1 if a row failed."""
     max_failures: Count = Field(None, ge=0)

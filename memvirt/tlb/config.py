@@ -27,7 +27,7 @@ class Array(Section):
     hit_cycles: int = Field(0, ge=0, le=1_000_000)
     """[cycles] That looking it up takes beyond the levels before; a level that finds nothing takes its slowest array's."""
     index: Literal["modulo", "xor"] | None = None
-    """How the set is chosen; null: as `tlb.index` says (`+tlb.ARRAY.index=xor` where the preset doesn't name it)."""
+    """How the set is chosen; null: as `tlb.index` says."""
     side: Literal["both", "data", "instruction", "load", "store"] = "both"
     """What an array of level 1 is for: all of them `both`; or each `data` or `instruction`; or `load` and `store` for data (Ice
     Lake and later).

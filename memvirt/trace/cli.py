@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 from memvirt.policy import names
-from memvirt.trace.record import record
+from memvirt.trace.info import check_picture, describe, draw, save, summarize
+from memvirt.trace.look import look, open_any
+from memvirt.trace.record import Wanted, record
 from memvirt.workload.batch import Options, column_names, mask_bits
-from memvirt.workload.files import Recording, import_file, read_file, write_own
+from memvirt.workload.files import import_file
+from memvirt.workload.own import OwnFile
 from memvirt.workload.sniff import FAMILY
+
+RECORD = """Run a program under Valgrind's Lackey and keep every load and store, some 30 to 100 times slower than it runs alone.
+
+It needs Valgrind (Debian: apt-get install valgrind) and nothing else: neither root nor the program's source.
+Processes that the program starts are recorded too, each into a file of its own, and so is what it turns into by exec.
+Ctrl-C and SIGTERM end the program and keep what is recorded until then.
+
+    python -m memvirt.trace record -o ls.parquet --skip 100000 --limit 1000000 -- ls -lR /usr"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,30 +40,18 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--columns", help="which columns of a table hold what: address=vaddr,rw=op,process=pid,instructions=n")
     one.add_argument("--limit", type=int, help="keep so many accesses")
     one.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, where the format has them")
-    two = verbs.add_parser("record", help="record a program with Valgrind's Lackey")
-    two.add_argument("-o", "--output", type=Path, required=True)
-    two.add_argument("--limit", type=int, help="stop after so many accesses")
+    two = verbs.add_parser(
+        "record", help="record a program with Valgrind's Lackey", description=RECORD, formatter_class=argparse.RawTextHelpFormatter
+    )
+    two.add_argument("-o", "--output", type=Path, required=True, help="NAME.parquet; the second process's trace is NAME-2.parquet")
+    two.add_argument("--limit", type=int, help="end a process after so many accesses")
     two.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, one for each line of 64 bytes")
-    two.add_argument("--skip", type=int, default=0, help="leave out so many accesses first")
+    two.add_argument("--skip", type=int, default=0, help="leave out so many accesses of each process first")
     two.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND [ARG...]")
-    three = verbs.add_parser("info", help="describe a trace file")
+    three = verbs.add_parser("info", help="describe a trace file: footprint, regions, working set, what TLBs of each size miss")
     three.add_argument("file", type=Path)
+    three.add_argument("-o", "--output", type=Path, help="draw the curves, and what is touched when: NAME.png, .pdf or .svg")
     return top
-
-
-def describe(recording: Recording) -> str:
-    """Say what a trace holds, in a few lines."""
-    accesses = recording.accesses
-    lines = [
-        f"accesses      {accesses.page.size:,}",
-        f"instructions  {int(accesses.gap.astype(np.int64).sum()):,}",
-        f"pages         {recording.vpn.size:,} of 4 KiB ({recording.vpn.size / 256:.1f} MiB)",
-        f"2M regions    {np.unique(recording.vpn >> np.uint64(9)).size:,}",
-        f"writes        {100 * float((accesses.line >> 7).mean()):.1f} %",
-        f"fetches       {100 * float((accesses.line >> 6 & 1).mean()):.1f} %",
-    ]
-    about = {key: "; ".join(value) if isinstance(value, list) else value for key, value in recording.about.items()}
-    return "\n".join([*lines, *(f"{key:<13} {value}" for key, value in about.items() if value is not None)])
 
 
 def own_path(path: Path) -> Path:
@@ -69,6 +67,22 @@ def own_path(path: Path) -> Path:
     return path
 
 
+def show_info(path: Path, picture: Path | None) -> None:
+    """Describe a trace, and draw it if a picture is asked for."""
+    if picture is not None:
+        check_picture(picture)
+    start = time.perf_counter()
+    found = look(open_any(path))
+    took = time.perf_counter() - start
+    print(describe(found))
+    print(f"looked at in {took:.1f} s, {found.accesses / took / 1e6:.1f} M accesses/s")
+    if picture is None:
+        print("the curves are drawn by -o NAME.png")
+        return
+    save(draw(found), picture)
+    print(f"wrote {picture}")
+
+
 def run(argv: list[str]) -> None:
     """Do what the arguments say."""
     arguments = parser().parse_args(argv)
@@ -77,7 +91,7 @@ def run(argv: list[str]) -> None:
         if value is not None and value < (1 if name == "limit" else 0):
             raise MemvirtError(f"--{name}={value}: must be {'positive' if name == 'limit' else '0 or more'}")
     if arguments.verb == "info":
-        print(describe(read_file(arguments.file, fetches=True)))
+        show_info(arguments.file, arguments.output)
         return
     output = own_path(arguments.output)
     if arguments.verb == "import":
@@ -85,15 +99,14 @@ def run(argv: list[str]) -> None:
         options = Options(pattern=arguments.pattern, columns=column_names(arguments.columns))
         form = arguments.format or ("text" if arguments.pattern else None)
         import_file(arguments.file, output, form, arguments.limit, arguments.fetches, mask, options)
-        recording = read_file(output, fetches=True)
+        print(summarize(OwnFile(output)))
+        print(f"wrote {output} ({output.stat().st_size:,} bytes)")
     else:
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:
             raise MemvirtError("say what to record: python -m memvirt.trace record -o OUT.parquet -- COMMAND [ARG...]")
-        recording = record(command, arguments.limit, arguments.skip, arguments.fetches)
-        write_own(recording, output)
-    print(describe(recording))
-    print(f"wrote {output} ({output.stat().st_size:,} bytes)")
+        for kept in record(command, output, Wanted(arguments.skip, arguments.limit, arguments.fetches)):
+            print(f"wrote {kept.path} ({kept.path.stat().st_size:,} bytes): {kept.accesses:,} accesses of {kept.command}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -48,9 +48,15 @@ def _open(path: Path, stamp: tuple[int, int]) -> OwnFile:
     return OwnFile(path)
 
 
-def _long_file(path: Path, name: str | None, fetches: bool) -> OwnFile | None:
-    """The file, where it is in memvirt's own form and too long to be held."""
-    if name not in (None, "parquet") or not path.is_file():
+def own_file(path: Path) -> OwnFile | None:
+    """Open a file of memvirt's own form; None if it is of another.
+
+    Raises
+    ------
+    TraceError
+        If it is damaged.
+    """
+    if not path.is_file():
         return None
     try:
         status = path.stat()
@@ -59,7 +65,14 @@ def _long_file(path: Path, name: str | None, fetches: bool) -> OwnFile | None:
                 return None
     except OSError as wrong:
         raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
-    file = _open(path, (status.st_mtime_ns, status.st_size))
+    return _open(path, (status.st_mtime_ns, status.st_size))
+
+
+def _long_file(path: Path, name: str | None, fetches: bool) -> OwnFile | None:
+    """The file, where it is in memvirt's own form and too long to be held."""
+    file = own_file(path) if name in (None, "parquet") else None
+    if file is None:
+        return None
     drops = not fetches and file.header.counts.get("fetches", 1) > 0
     return None if file.accesses <= IN_MEMORY or drops else file
 

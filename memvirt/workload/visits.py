@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
+from memvirt.random import scramble
 from memvirt.types import CHUNK, GUEST_EVENT, STEP, WRITE, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.life import REGION, Life
 from memvirt.workload.synthetic import draws, unit
@@ -36,23 +37,6 @@ class Runs(NamedTuple):
     end: NDArray[np.int64]
     place: NDArray[np.int64]
     pages: int
-
-
-class Overlaps(NamedTuple):
-    """Where extents lie over sampled runs; arrays of one length, ascending in ``extent``.
-
-    Attributes
-    ----------
-    extent : row of `Life.extents`
-    shift : what to add to a page's place in the extent to have its number among the sampled
-    before : visits of the extent before the overlap
-    visits : and in it
-    """
-
-    extent: NDArray[np.int64]
-    shift: NDArray[np.int64]
-    before: NDArray[np.int64]
-    visits: NDArray[np.int64]
 
 
 def sample(pages: int, scale: float, salt: int) -> Runs:
@@ -95,92 +79,85 @@ def overlap(first: NDArray[np.int64], end: NDArray[np.int64], runs: Runs) -> tup
     return row, np.arange(row.size) - np.repeat(np.cumsum(count) - count, count) + low[row]
 
 
-def _phases(life: Life, seed: int) -> NDArray[np.int64]:
-    """Where in each extent the even spread of its visits begins, anew in each step."""
-    return np.asarray(unit(draws(seed, 12, 0, life.extents.size)) * life.extents["pages"]).astype(np.int64)
+def visits_of(life: Life, runs: Runs, number: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Make the visits of one step that fall on sampled pages.
 
+    A page of an extent of n pages and v visits is visited v / n times: the whole part of it, and once more if its hash in this step
+    is below the rest. So a page's visits don't hang on which others are sampled.
 
-def overlaps(life: Life, runs: Runs, seed: int) -> Overlaps:
-    """Find the visits that fall on sampled pages.
-
-    Page k of an extent of n pages and v visits has those of the numbers ``phase + 1 … phase + v n`` / n that fall between k v and
-    (k + 1) v: a systematic sample, of which each page has v / n on average.
+    Returns
+    -------
+    page : (visits,) uint32
+        Among the sampled, in an order that is as good as any.
+    line : (visits,) uint8
+        With `WRITE`.
     """
-    extents, phase = life.extents, _phases(life, seed)
-    row, run = overlap(extents["first"], extents["first"] + extents["pages"], runs)
-    first, size, visits = extents["first"][row], extents["pages"][row], extents["visits"][row]
-    low = np.maximum(first, runs.first[run]) - first
-    high = np.minimum(first + size, runs.end[run]) - first
-    before = (low * visits + phase[row]) // size
-    shift = runs.place[run] - runs.first[run] + first
-    return Overlaps(row, shift, before, (high * visits + phase[row]) // size - before)
+    low, high = np.searchsorted(life.extents["step"], [number, number + 1])
+    rows = life.extents[low:high]
+    row, run = overlap(rows["first"], rows["first"] + rows["pages"], runs)
+    begin = np.maximum(rows["first"][row], runs.first[run])
+    size = np.minimum(rows["first"][row] + rows["pages"][row], runs.end[run]) - begin
+    start = np.cumsum(size) - size
+    own = np.arange(int(size.sum()))
+    of_overlap = np.repeat(np.arange(row.size), size)
+    page = own + (begin - start)[of_overlap]
+    key = draws(seed, 1000 + number, 0, rows.size + 1)
+    share = (rows["visits"] / np.maximum(rows["pages"], 1))[row]
+    luck = unit(scramble(page.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ key[row][of_overlap]))
+    times = np.floor(share)[of_overlap] + (luck < (share % 1)[of_overlap])
+    chosen = np.repeat(own, times.astype(np.int64))
+    overlapped = of_overlap[chosen]
+    line = page[chosen] - rows["first"][row][overlapped] < rows["written"][row][overlapped]
+    place = page[chosen] + (runs.place - runs.first)[run][overlapped]
+    shuffle = scramble(np.arange(chosen.size, dtype=np.uint64) + key[-1]) >> np.uint64(48)
+    order = np.argsort(shuffle.astype(np.uint16), kind="stable")  # of 16 bits it takes linear time
+    return place[order].astype(np.uint32), np.where(line[order], np.uint8(WRITE), np.uint8(0))
 
 
 class Visits(Sequence[Accesses]):
-    """A life's visits in chunks, made step by step as they are asked for.
+    """A life's visits in chunks; pickled, it is its life again.
 
     Parameters
     ----------
     life : Life
     runs : Runs
     seed : int
-        Of the order of visits within a step, which is as good as any.
+        Of which pages are visited, and in which order within a step.
+
+    Attributes
+    ----------
+    at : (steps + 1,) int64
+        First visit of each step.
     """
 
     def __init__(self, life: Life, runs: Runs, seed: int) -> None:
         self.life, self.runs, self.seed = life, runs, seed
-        self._prepare()
-
-    def _prepare(self) -> None:
-        self._found = overlaps(self.life, self.runs, self.seed)
-        self._phase = _phases(self.life, self.seed)
-        steps = self.life.busy.size
-        step = self.life.extents["step"][self._found.extent]
-        self._first = np.searchsorted(step, np.arange(steps + 1))
-        of_step = np.bincount(step, self._found.visits, steps).astype(np.int64)
-        self.at = np.concatenate([np.zeros(1, np.int64), np.cumsum(of_step)])
-        self._last: tuple[int, Accesses] | None = None
+        steps = [visits_of(life, runs, number, seed) for number in range(life.busy.size)]
+        self.at = np.concatenate([np.zeros(1, np.int64), np.cumsum([page.size for page, _ in steps])])
+        self._page, self._line = (np.concatenate(each) for each in zip(*steps, strict=True))
+        self._gap = np.ones(min(CHUNK, self._page.size), np.uint8)
+        for column in (self._page, self._line, self._gap):
+            column.setflags(write=False)  # as a recorded trace's are
 
     def __reduce__(self) -> tuple[type[Visits], tuple[Life, Runs, int]]:
         return Visits, (self.life, self.runs, self.seed)
 
     def __len__(self) -> int:
-        return -(-int(self.at[-1]) // CHUNK)
+        return -(-self._page.size // CHUNK)
 
     @overload
     def __getitem__(self, index: int) -> Accesses: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Accesses]: ...
     def __getitem__(self, index: int | slice) -> Accesses | Sequence[Accesses]:
-        """Make chunk ``index`` (or several)."""
+        """Chunk ``index`` (or several)."""
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
-        if self._last is None or self._last[0] != index:
-            start, stop = index * CHUNK, min((index + 1) * CHUNK, int(self.at[-1]))
-            first, last = np.searchsorted(self.at, start, side="right") - 1, np.searchsorted(self.at, stop, side="left")
-            made = [self.step(number) for number in range(int(first), int(last))]
-            skip = start - int(self.at[first])
-            page, line = (np.concatenate(each)[skip : skip + stop - start] for each in zip(*made, strict=True))
-            columns = (page, line, np.ones(page.size, np.uint8))
-            for column in columns:
-                column.setflags(write=False)  # as a recorded trace's are
-            self._last = (index, Accesses(*columns))
-        return self._last[1]
-
-    def step(self, number: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-        """The visits of one step: pages among the sampled, and lines with `WRITE`."""
-        part = slice(self._first[number], self._first[number + 1])
-        extent, shift, before, visits = (column[part] for column in self._found)
-        row = np.repeat(np.arange(extent.size), visits)
-        of_extent = self.life.extents[extent[row]]
-        which = before[row] + 1 + np.arange(row.size) - np.repeat(np.cumsum(visits) - visits, visits)
-        place = -((self._phase[extent[row]] - which * of_extent["pages"]) // of_extent["visits"]) - 1
-        page = (place + shift[row]).astype(np.uint32)
-        line = np.where(place < of_extent["written"], np.uint8(WRITE), np.uint8(0))
-        order = np.argsort(draws(self.seed, 1000 + number, 0, page.size))
-        return page[order], line[order]
+        part = slice(index * CHUNK, (index + 1) * CHUNK)
+        page = self._page[part]
+        return Accesses(page, self._line[part], self._gap[: page.size])
 
 
 def _table(kind: GuestEvent, at: Any, page: Any) -> NDArray[np.void]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from memvirt import memory, mmu, workload
 from memvirt.errors import ConfigError, Conflict
 from memvirt.memory.config import check_mechanisms, check_pace, check_replacement, check_table_area, swaps_itself
+from memvirt.memory.dump import check_dumps
 from memvirt.pipeline.detail import NO_RECLAIM
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.types import Event, Machine
+from memvirt.workload.files import file_digest
 
 
 def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def _has_enough(point: Point, vms: Vms) -> bool:
 
 
 #: Sections on which it depends whether a point's mechanisms go together.
-CHECKED = ("vms", "workload", "contents", "guest", "host", "clock", "overcommit", "reclaim", "mmu")
+CHECKED = ("vms", "workload", "contents", "guest", "host", "clock", "overcommit", "reclaim", "mmu", "numa")
 
 
 def check(point: Point) -> None:
@@ -69,6 +72,7 @@ def check(point: Point) -> None:
         workload.check_levels(point.member(vm).workload, point.guest.levels)
     _check_lives(point)
     alone = _is_alone(point)
+    check_dumps(point.guest, None if alone else point.host, point.count, point.numa.nodes)
     if not alone:
         check_table_area(point.guest, point.host)
     enough = _has_enough(point, vms)
@@ -120,6 +124,12 @@ def _longest(point: Point, vm: int) -> float:
     return start + accesses * work.instructions_per_access * point.clock.ns_per_instruction + pauses * work.idle_time
 
 
+def _dumps(point: Point, alone: bool) -> list[str]:
+    """Digests of the page tables that fix the layout."""
+    paths = (point.guest.page_table, None if alone else point.host.page_table)
+    return [file_digest(Path(path)) for path in paths if path is not None]
+
+
 def _config(point: Point, vms: Vms) -> dict[str, Any]:
     alone = _is_alone(point)
     overcommit = point.overcommit.model_dump()
@@ -146,6 +156,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
         "numa": point.numa.model_dump(),
         "overcommit": overcommit,
         "reclaim": reclaim,
+        "dumps": _dumps(point, alone),
         "keep_mapped": False,
         "scale": scale,
         "seed": point.workload.seed,
@@ -170,10 +181,11 @@ def _baseline(point: Point, vms: Vms) -> dict[str, Any]:
         },
         "host": {},
         "clock": point.clock.model_dump(),
-        "epoch": {},
+        "epoch": point.epoch.model_dump(),
         "numa": numa,
         "overcommit": {"ratio": 1.0, "host_memory": None, "charge_tables": False},
         "reclaim": NO_RECLAIM,
+        "dumps": _dumps(point, True),
         "keep_mapped": True,
         "seed": point.workload.seed,
     }
@@ -197,7 +209,7 @@ ROOM = Room(
         _config,
         of_vms=True,
     ),
-    baseline=Reading(("workload", "vms", "contents", "guest", "clock", "numa"), _baseline, of_vms=True),
+    baseline=Reading(("workload", "vms", "contents", "guest", "clock", "epoch", "numa"), _baseline, of_vms=True),
     reads={"workload": ("trace",)},
     gives=(*Machine._fields, "evictions", "switches"),
     code=("memvirt.memory",),

@@ -11,6 +11,7 @@ from memvirt.cost import CYCLES, latencies, price, price_levels
 from memvirt.cost.config import Cpu
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
+from memvirt.result.derived import baseline_by_epoch
 from memvirt.result.rows import add_walks, rows
 from memvirt.types import Counters
 
@@ -45,7 +46,7 @@ def _run_result(config: Any, inputs: list[Fields]) -> Fields:
         own, baseline = walks, walks["baseline_cycles"]
     else:
         own, *baselines = inputs[len(counted) :]
-        baseline = np.array([[0.0, by_name(each["cycles"])["cycles"][0, 1:].sum()] for each in baselines])
+        baseline = baseline_by_epoch(by_name(own["cycles"])["base_cycles"], [by_name(each["cycles"]) for each in baselines])
     how = {name: each for room in counted for name, each in zip(room["counters"].names, room["counters"].epochs, strict=True)}
     results, epochs = rows(counts_by_name(counted), how, by_name(own["cycles"]), baseline)
     add_walks(results, walks["histogram"], walks["levels"], own["level_cycles"], own["latency"])

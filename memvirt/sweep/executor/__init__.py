@@ -17,6 +17,7 @@ from numba.core import event
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.pipeline.compute import compute
+from memvirt.pipeline.needs import check_fits
 from memvirt.pipeline.rooms import ROOMS
 from memvirt.sweep.store.block import Block, pack
 
@@ -195,6 +196,8 @@ def attempt(job: Job, inputs: list[dict[str, Any]], compiling: Compiling) -> Out
 
 def _attempt(job: Job, inputs: list[dict[str, Any]]) -> Outcome:
     try:
+        if job.room == "memory":
+            check_fits(job.config, [int(each["trace"].pages.vpn.size) for each in inputs])
         fields, digests = compute(job.room, job.config, inputs, job.name)
     except MemvirtError as wrong:
         return Outcome("error", error=str(wrong))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,16 @@ class Interval(NamedTuple):
         return np.asarray(math.log(low) + share * (math.log(high) - math.log(low)))
 
 
+def is_optional(key: str) -> bool:
+    """Whether it is a key that a TLB's array needn't have in its preset."""
+    return re.fullmatch(r"tlb\.\w+\.(index|side|hit_cycles)", key) is not None
+
+
+def written(key: str) -> str:
+    """A key as Hydra takes it, there already or not."""
+    return f"++{key}" if is_optional(key) else key
+
+
 class Axis(NamedTuple):
     """A key that the sweep varies.
 
@@ -76,7 +87,7 @@ class Axis(NamedTuple):
 
     def override(self, at: int) -> str:
         """What Hydra is told for a value."""
-        return f"{self.key.replace('.', '/') if self.is_group else self.key}={self.texts[at]}"
+        return f"{self.key.replace('.', '/') if self.is_group else written(self.key)}={self.texts[at]}"
 
     def drawn(self, share: NDArray[np.float64]) -> tuple[Axis, NDArray[np.int32]]:
         """Take values at shares (0 to 1) of the way: the axis with those values, and the place of each among them."""
@@ -112,7 +123,7 @@ def make_axis(override: Override, is_group: bool) -> Axis:
     ConfigError
         If a value can't be swept or stands twice.
     """
-    key = override.get_key_element().replace("/", ".")
+    key = override.get_key_element().lstrip("+").replace("/", ".")
     if override.is_interval_sweep():
         if is_group:
             raise ConfigError(key, override.get_value_string(), "a group has options, not an interval")

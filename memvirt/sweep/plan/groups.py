@@ -12,8 +12,8 @@ from memvirt.policy import plugin_packages
 
 #: Top-level keys that say how a sweep runs and not what it computes, so that giving them leaves the default grid as it is.
 RUN_KEYS = (
-    "name", "output", "resume", "overwrite", "reuse", "reuse_limit", "dry_run", "fail_on_error", "max_failures", "timeout",
-    "executor", "hydra",
+    "name", "output", "resume", "overwrite", "reuse", "reuse_limit", "dry_run", "figures", "report", "fail_on_error",
+    "max_failures", "timeout", "executor", "hydra",
 )  # fmt: skip
 #: Top-level keys that an experiment has of its own, and makes others from.
 EXPERIMENT_KEYS = ("ksm",)

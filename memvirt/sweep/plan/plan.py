@@ -10,13 +10,13 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from numpy.typing import NDArray
 
+from memvirt.constraint import Constraint, read_constraints
 from memvirt.errors import ConfigError, Conflict
 from memvirt.pipeline.point import Point
 from memvirt.policy import load
 from memvirt.sweep.plan.axes import Axis, make_axis
 from memvirt.sweep.plan.choices import Design, Some
 from memvirt.sweep.plan.compose import Composer
-from memvirt.sweep.plan.constraint import Constraint, read_constraints
 from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, NOT_OF_A_POINT, NOT_SWEPT
 from memvirt.sweep.plan.sections import Sections
 from memvirt.sweep.plan.stitch import Stitcher, Tree, plain
@@ -103,6 +103,13 @@ class Plan:
                 raise
             why = f"{wrong.why} (at the point {varied}; plan.constraints leaves out points that can't be)"
             raise Conflict(wrong.key, wrong.value, why) from None
+        except ConfigError as wrong:
+            drawn = next((axis.interval for axis in self.axes if axis.interval is not None and axis.key == wrong.key), None)
+            if drawn is None or drawn.integer or "valid integer" not in wrong.why:
+                raise
+            ends = f"{drawn.low:g},{drawn.high:g}"
+            why = f"must be whole numbers: {wrong.key}=int(interval({ends}))"
+            raise ConfigError(wrong.key, f"interval({ends})", why) from None
 
     def constrain(self, constraints: list[Constraint]) -> None:
         """Rule out the rows for which a constraint doesn't hold.
@@ -163,6 +170,11 @@ class Plan:
         return value
 
 
+def as_written(value: object) -> str:
+    """A value of a YAML file as the command line takes it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def parse(
     arguments: list[str], params: Tree, groups: dict[str, list[str]], loader: ConfigLoaderImpl
 ) -> tuple[list[str], list[Axis]]:
@@ -181,15 +193,15 @@ def parse(
     """
     given: dict[str, str] = {}
     for key, value in params.items():
-        texts = value if isinstance(value, list) else [value]
+        texts = [as_written(each) for each in (value if isinstance(value, list) else [value])]
         written = key.replace(".", "/") if key.replace(".", "/") in groups else key
         given[key] = f"{written}={','.join(map(str, texts))}"
     parser = OverridesParser.create(config_loader=loader)
     for override in parser.parse_overrides(arguments):
-        given[override.get_key_element().replace("/", ".")] = str(override.input_line)
+        given[override.get_key_element().lstrip("+").replace("/", ".")] = str(override.input_line)
     fixed, axes = [], []
     for override in parser.parse_overrides(list(given.values())):
-        key = override.get_key_element()
+        key = override.get_key_element().lstrip("+")
         if not override.is_sweep_override():
             fixed.append(str(override.input_line))
         elif key.split("/")[0].split(".")[0] in NOT_SWEPT:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from memvirt.errors import ConfigError, MemvirtError, suggest
+from memvirt.sweep.plan.axes import is_optional, written
 from memvirt.sweep.plan.compose import as_of_hydra_1_3
 from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS, all_keys, find_groups, reached_sections
 
@@ -29,6 +31,8 @@ class Words(NamedTuple):
         Those of `PLACES`, with their values; a resumed or repeated sweep needs them again.
     folder : Path, optional
         Of the user's own options.
+    searched : list of Path
+        More such folders, by ``hydra.searchpath``.
     name : str
         Of the config to begin with.
     """
@@ -37,6 +41,12 @@ class Words(NamedTuple):
     flags: list[str]
     folder: Path | None
     name: str
+    searched: list[Path]
+
+    @property
+    def folders(self) -> list[Path]:
+        """All of the user's own."""
+        return [*([self.folder] if self.folder is not None else []), *self.searched]
 
 
 def read_words(words: Sequence[str]) -> Words:
@@ -63,7 +73,29 @@ def read_words(words: Sequence[str]) -> Words:
             raise MemvirtError(f"{word}: needs a value")
         found[PLACES[flag]] = value
         flags += [flag, value]
-    return Words(overrides, flags, Path(found["folder"]) if "folder" in found else None, found.get("name", "config"))
+    folder = Path(found["folder"]) if "folder" in found else None
+    return Words(overrides, flags, folder, found.get("name", "config"), _searched(overrides))
+
+
+def _searched(overrides: Sequence[str]) -> list[Path]:
+    """Folders that ``hydra.searchpath`` names.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    found = []
+    for word in overrides:
+        key, _, value = word.partition("=")
+        for each in value.strip("[] ").split(",") if key == "hydra.searchpath" else ():
+            scheme, _, place = each.strip(" '\"").rpartition("://")
+            if scheme != "pkg":
+                found.append(Path(place))
+            if (scheme == "file" and not found[-1].is_dir()) or scheme == "":
+                why = "there is no such folder" if scheme else "a folder is written file://FOLDER, a package pkg://NAME"
+                raise ConfigError(key, each, why)
+    return found
 
 
 def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
@@ -77,6 +109,8 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
     key, equals, value = override.partition("=")
     top = re.split(r"[./]", key.lstrip("+~"))[0]
     known = {group.partition("/")[0] for group in groups} | {*RUN_KEYS, *EXPERIMENT_KEYS, "replicates"}
+    if key[:1] == "+" and is_optional(key.lstrip("+")):
+        return _of_a_value(key.lstrip("+"), value)
     if key[:1] in ("+", "~") and top != "hydra":
         if key[0] == "~":
             raise MemvirtError(f"{override}: keys can't be taken away; choose another option or value for it")
@@ -88,8 +122,10 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
     if top not in known:
         raise ConfigError(key, value, f"there is no such key; {suggest(top, known)}")
     group = key.replace(".", "/")
-    if group not in groups or top == "hydra":
-        return override
+    if top == "hydra":
+        return _hydras_own(override)
+    if group not in groups:
+        return _of_a_value(key, value)
     if value.strip() in ("", "null") and not (group == "experiment" and value.strip()):
         raise ConfigError(key, value, "must name one of the group's options", groups[group])
     if value.strip()[:1] in "{[":
@@ -99,6 +135,34 @@ def as_hydra_writes(override: str, groups: dict[str, list[str]]) -> str:
             if option not in groups[group] and not (group == "experiment" and option == "null"):
                 raise ConfigError(key, option, "there is no such option", groups[group])
     return f"{group}={value}"
+
+
+def _hydras_own(override: str) -> str:
+    """Check an override of Hydra's own part: the sweep starts no job of Hydra's, in no folder of Hydra's."""
+    if re.match(r"\+*hydra\.(run\.dir|sweep\.(dir|subdir)|output_subdir|job\.chdir)=", override):
+        raise MemvirtError(f"{override}: a sweep's folder is output=FOLDER and name=NAME, and it changes into no other")
+    return override
+
+
+def _of_a_value(key: str, value: str) -> str:
+    """Write an override of a key that is no group as Hydra takes it.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if value.lstrip().startswith("glob("):
+        raise ConfigError(
+            key, value, "glob() chooses among a group's options, and this is a key: write its values with commas between"
+        )
+    value = value.replace("${hydra:runtime.cwd}", os.getcwd())
+    if "=" in value and not set(value) & set("'\"\\[]{}(),"):
+        value = f"'{value}'"  # as it stands, which to Hydra would be two overrides
+    if "=" in value and "'" not in value and '"' not in value and value[:1] not in "{[" and "(" not in value:
+        raise ConfigError(key, value, f"a value with = is quoted, each by itself: {key}=\"'A=B','C=D'\"")
+    if "${hydra:" in value:
+        raise ConfigError(key, value, "of Hydra's values only ${hydra:runtime.cwd} is known: a sweep starts no job of Hydra's")
+    return f"{written(key)}={value}"
 
 
 def below_swept(overrides: list[str], groups: dict[str, list[str]]) -> list[str]:
@@ -124,13 +188,40 @@ def prepare(words: Words) -> list[str]:
     ------
     ConfigError
     """
-    groups = find_groups([words.folder] if words.folder is not None else [])
+    groups = find_groups(words.folders)
     return below_swept([as_hydra_writes(override, groups) for override in words.overrides], groups)
 
 
 def asks_for_nothing(overrides: Sequence[str]) -> bool:
     """Whether overrides say at the most how a sweep runs, and not what it computes."""
     return all(re.split(r"[./=]", word)[0] in (*RUN_KEYS, "replicates") for word in overrides)
+
+
+@contextlib.contextmanager
+def _working_folder() -> Iterator[None]:
+    """Answer ``${hydra:runtime.cwd}`` in configs, which Hydra itself does for jobs that it starts."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.utils import setup_globals
+    from omegaconf import OmegaConf
+
+    def answer(key: str) -> str:
+        if key != "runtime.cwd":
+            raise MemvirtError(
+                f"${{hydra:{key}}}: of Hydra's values only ${{hydra:runtime.cwd}} is known: no job of Hydra's is started"
+            )
+        return os.getcwd()
+
+    if HydraConfig.initialized():
+        yield
+        return
+    known = OmegaConf.has_resolver("hydra")
+    OmegaConf.register_new_resolver("hydra", answer, replace=True)
+    try:
+        yield
+    finally:
+        OmegaConf.clear_resolver("hydra")
+        if known:
+            setup_globals()
 
 
 @contextlib.contextmanager
@@ -146,7 +237,7 @@ def plainly(words: Sequence[str]) -> Iterator[None]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with as_of_hydra_1_3():
+        with as_of_hydra_1_3(), _working_folder():
             yield
     except (HydraException, OmegaConfBaseException) as wrong:
         raise _plain(wrong, words) from wrong

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from memvirt.result.table import IDENTITY, as_column, column_type, epoch_columns, result_columns, write_whole
+from memvirt.result.table import IDENTITY, as_column, column_type, epoch_columns, for_csv, result_columns, write_whole
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Wanted
 from memvirt.sweep.store.block import epochs_schema, results_schema
@@ -146,7 +146,7 @@ def write_tables(wanted: Sequence[Wanted], store: Store) -> dict[str, int]:
         with pq.ParquetWriter(part, schema, compression="zstd") as writer, pyarrow.csv.CSVWriter(csv, schema) as text:
             for piece in pieces(store.results(), results_schema(), schema):
                 writer.write_table(piece)
-                text.write_table(piece)
+                text.write_table(for_csv(piece))
                 for each in pc.value_counts(piece.column("status")).to_pylist():
                     statuses[each["values"]] = statuses.get(each["values"], 0) + each["counts"]
 

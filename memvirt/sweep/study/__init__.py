@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.result.rows import counters
-from memvirt.result.table import result_columns, write_whole
+from memvirt.result.table import harmless, result_columns, write_whole
 from memvirt.sweep.call import Call
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Todo
@@ -106,7 +106,10 @@ class Study:
 
     def write(self, frame: pd.DataFrame, name: str) -> None:
         """Write a table of the study's own."""
-        write_whole(self.store.folder / name, lambda part: frame.to_csv(part, index=False))
+        write_whole(
+            self.store.folder / name,
+            lambda part: frame.map(lambda cell: harmless(cell) if isinstance(cell, str) else cell).to_csv(part, index=False),
+        )
         self.written.append(name)
 
     def save(self, figure: Any, name: str) -> None:

@@ -22,7 +22,7 @@ class Bound(NamedTuple):
     ----------
     promised : float
     needed : float
-        Touched by all VMs together in the minute in which that is most.
+        Touched by all VMs together in the minute in which that is most, warm-ups left out.
     """
 
     promised: float
@@ -40,16 +40,20 @@ class Bound(NamedTuple):
         )
 
 
-def touched(trace: Trace, start: float) -> NDArray[np.int64]:
-    """Distinct pages that a page life touches in each `WINDOW`, one after the other from time 0 on; it begins at ``start`` (s)."""
-    window_of_step = ((trace.steps["time"] + start) // WINDOW).astype(np.int64)
-    pairs = []
-    for number, chunk in enumerate(trace.chunks):
-        first = number << 20
-        at = np.arange(first, first + chunk.page.size)
-        step = np.searchsorted(trace.steps["at"], at, side="right") - 1
-        pairs.append(np.unique(window_of_step[step] << np.int64(32) | chunk.page.astype(np.int64)))
-    return np.bincount(np.unique(np.concatenate(pairs)) >> np.int64(32))
+def touched(trace: Trace, start: float, warmup: float = 0.0) -> NDArray[np.int64]:
+    """Distinct pages that a page life touches in each `WINDOW`, one after the other from time 0 on.
+
+    ``start``: when it begins (s); ``warmup``: before which its windows aren't counted.
+    """
+    begin, at = trace.steps["time"], [*trace.steps["at"].tolist(), trace.accesses]
+    window = ((begin + start) // WINDOW).astype(np.int64)
+    found = np.zeros(int(window.max(initial=0)) + 1, np.int64)
+    for number in np.unique(window[begin >= warmup]):
+        seen = np.zeros(trace.pages.vpn.size, bool)
+        for step in np.flatnonzero((window == number) & (begin >= warmup)):
+            seen[trace.read(at[step], at[step + 1]).page] = True
+        found[number] = np.count_nonzero(seen)
+    return found
 
 
 def bound_of(point: Point) -> Bound | None:
@@ -61,7 +65,8 @@ def bound_of(point: Point) -> Bound | None:
     for vm in range(point.count):
         member = point.member(vm)
         trace = room.run(room.config.make(point, (vm,)), [])["trace"]
-        pages = touched(trace, member.vms.start / 1e9)
+        warmup = member.workload.warmup
+        pages = touched(trace, member.vms.start / 1e9, warmup if warmup >= 1 else warmup * float(trace.steps["time"][-1]))
         size = max(pages.size, windows.size)
         windows = np.pad(windows, (0, size - windows.size)) + np.pad(pages, (0, size - pages.size))
         promised += member.vms.memory if member.vms.memory is not None else trace.pages.vpn.size * trace.scale * 4096

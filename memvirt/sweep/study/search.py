@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from memvirt.constraint import Constraint, read_constraints
 from memvirt.errors import ConfigError
 from memvirt.sweep.call import Call
 from memvirt.sweep.plan.choices import Design, Rows, number
-from memvirt.sweep.plan.constraint import Constraint, read_constraints
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
 

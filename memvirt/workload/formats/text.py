@@ -7,6 +7,7 @@ before the access; ``{*}`` is a word, ``{...}`` the rest. Lines that begin with 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from memvirt.errors import MemvirtError
@@ -14,10 +15,25 @@ from memvirt.workload.batch import Batch, Options
 from memvirt.workload.lines import pattern_shape, read_lines
 from memvirt.workload.stream import Sample, Stream
 
+DUMPED = re.compile(r"[0-9a-fA-F]{1,16}(,[0-9a-fA-F]{1,16}){5}\s*")
+PAIR = re.compile(r"\s*(?:[A-Za-z]{1,6}|[0-2])\s+(?:0[xX])?[0-9a-fA-F]{1,20}\s*")
+
 
 def sniff(sample: Sample) -> float:
     """Never: its pattern must be stated."""
     return 0.0
+
+
+def explain(sample: Sample) -> str:
+    """Tell page-table dumps, and lines of an operation and an address."""
+    lines = [line for line in sample.lines(50) if line.strip() and not line.startswith("#")]
+    if len(lines) > 1 and lines[0].strip().isdigit() and all(DUMPED.fullmatch(line) for line in lines[1:]):
+        return "is the dump of a page table, which fixes the layout of a simulated machine: guest.page_table=FILE"
+    if lines and all(PAIR.fullmatch(line) for line in lines):
+        return (
+            "is text of an operation and an address a line: --pattern '{rw} {address}', or '{rw} {address:d}' if they are decimal"
+        )
+    return ""
 
 
 def read(stream: Stream, options: Options) -> Iterator[Batch]:

@@ -1,10 +1,10 @@
 """Page lives: what a VM does with its pages over minutes, one file each.
 
-A life goes in *steps*, as coarse as an accessed bit is ever read. A visit to a page in a step stands for all accesses to it there,
-and for its share of the CPU time. A file has ``OPTIONS``, the defaults of its own keys; ``DETAIL``, the access-level workload that
-stands for what its CPU does unless `workload.detail` says; and ``make(asked, **options)``, which returns a `Life`. It may have,
-besides, ``READS_FILE``, which checks the file that `workload.path` names; and ``check(**options)``, which refuses values of its
-keys.
+A life goes in *steps*, as coarse as an accessed bit is ever read. A visit to a page in a step stands for all accesses to it
+there, and for its share of the CPU time. A file has ``OPTIONS``, the defaults of its own keys; ``DETAIL``, the access-level
+workload that stands for what its CPU does unless `workload.detail` says; and ``make(asked, **options)``, which returns a `Life`.
+It may have, besides, ``READS_FILE``, which checks the file that `workload.path` names; and ``check(**options)``, which refuses
+values of its keys.
 """
 
 from __future__ import annotations

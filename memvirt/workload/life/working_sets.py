@@ -1,9 +1,15 @@
 """A working set that swells in bursts: pages are used by Zipf's law, so that the longer one looks, the more of them are touched.
 
-In a step each page is touched with the chance 1 - exp(-its rate × the step), rates going by rank ** -alpha, so set that
-``working_set`` of the footprint is touched in ``window`` on average (Denning, CACM 1968), in a burst ``peak`` of it. Bursts begin
-by chance, ``burst_every`` apart on average; their lengths are exponential with a mean of ``burst``: 88 % of 57 s are over within
-two minutes, as overloads are (Williams et al., Overdriver, VEE'11). Writes fall on a share ``written`` of the pages alone.
+A share ``touched`` of the footprint is filled at first, in ``fill``, the coldest pages first: a VM that has been up for a while
+holds what it ever touched. Then in a step each of these pages is touched with the chance 1 - exp(-its rate × the step), rates
+going by rank ** -alpha, so set that ``working_set`` of the footprint is touched in ``window`` on average (Denning, CACM 1968), in
+a burst ``peak`` of it.
+
+Bursts begin by chance, ``burst_every`` apart on average; their lengths are exponential with a mean of ``burst``: 88 % of 57 s are
+over within two minutes, as overloads are (Williams et al., Overdriver, VEE'11). Every ``phase`` the working set moves on by a
+share ``moves`` of the pages, and a share ``scratch`` of them, the coldest at first, is freed, to be filled again in the phase's
+first half. Over a ``day`` rates and load go down to a share ``night`` and up again. Writes fall on a share ``written`` of the
+pages alone.
 """
 
 from __future__ import annotations
@@ -11,15 +17,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
-from memvirt.workload.life import EXTENT, FREED, LOOPS, Asked, Life
-from memvirt.workload.synthetic import draws, unit
+from memvirt.workload.life import FREED, LOOPS, Asked, Life
+from memvirt.workload.life._shape import bands, bursts, extents, inside, rate_for, rotated, touched, weights
 
-OPTIONS = {
-    "seconds": 600.0,
+OPTIONS: dict[str, Any] = {
+    "seconds": 720.0,
+    "fill": 100.0,
     "step": 10.0,
+    "touched": 1.0,
     "working_set": 0.25,
     "peak": 0.75,
     "window": 60.0,
@@ -27,93 +34,89 @@ OPTIONS = {
     "written": 0.3,
     "burst_every": 300.0,
     "burst": 57.0,
+    "phase": 0.0,
+    "moves": 0.0,
+    "scratch": 0.0,
+    "day": 0.0,
+    "night": 0.3,
     "busy": 0.2,
     "busy_peak": 0.8,
     "loop": "open",
 }
 DETAIL = {"name": "zipf"}
-BANDS = 24  #: runs of pages of about the same rate, the hottest first
+MOST_STEPS = 100_000
 
 
-def check(**options: float | str) -> None:
-    """Refuse what can't be."""
+def check(**options: Any) -> None:
+    """Refuse what can't be.
+
+    Raises
+    ------
+    ConfigError
+    """
     if options["loop"] not in LOOPS:
         raise ConfigError("workload.loop", options["loop"], "is none of its values", LOOPS)
     for key in ("seconds", "step", "window", "burst"):
-        if not float(options[key]) > 0:
+        if not options[key] > 0:
             raise ConfigError(f"workload.{key}", options[key], "must be above 0")
-    for key in ("working_set", "peak", "written", "busy", "busy_peak"):
-        if not 0 <= float(options[key]) <= 1:
+    for key in ("touched", "working_set", "peak", "written", "moves", "scratch", "night", "busy", "busy_peak"):
+        if not 0 <= options[key] <= 1:
             raise ConfigError(f"workload.{key}", options[key], "is a share, from 0 to 1")
-    if not float(options["seconds"]) / float(options["step"]) <= 1e6:
-        raise ConfigError("workload.step", options["step"], "makes more than a million steps")
+    for key in ("working_set", "peak"):
+        if options[key] > options["touched"]:
+            raise ConfigError(f"workload.{key}", options[key], f"is more than is ever touched, {options['touched']}")
+    if options["seconds"] / options["step"] > MOST_STEPS:
+        raise ConfigError("workload.step", options["step"], f"makes more than {MOST_STEPS:,} steps")
 
 
-def touched(rate: Any, size: Any, time: float) -> Any:
-    """Pages of each band that are touched in a time."""
-    return size * -np.expm1(-rate * time)
-
-
-def rate_for(wanted: float, weight: NDArray[np.float64], size: NDArray[np.int64], window: float) -> float:
-    """By what to multiply weights so that ``wanted`` pages are touched in a window; bisection on a monotone function."""
-    low, high = -60.0, 60.0
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if touched(weight * np.exp(middle), size, window).sum() < wanted else (low, middle)
-    return float(np.exp(low))
-
-
-def bursts(seconds: float, every: float, length: float, seed: int) -> NDArray[np.float64]:
-    """Begin and end of each burst, as rows; none where ``every`` is 0."""
-    if every <= 0:
-        return np.zeros((0, 2))
-    count = int(4 * seconds / every) + 16
-    gaps, lengths = (-np.log1p(-unit(draws(seed, stream, 0, count))) * mean for stream, mean in ((21, every), (22, length)))
-    begin = np.cumsum(gaps) + np.cumsum(lengths) - lengths
-    found = np.stack([begin, begin + lengths], axis=1)
-    return found[begin < seconds]
-
-
-def at_peak(times: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of each step that is in a burst."""
-    inside = np.minimum(times[1:, None], found[:, 1]) - np.maximum(times[:-1, None], found[:, 0])
-    return np.asarray(np.minimum(np.maximum(inside, 0).sum(axis=1) / np.diff(times), 1.0))
-
-
-def bands(pages: int) -> tuple[Any, Any]:
-    """First rank and size of each band; sizes grow as ranks do."""
-    edges = np.unique(np.round(np.geomspace(1, pages + 1, BANDS + 1)).astype(np.int64)) - 1
-    return edges[:-1], np.diff(edges)
-
-
-def make(
-    asked: Asked,
-    seconds: float,
-    step: float,
-    working_set: float,
-    peak: float,
-    window: float,
-    alpha: float,
-    written: float,
-    burst_every: float,
-    burst: float,
-    busy: float,
-    busy_peak: float,
-    loop: str,
-) -> Life:
+def make(asked: Asked, **options: Any) -> Life:
     """The life of one VM."""
-    steps = max(1, round(seconds / step))
-    times: Any = np.arange(steps + 1) * float(step)
-    burstiness = at_peak(times, bursts(times[-1], burst_every, burst, asked.seed + asked.vm))
-    first, size = bands(asked.pages)
-    weight = (first + (size + 1) / 2) ** -alpha
-    usual, most = (rate_for(share * asked.pages, weight, size, window) for share in (working_set, peak))
-    rate = usual + burstiness[:, None] * (most - usual)
-    visits = np.rint(touched(weight * rate, size, step)).astype(np.int64)
-    extents = np.zeros((steps, first.size), EXTENT)
-    extents["step"] = np.arange(steps)[:, None]
-    extents["first"], extents["pages"], extents["visits"] = first, size, visits
-    extents["written"] = np.round(size * written)
-    busy_of = asked.vcpus * (busy + burstiness * (busy_peak - busy))
-    used = extents[visits > 0]
-    return Life(asked.pages, times, busy_of, used, np.zeros(0, FREED), "closed" if loop == "closed" else "open")
+    step, window = float(options["step"]), float(options["window"])
+    steps = max(1, round(options["seconds"] / step))
+    times = np.arange(steps + 1) * step
+    held = max(1, round(options["touched"] * asked.pages))
+    bursty = inside(times, bursts(times[-1], options["burst_every"], options["burst"], asked.seed + asked.vm))
+    first, size = bands(held)
+    weight = weights(first, size, options["alpha"])
+    usual, most = (rate_for(options[key] * asked.pages, weight, size, window) for key in ("working_set", "peak"))
+    load = np.ones(steps)
+    if options["day"] > 0:
+        load = 1 - (1 - options["night"]) * (1 - np.cos(2 * np.pi * times[:-1] / options["day"])) / 2
+    rate = load * (usual + bursty * (most - usual))
+    filling = min(int(np.ceil(options["fill"] / step)), steps)
+    number = np.arange(filling, steps)
+    rows = extents(number[:, None], first, size, size * options["written"], touched(weight * rate[filling:, None], size, step))
+    phase = options["phase"]
+    phases = (times[rows["step"]] // phase).astype(np.int64) if phase > 0 else np.zeros(rows.size, np.int64)
+    rows = rotated(rows, phases * round(options["moves"] * held), held)
+    scratch, freed = _scratch(times, held, phase, options["scratch"])
+    busy = asked.vcpus * load * (options["busy"] + bursty * (options["busy_peak"] - options["busy"]))
+    every = np.concatenate([_filling(filling, first, size, options["written"]), rows, scratch])
+    every = every[np.argsort(every["step"], kind="stable")]
+    return Life(asked.pages, times, busy, every, freed, options["loop"])
+
+
+def _filling(steps: int, first: Any, size: Any, written: float) -> Any:
+    """Each page once, over the first steps, from the last band to the first."""
+    if not steps:
+        return extents(0, 0, 0, 0, 0)
+    edges = np.rint(np.linspace(0, int(size.sum()), steps + 1)).astype(np.int64)
+    cuts = np.union1d(edges, first)
+    begin, pages = cuts[:-1], np.diff(cuts)
+    band = np.searchsorted(first, begin, side="right") - 1
+    dirty = np.clip(first[band] + np.rint(size[band] * written) - begin, 0, pages)
+    return extents(steps - np.searchsorted(edges, begin, side="right"), begin, pages, dirty, pages)
+
+
+def _scratch(times: Any, held: int, phase: float, share: float) -> tuple[Any, Any]:
+    """What is filled, page after page and written, in each phase but the first, and what is freed where one begins."""
+    pages = round(share * held)
+    if phase <= 0 or pages == 0:
+        return extents(0, 0, 0, 0, 0), np.zeros(0, FREED)
+    number = np.floor(times[:-1] / phase)
+    starts = np.flatnonzero(np.diff(number, prepend=0) > 0)
+    freed = np.zeros(starts.size, FREED)
+    freed["step"], freed["first"], freed["pages"] = starts, held - pages, pages
+    begin, end = (np.rint(np.clip(2 * (time / phase - number), 0, 1) * pages) for time in (times[:-1], times[1:]))
+    size = np.where(number > 0, end - begin, 0)
+    return extents(np.arange(size.size), held - pages + begin, size, size, size), freed

@@ -49,6 +49,7 @@ class OwnWriter:
         self._slots = np.full(1 << 12, NONE, np.uint32)
         self._known = np.zeros(self._slots.size // 2, np.uint64)
         self._pages = self._rest = self._held = 0
+        self._cancelled = False
         self._chunk = Accesses(np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.uint8))
         self._digest = hashlib.blake2b(digest_size=16)
         with self._telling():
@@ -140,18 +141,23 @@ class OwnWriter:
         except OSError as wrong:
             raise TraceError(str(self.path), "", f"can't be written: {wrong.strerror or wrong}") from wrong
 
+    def cancel(self) -> None:
+        """Let there be no file after all."""
+        self._cancelled = True
+
     def __enter__(self) -> OwnWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None) -> None:
+        whole = kind is None and not self._cancelled
         try:
             with self._telling():
-                if kind is None:
+                if whole:
                     if self._held:
                         self._flush()
                     self._file.add_key_value_metadata({KEY: write_header(self._header())})
                 self._file.close()
-                if kind is None:
+                if whole:
                     os.replace(self._part, self.path)
         finally:
             self._part.unlink(missing_ok=True)

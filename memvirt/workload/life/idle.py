@@ -1,0 +1,25 @@
+"""An idle VM: it was used once and now only its system ticks.
+
+Its working set is a twentieth of its memory (idle VMs use less than a tenth: Bila et al., Jettison, EuroSys'12); half of its
+memory was never touched (half of VMs leave half of their memory so: Li et al., Pond, ASPLOS'23).
+"""
+
+from __future__ import annotations
+
+from memvirt.workload.life.working_sets import OPTIONS as USUAL
+from memvirt.workload.life.working_sets import check, make
+
+__all__ = ["DETAIL", "OPTIONS", "check", "make"]
+
+OPTIONS = {
+    **USUAL,
+    "touched": 0.5,
+    "working_set": 0.05,
+    "peak": 0.05,
+    "alpha": 0.8,
+    "written": 0.2,
+    "burst_every": 0.0,
+    "busy": 0.02,
+    "busy_peak": 0.02,
+}
+DETAIL = {"name": "zipf"}

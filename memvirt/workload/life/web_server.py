@@ -1,0 +1,25 @@
+"""A web server: most of its memory lies idle off-peak, and bursts take nearly all of it.
+
+The article behind this project has one of 8 GB that uses 2 off-peak. Bursts as `working_sets` has them (Overdriver, VEE'11); that
+a burst uses nine tenths, and how busy it is (a fifth, in a burst four fifths), are assumed.
+"""
+
+from __future__ import annotations
+
+from memvirt.workload.life.working_sets import OPTIONS as USUAL
+from memvirt.workload.life.working_sets import check, make
+
+__all__ = ["DETAIL", "OPTIONS", "check", "make"]
+
+OPTIONS = {
+    **USUAL,
+    "touched": 1.0,
+    "working_set": 0.25,
+    "peak": 0.9,
+    "alpha": 0.8,
+    "written": 0.2,
+    "burst_every": 420.0,
+    "busy": 0.2,
+    "busy_peak": 0.8,
+}
+DETAIL = {"name": "zipf"}
