@@ -73,5 +73,6 @@ def freeze(value: T) -> T:
             freeze(part)
     elif isinstance(value, (list, tuple)):
         for part in value:
-            freeze(part)
+            if type(part) is not str:  # most parts are names of counters
+                freeze(part)
     return value

@@ -6,6 +6,7 @@ A record is a class whose fields are annotated with the kinds below; numpy's and
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, Protocol, TypeAlias, TypeVar, get_type_hints, overload
 
 import numpy as np
@@ -48,6 +49,7 @@ class Records(Protocol[R]):
     def __setattr__(self, column: str, values: Any) -> None: ...
 
 
+@cache
 def dtype_of(record: type) -> np.dtype[Any]:
     """Numpy's type of a record: its fields in the order of their declaration, aligned as a C compiler would."""
     hints = get_type_hints(record, include_extras=True)

@@ -72,6 +72,7 @@ def test_walks_read_the_lines_of_the_dump(tmp_path: Path) -> None:
         ("1\n1000,1,2,3,0,5\n", "entry 1: names frame 0x0"),
         ("1\n1000,1,2,3,4,fffffffff\n", "entry 1: names frame 0xfffffffff"),
         ("2\n1000,1,2,3,4,5\n1000,1,2,3,4,6\n", "maps 0x1000 twice"),
+        ("1\n1000,1,2,3,4,5\n2000,1,2,3,4,6\n", "more entries than the 1"),
         ("", "is empty"),
     ],
 )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from memvirt.experiments import HERE, claims, names
+from memvirt.experiments import HERE, Claim, claims, families, names
 from memvirt.experiments.pending import pending, shown
-from memvirt.reproduce import cli
+from memvirt.reproduce.verdict import NEWS, code_of, keep, kept, table, verdict, write_report
 from tests.support import command, here
 
 #: What makes each small; the numbers are other ones then, but everything runs.
@@ -68,12 +69,9 @@ def test_each_has_its_files() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_small(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small(name: str, tmp_path: Path) -> None:
     """Sweep, report and figure; exit 1 says that small numbers miss, 2 would be an error."""
-    run = command
-    if name != "walk_references":  # one as a user runs it, the others without processes that start
-        run = here
-        monkeypatch.setattr(cli.subprocess, "run", lambda words: here("memvirt.sweep", *words[3:], cwd=tmp_path))
+    run = command if name == "walk_references" else here  # one as a user runs it
     done = run("memvirt.reproduce", name, *SMALL[name], "executor=serial", cwd=tmp_path)
     assert done.returncode in (0, 1), done.stderr
     assert "Traceback" not in done.stderr
@@ -88,7 +86,7 @@ def test_small(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_names(tmp_path: Path) -> None:
     """Rows of the table mean their experiment; others are told."""
     listed = here("memvirt.reproduce", "T3", "--list", cwd=tmp_path)
-    assert listed.stdout.splitlines()[0] == "vmitosis"
+    assert listed.stdout.startswith("vmitosis  (numa, about ")
     wrong = here("memvirt.reproduce", "T33", cwd=tmp_path)
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("memvirt.reproduce: NAME=T33: is neither an experiment nor a claim")
@@ -113,3 +111,48 @@ def test_walk_cycles_as_counted() -> None:
     row["walk_cycles"] = row["walk_pending_cycles"] / 2
     assert pending(pd.Series(row)) == pytest.approx((80 + 0.8 * 9 + 1.6, 54 + 3.2))
     assert shown(pd.Series(row)) == pytest.approx(0.5)
+
+
+def test_verdicts() -> None:
+    """A known miss is no news; a number that misses without a cause is, and so is one that holds though it is listed as missed."""
+    claim = Claim("T0", "what", "2", 1.0, 3.0, "50 %", "somebody", "")
+    listed = claim._replace(note="because")
+    said = [verdict(each, value) for each in (claim, listed) for value in (2.0, 4.0, None)]
+    assert said == ["holds", "MISSED", "not in this run", "holds, listed as missed", "known miss", "not in this run"]
+    assert [each in NEWS for each in said] == [False, True, False, True, False, False]
+
+
+def test_families_and_sources() -> None:
+    """Each experiment has a family and a time; at least 40 numbers of 15 papers, manuals and tools."""
+    assert set(families()) == set(names())
+    assert {about.family for about in families().values()} == {"translation", "overcommit", "numa", "peers"}
+    assert sum(about.seconds for about in families().values()) < 3600
+    found = [claim for name in names() for claim in claims(name)]
+    sources = {claim.source.partition(",")[0].partition(" (")[0].partition(" fig")[0] for claim in found}
+    assert len(found) >= 40
+    assert len(sources) >= 15, sources
+
+
+def test_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was measured is kept with the code and the settings that it hangs on; another code, or none, is to be run again."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "outputs/reproduce-sage"
+    folder.mkdir(parents=True)
+    assert kept("sage") == ({}, False)
+    (folder / "results.parquet").touch()
+    told = {"config": {"mmu": {"name": "nested"}, "tlb": {"replacement": {"name": "lru"}}}}
+    (folder / "provenance.json").write_text(json.dumps(told))
+    keep("sage", {"T1 level 1": 35.7})
+    assert kept("sage") == ({"T1 level 1": 35.7}, True)
+    before = code_of("sage", told)
+    assert code_of("sage", {"config": {"mmu": {"name": "shadow"}}}) != before
+    frame = table()
+    row = frame[frame["claim"] == "T1 level 1"].iloc[0]
+    assert (row["verdict"], row["family"]) == ("known miss", "translation")
+    assert row["cause"]
+    assert (frame["verdict"] == "not run yet").sum() == len(frame) - 1
+    text = write_report()[0].read_text()
+    assert text.index("Missed, and why") < text.index("T1 level 1") < text.index("## translation")
+    with monkeypatch.context() as patched:
+        patched.setattr("memvirt.reproduce.verdict.code_digest", lambda *modules, with_policies: "another")
+        assert kept("sage") == ({"T1 level 1": 35.7}, False)

@@ -24,6 +24,7 @@ from memvirt.errors import ConfigError, TraceError
 from memvirt.trace.cli import main
 from memvirt.workload import Workload, check, load
 from memvirt.workload.files import read_file
+from memvirt.workload.stream import open_stream
 from tests.support import here, row
 from tests.trace_files import FORMS
 
@@ -100,6 +101,18 @@ def test_pipes(tmp_path: Path) -> None:
             read_file(tmp_path / name)
     with pytest.raises(TraceError, match="device"):
         read_file(Path("/dev/zero"))
+
+
+def test_a_file_that_changes(tmp_path: Path) -> None:
+    """While it is read; nothing is left of the import."""
+    path = tmp_path / "a.bin"
+    np.arange(4096, 8192, dtype="<u8").tofile(path)
+    with pytest.raises(TraceError, match="has changed while it was read"), open_stream(path) as stream:
+        stream.read(100)
+        path.write_bytes(b"other")
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(TraceError, match="pipe or a device: import it"):
+        check(Workload(name="trace", path=str(tmp_path / "fifo")))
 
 
 def test_absent_is_not_zero(tmp_path: Path) -> None:
@@ -313,12 +326,15 @@ def test_processes_are_address_spaces(tmp_path: Path) -> None:
 
 
 def test_ties_are_refused(tmp_path: Path) -> None:
-    """With the candidates, and --format decides."""
-    path = tmp_path / "a.bin"
-    path.write_bytes((np.arange(1, 65) << 16).astype("<u8").tobytes())  # addresses, or instructions and what they touch
-    with pytest.raises(TraceError, match=r"may be .*raw.*: say which by --format"):
+    """With the candidates, and --format decides; an ending decides where nothing else does."""
+    content = (np.arange(1, 193) << 16).astype("<u8").tobytes()  # addresses, or instructions that touch some
+    path = tmp_path / "a.dat"
+    path.write_bytes(content)
+    with pytest.raises(TraceError, match=r"may be champsim or cloudsuite: say which by --format"):
         read_file(path)
-    assert read_file(path, "raw").accesses.page.size == 64
+    assert read_file(path, "raw").accesses.page.size == 192
+    path.with_suffix(".bin").write_bytes(content)
+    assert read_file(path.with_suffix(".bin")).accesses.page.size == 192
 
 
 def test_patterns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,8 @@ def test_clearing_takes_as_long_as_a_page_is_large(size: str, pages: int) -> Non
     assert tables == (3 + 3 if size == "4K" else 3)  # the three arrays lie below a lowest table each
     assert native["host_cleared_pages"] == 0
     assert native["clearing_cycles"] == pytest.approx(page * native["guest_cleared_pages"])
+    fault = native["fault_cycles"] / native["minor_faults"]
+    assert fault + page == pytest.approx(2522, rel=0.01)  # Mitosis, table 5: mapping one page (T14); no price comes from that row
     assert nested["guest_cleared_pages"] == native["guest_cleared_pages"]
     assert nested["host_cleared_pages"] - pages * nested["host_minor_faults"] in range(3, 12)
     assert nested["clearing_cycles"] == pytest.approx(page * (nested["guest_cleared_pages"] + nested["host_cleared_pages"]))

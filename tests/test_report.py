@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import io
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from memvirt import jit
 from memvirt.sweep import report
@@ -28,7 +31,7 @@ def test_what_remains_does_not_extrapolate_from_compiling(
         watch(engine)
     told = capsys.readouterr().err
     assert "compiling kernels (first run only)" in told
-    assert " left" not in told
+    assert "remaining" not in told
     compiles[0] = 0
     for second in range(61, 81):
         clock[0] = float(second)
@@ -36,7 +39,22 @@ def test_what_remains_does_not_extrapolate_from_compiling(
         watch(engine)
     last = capsys.readouterr().err.splitlines()[-1]
     assert "compiling" not in last
-    assert "2.0/s, 30 s left" in last
+    assert "elapsed 1:20, remaining 0:30; 2.0/s" in last
+
+
+@pytest.mark.parametrize("state", [report.COMPILING, "running 2 memory, 14 tlb, 3 mmu, 120 cost"])
+def test_the_live_view_fits(state: str) -> None:
+    """At 80 columns nothing but what is running is cut; times are named and whole."""
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=80)
+    bar = report.view("points", console)
+    times = "elapsed 12:34" if state == report.COMPILING else "elapsed 12:34, remaining 1:02:03"
+    bar.add_task("", total=1234, completed=1000, doing=state, times=times)
+    console.print(bar.get_renderable())
+    line = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text.getvalue()).rstrip()
+    assert len(line) <= 80
+    assert re.search(r"^points .*1000/1234 " + times, line)
+    assert (state if state == report.COMPILING else "running") in line
 
 
 def test_who_compiles_holds_a_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

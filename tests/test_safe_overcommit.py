@@ -20,7 +20,11 @@ from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Wanted
 from memvirt.sweep.store.tables import Head, varied_fields
 from memvirt.sweep.study import Incomplete, safe_overcommit
+from memvirt.sweep.study._bound import Bound, touched
 from memvirt.sweep.study._cliff import Hunt, Verdict
+from memvirt.sweep.study._warning import COLUMNS as WARNED_BY
+from memvirt.sweep.study._warning import warning
+from memvirt.types import GUEST_EVENT, STEP, Accesses, Pages, Trace
 from tests.support import here, sweep
 from tests.sweeps import called, table
 
@@ -185,6 +189,57 @@ def test_tables_of_plans_that_vary_other_keys() -> None:
     assert set(reference[RATIO]) == {1.0}
 
 
+def epochs_of(slowdown: list[float], **columns: list[float]) -> pd.DataFrame:
+    """Epochs of one VM, in which nothing is seen but what is given."""
+    frame = pd.DataFrame({"vm": 0, "epoch": range(len(slowdown)), **{name: 0.0 for name in WARNED_BY}, "host_free_share": 1.0})
+    return frame.assign(slowdown=slowdown, **columns)
+
+
+def test_what_ran_out_and_what_had_said_so() -> None:
+    """What is waited for most has run out; the first signal counts that kept still at the safe ratio."""
+    times = {"read_latency": 80e3, "decompress": 10e3, "cow_break": 25e3}
+    failed = epochs_of(
+        [1, 1, 1, 1, 1.5, 3], swap_out_rate=[0, 1, 1, 1, 1, 1], refault_rate=[0, 0, 1, 1, 1, 1], swap_in_rate=[0, 0, 0, 0, 2, 9],
+        major_faults=[9, 0, 0, 0, 5, 5], guest_major_faults=[0, 0, 0, 0, 4, 5], decompressions=[0, 0, 0, 0, 60, 0],
+    )  # fmt: skip
+    safe = epochs_of([1] * 6, swap_out_rate=[0, 0, 1, 1, 1, 1])  # which so cries wolf
+    found = warning(failed, safe, 0, 1.1, 2.0, times)
+    assert found.signal == "refaults"
+    assert found.seconds == 4.0  # from epoch 2 to 4, of two seconds each
+    assert "host's swap" in found.ran_out  # 10 of 80 us, against 9 of 80 and 60 of 10
+    assert warning(failed, None, 0, 1.1, 2.0, times).signal == "swap_out"
+    quiet = epochs_of([1, 3], decompressions=[0, 1])
+    assert warning(quiet, None, 0, 1.1, 1.0, times)[1:] == ("", None)
+    assert "compressed" in warning(quiet, None, 0, 1.1, 1.0, times).ran_out
+    assert warning(epochs_of([1, 3]), None, 0, 1.1, 1.0, times).ran_out.startswith("CPU time")
+
+
+def test_bound() -> None:
+    """Distinct pages of each minute, whichever step they are touched in; a VM that begins later shifts, a warm-up isn't counted."""
+    page = np.array([0, 1, 1, 2, 3, 3], np.uint32)
+    chunk = Accesses(page, np.zeros(6, np.uint8), np.ones(6, np.uint8))
+    steps = np.array([(0.0, 0), (50.0, 2), (70.0, 4)], STEP)
+    pages = Pages(np.arange(6, dtype=np.uint64), np.zeros(6, np.uint16))
+    trace = Trace(pages, 6, np.zeros(0, GUEST_EVENT), [chunk], life=True, steps=steps)
+    assert touched(trace, 0.0).tolist() == [3, 1]
+    assert touched(trace, 15.0).tolist() == [2, 3]
+    assert touched(trace, 0.0, warmup=50.0).tolist() == [2, 1]
+    assert Bound(384.0, 256.0).ratio == 1.5
+
+
+def test_a_life_is_judged_by_its_worse_measure() -> None:
+    """The p99 epoch of one VM, the peak of another; each against itself without overcommitment."""
+    study = Known(lambda varied: [1.0, 1.0])
+    hunter = safe_overcommit.make(called("study=safe_overcommit", "workload=uniform", "reclaim=swap"))
+    rows = pd.DataFrame({"vm": [0, 1], "status": "ok", "thrash_epochs": 0})
+    slower = pd.DataFrame({"p99 epoch": [1.0, 1.05], "peak": [1.3, 1.0]})
+    found = hunter._verdict(1.5, rows, slower, pd.Series([1.0, 2.0]), "id")
+    assert (found.vm, found.measure, found.why) == (0, "peak", "slowdown")
+    assert found.slowdown == pytest.approx(30)
+    assert found.throughput == 0.75
+    assert not study.said
+
+
 def test_refused() -> None:
     """In one line each: ratios of one's own, limits that are none, an idle run that fails."""
     for words, key in (
@@ -241,7 +296,7 @@ def test_figure() -> None:
 SMALL = (
     "vms.members=[{workload:{name:bursty,footprint:2MiB,accesses:30000,peak_at:10000}},{workload:{name:zipf,footprint:1MiB,accesses:30000}}]",
     "experiment=safe_overcommit", "vms=identical", "mmu=native", "reclaim=swap,none", "study.scan=3", "study.ratio=[1,2]", "study.tolerance=0.1",
-    "workload=zipf", "workload.instructions_per_access=255", "executor=serial",
+    "workload=zipf", "workload.detail=null", "workload.warmup=0", "workload.instructions_per_access=255", "executor=serial",
 )  # fmt: skip
 
 

@@ -47,5 +47,5 @@ def beside(labels: list[str], published: list[float], simulated: list[float], wh
     pairs(axes, labels, published, simulated, what)
     if log:
         axes.set_yscale("log")
-    axes.legend(loc="best")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure

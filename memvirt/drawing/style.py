@@ -56,6 +56,12 @@ class Picture(Figure):
         artist.set_gid(name)
         self.told[name] = list(texts)
 
+    def legend_beside(self, handles: list[Any], names: list[str], title: str = "") -> None:
+        """Put a legend at the right, in room of its own."""
+        width, height = self.get_size_inches()
+        self.set_size_inches(width + LEGEND, height)
+        self.legend(handles, names, title=title, loc="outside right upper")
+
     def say(self, text: str) -> None:
         """Say in small letters above the panels what their marks stand for."""
         if text:
@@ -166,7 +172,7 @@ def one_legend(figure: Any, pairs: list[tuple[Any, Any]], title: str) -> None:
         if axes.get_legend():
             axes.get_legend().remove()
     if handles:
-        figure.legend(list(handles.values()), list(map(said, handles)), title=title, loc="outside right upper")
+        figure.legend_beside(list(handles.values()), list(map(said, handles)), title)
 
 
 def confidence(values: Any) -> tuple[float, float]:

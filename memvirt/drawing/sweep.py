@@ -127,7 +127,7 @@ class Looks(NamedTuple):
                     handles.append(Line2D([], [], color=colour, linewidth=2, **look))
                 names.append(said(value))
         if handles:
-            figure.legend(handles, names, loc="outside right upper")
+            figure.legend_beside(handles, names)
 
 
 def slowdowns(frame: pd.DataFrame, role: Roles) -> Picture:
@@ -238,7 +238,7 @@ def cycle_parts(frame: pd.DataFrame, role: Roles) -> Picture:
         for name, colour, hatch in zip(PARTS, sns.color_palette("colorblind", len(PARTS)), HATCHES, strict=True)
         if frame[name].any()
     ]
-    figure.legend(handles=handles[::-1], loc="outside right upper", title="spent on")
+    figure.legend_beside(handles[::-1], [str(each.get_label()) for each in handles[::-1]], "spent on")
     figure.say(said_of)
     return figure
 

@@ -33,7 +33,7 @@ class Claim(NamedTuple):
     low, high : float
         Bounds of a simulated number; infinite where there is none.
     tolerance, source, note : str
-        How the bounds come about; the paper; why it is missed, where it is known to be.
+        How the bounds come about; the paper; why it is missed; only those that are known to be have one.
     """
 
     name: str
@@ -81,6 +81,28 @@ def claims(name: str) -> list[Claim]:
         )
         for row in rows
     ]
+
+
+class Family(NamedTuple):
+    """What an experiment belongs to.
+
+    Attributes
+    ----------
+    family : str
+        ``translation``, ``overcommit``, ``numa`` or ``peers`` (other simulators and the real kernel).
+    seconds : int
+        CPU time that its sweep takes, compilation not counted, about.
+    """
+
+    family: str
+    seconds: int
+
+
+def families() -> dict[str, Family]:
+    """Family of each experiment; one that has none yet is ``other``."""
+    with (HERE / "families.csv").open(newline="") as file:
+        known = {row["name"]: Family(row["family"], int(row["seconds"])) for row in csv.DictReader(file)}
+    return {name: known.get(name, Family("other", 60)) for name in names()}
 
 
 def _module(name: str) -> Any:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from memvirt.config import Choice, Many, Section, Seed, Size, TimeNs, parse_time_ns
 from memvirt.errors import ConfigError, Conflict
+from memvirt.memory.fleet import each_vm, read_fleet
 from memvirt.memory.victims import make as make_victims
 from memvirt.policy import load, names
 
@@ -49,8 +50,27 @@ class Vms(Vm):
     """[1] Of the draw of which pages of a page life are simulated."""
     members: list[dict[str, Any]] | None = Field(None, min_length=1)
     """Different VMs, a mapping of each: its `workload` (a name, or keys to change), `contents` (keys to change) and its own of the
-    keys here but `count`, `scale` and `scale_seed`; null: all alike.
+    keys here but `scale` and `scale_seed`, `count` for how many such VMs there are; null: all alike.
     """
+    path: str | None = None
+    """A fleet's table in place of `vms.members`, CSV: a row a kind of VM, a column a key (`count`, `memory`, `workload`,
+    `workload.footprint`, …); null: none.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fleet(cls, said: Any) -> Any:
+        """Make a table's rows members, and members as many as they say; the file's name says nothing of the VMs then."""
+        if not isinstance(said, dict):
+            return said
+        members, path = said.get("members"), said.get("path")
+        if path is not None:
+            if members is not None:
+                raise ConfigError("vms.path", path, "stands in place of vms.members: give one of the two")
+            members = read_fleet(str(path))
+        if isinstance(members, list) and members:
+            members = each_vm(members, "vms.members")
+        return {**said, "members": members, "path": None}
 
 
 class Guest(Section):

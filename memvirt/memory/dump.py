@@ -21,7 +21,7 @@ from memvirt.workload.stream import open_stream
 
 FIELDS, LEVELS = 6, 4
 MOST_FRAMES = 1 << 26  #: that a dump may reach to: 256 GiB
-MOST_BYTES = 1 << 31  #: of a dump's text
+BLOCK, LONGEST = 1 << 22, 1 << 10  #: bytes of a dump's text that are read at a time, and of a line
 VPN_MASK = (1 << LEVEL_BITS * LEVELS) - 1
 #: What may happen where a dump says what is mapped.
 CALM = (Event.SWITCH, Event.PREEMPT, Event.FLUSH)
@@ -53,22 +53,27 @@ def read_dump(path: Path) -> Dump:
         If it isn't one, or is cut short.
     """
     name = str(path)
+    parts, count = [np.empty((0, FIELDS), np.uint64)], 0
     with open_stream(path) as stream:
-        text = stream.read(MOST_BYTES)
-        if stream.read(1):
-            raise TraceError(name, "", f"is longer than {MOST_BYTES >> 30} GiB")
-    first, _, rest = text.partition(b"\n")
-    if not first.strip().isdigit() or len(first) > 20:
-        raise TraceError(name, "line 1", "must be how many entries follow")
-    lines = rest.split()
-    if len(lines) != int(first):
-        raise TraceError(name, "", f"has {len(lines):,} entries, and its first line says {int(first):,}")
-    try:
-        values = np.array([int(word, 16) for line in lines for word in _words(line)], np.uint64).reshape(-1, FIELDS)
-    except (ValueError, OverflowError):
-        bad = next(place for place, line in enumerate(lines) if not _is_entry(line))
-        said = lines[bad][:60].decode(errors="replace")
-        raise TraceError(name, f"entry {bad + 1}", f"is no VA,PE1,PE2,PE3,PE4,PA in hexadecimal: {said!r}") from None
+        rest, most, ended = b"", -1, False
+        while not ended:
+            block = stream.read(BLOCK)
+            ended = len(block) < BLOCK
+            whole, _, rest = (rest + block, b"", b"") if ended else (rest + block).rpartition(b"\n")
+            if most < 0:
+                first, _, whole = whole.partition(b"\n")
+                if not first.strip().isdigit() or len(first) > 20:
+                    raise TraceError(name, "line 1", "must be how many entries follow")
+                most = int(first)
+            if len(rest) > LONGEST:
+                raise TraceError(name, f"entry {count + 1}", "is longer than an entry can be")
+            parts.append(_parsed(whole.split(), count, name))
+            count += parts[-1].shape[0]
+            if count > most:
+                raise TraceError(name, "", f"has more entries than the {most:,} that its first line says")
+    if count < most:
+        raise TraceError(name, "", f"has {count:,} entries, and its first line says {most:,}")
+    values = np.concatenate(parts)
     if not values.size:
         raise TraceError(name, "", "maps nothing")
     for column in range(1, FIELDS):
@@ -84,6 +89,16 @@ def read_dump(path: Path) -> Dump:
         twice = int(number[np.flatnonzero(np.diff(number) == 0)[0]])
         raise TraceError(name, "", f"maps {twice << PAGE_BITS:#x} twice")
     return Dump(number, frames[:, LEVELS:0:-1], frames[:, FIELDS - 1])
+
+
+def _parsed(lines: list[bytes], before: int, name: str) -> NDArray[np.uint64]:
+    try:
+        return np.array([int(word, 16) for line in lines for word in _words(line)], np.uint64).reshape(-1, FIELDS)
+    except (ValueError, OverflowError):
+        bad = next(place for place, line in enumerate(lines) if not _is_entry(line))
+        said = lines[bad][:60].decode(errors="replace")
+        why = f"is no VA,PE1,PE2,PE3,PE4,PA in hexadecimal: {said!r}"
+        raise TraceError(name, f"entry {before + bad + 1}", why) from None
 
 
 def _words(line: bytes) -> list[bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.counters import Counter
-from memvirt.jit import inner_apart
+from memvirt.jit import inner_apart, kernel
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
@@ -122,7 +122,8 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
     pages, frames, host_frames = world.pages, world.frames, world.host_frames
     tracked, forks, node = rules.tracked, rules.forks, now.node
-    ns_per_instruction = np.float64(actor.pace_ns if actor.pace_ns > 0 else rules.ns_per_instruction)
+    pace_ns = np.float64(actor.pace_ns)  # charged after the visit, so that those of all VMs come in the order of their times
+    ns_per_instruction = 0.0 if pace_ns > 0 else np.float64(rules.ns_per_instruction)
     contents, foresees, epoch = rules.contents, rules.foresees, now.epoch
     base = world.vms[now.vm].page_base
     offset = actor.position - actor.begin
@@ -176,19 +177,21 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
             touch(world.policies.guest, np.int64(pages[page].first))
         if host_frames[frames[frame].hfn].node != node:
             remote += 1
+        time += pace_ns
         made += 1
         if clock.awaited_ns > 0.0 or clock.events + rules.margin > world.events.size:
             break
     counts = world.counts[now.vm, now.epoch]
     counts.accesses += made
     counts.instructions += instructions
-    counts.busy_ns += np.int64(instructions * ns_per_instruction)
+    counts.busy_ns += np.int64(made * pace_ns + instructions * ns_per_instruction)
     counts.remote_accesses += remote
     counts.active_pages += active
-    counts.elapsed_ns += np.int64(max(time, np.float64(clock.awaited_ns)) - now.time_ns)
-    if clock.awaited_ns > time:
-        counts.stall_ns += np.int64(clock.awaited_ns - time)
-        actor.ready = clock.awaited_ns
+    ready = np.float64(clock.awaited_ns) + pace_ns
+    counts.elapsed_ns += np.int64(max(time, ready) - now.time_ns)
+    if ready > time:
+        counts.stall_ns += np.int64(ready - time)
+        actor.ready = ready
     world.cpus[now.cpu].clock = time
     return made, status
 
@@ -202,7 +205,7 @@ def enter_epoch(world: World, vm: Int, epoch: Int) -> None:
     world.vms[vm].epoch = epoch
 
 
-@inner_apart
+@kernel
 def host_loop(world: World) -> tuple[Int, Int]:
     """Run until all VMs are done, or Python must help; returns why, and the vCPU or VM concerned."""
     clock, rules = world.clock[0], world.rules[0]
@@ -253,7 +256,7 @@ def host_loop(world: World) -> tuple[Int, Int]:
             start = (share * actor.vcpus + actor.vcpu) * rules.share + position % rules.share
         now = Now(vm, actor.cpu, cpu.label, cpu.node, actor.asid, epoch, clock.merged, cpu.clock)
         made, status = access_run(world, now, number, length)
-        if made > 0:
+        if made > 0 and actor.pace_ns <= 0:  # nobody walks the tables of visits
             log_run(world, now, start, made)
         actor.position += made
         world.vms[vm].done += made

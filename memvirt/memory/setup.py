@@ -24,7 +24,8 @@ from memvirt.types import FIRST_FRAME, GUEST_EVENT, ORDERS, EventRecord, GuestEv
 from memvirt.typing import Records, dtype_of
 
 SHARE, VISITS = 4096, 16  #: accesses dealt to a vCPU at a time, and visits of a page life
-QUANTUM_NS = 10e6  #: how long a vCPU with a page life runs before another may go
+QUANTUM_NS = 10e6  #: how long a vCPU with a page life runs before another may go, where there is no device to queue at
+OF_LATENCY = 0.25  #: the part of the device's latency that it runs where there is one, so that requests come in order
 OF_ALL = [int(kind) for kind in (GuestEvent.PACE, GuestEvent.UNTIL, GuestEvent.IDLE)]  #: of a page life, each vCPU's
 MOST_EPOCHS = 1 << 16
 WINDOW = 1 << 16  #: accesses of a vCPU that the loop sees at a time
@@ -32,7 +33,7 @@ WINDOW = 1 << 16  #: accesses of a vCPU that the loop sees at a time
 
 def records(size: int, record: type[R]) -> Records[R]:
     """A table of zeroed records whose fields are attributes, in kernels and in plain Python."""
-    table: Any = np.zeros(size, dtype_of(record)).view(np.recarray)
+    table: Any = np.zeros(size, dtype_of(record)).view(np.recarray)  # type: ignore[arg-type]  # a class is hashable
     return table  # type: ignore[no-any-return]
 
 
@@ -269,7 +270,8 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.ns_per_instruction, rule.minor_fault_ns = config.clock.ns_per_instruction, config.clock.minor_fault * scale
     rule.slice_ns, rule.epoch_ns = config.numa.slice, config.epoch.time or 0.0
     rule.quantum, rule.epoch_accesses, rule.share = config.clock.quantum, config.epoch.accesses or 0, share_of(traces)
-    rule.quantum_ns = QUANTUM_NS
+    latency = config.reclaim.device.read_latency * scale
+    rule.quantum_ns = OF_LATENCY * latency if latency > 0 else QUANTUM_NS
     rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
     rule.host_levels = config.host.levels if virtual else 0
     rule.forks = any((trace.events["kind"] == GuestEvent.PROTECT).any() for trace in traces)

@@ -64,13 +64,14 @@ def make_caches(config: Cache, nodes: Nodes, host_frames: int) -> Caches:
 @inner
 def reuse(tags: Any, row: Int, ways: Int, tag: Any) -> bool:
     """Look a tag up; a hit becomes the most recent."""
-    if tags[row, 0] == tag:
+    at = np.uint64(row)  # unsigned, as in `memvirt.tlb.hierarchy`
+    if tags[at, 0] == tag:
         return True
     for way in range(1, ways):
-        if tags[row, way] == tag:
+        if tags[at, way] == tag:
             for place in range(way, 0, -1):
-                tags[row, place] = tags[row, place - 1]
-            tags[row, 0] = tag
+                tags[at, place] = tags[at, place - 1]
+            tags[at, 0] = tag
             return True
     return False
 

@@ -161,11 +161,12 @@ def access_data(
     base = cpu * sets
     hits = 0
     for offset in range(begin, end):
-        if lines[offset] & FETCH:  # no instruction cache is simulated
+        word = lines[np.uint64(offset)]  # unsigned, as in `memvirt.tlb.hierarchy`
+        if word & FETCH:  # no instruction cache is simulated
             continue
-        line = (np.int64(hfn_of_page[pages[offset]]) << 6) | np.int64(lines[offset] & 63)
+        line = (np.int64(hfn_of_page[pages[np.uint64(offset)]]) << 6) | np.int64(word & 63)
         place = line & mask if plain else line % sets
-        if tags[base + place, 0] == line:
+        if tags[np.uint64(base + place), 0] == line:
             hits += 1
             continue
         where = read_line(caches, cpu, line)

@@ -15,6 +15,7 @@ from memvirt.memory.config import Clock, Contents, Epoch, Guest, Host, Numa, Ove
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.tlb.config import Tlb
 from memvirt.workload.config import Workload
+from memvirt.workload.names import NOTHING
 
 VM_KEYS = tuple(Vm.model_fields)  #: keys of the ``vms`` section that VMs can have each of their own
 
@@ -87,6 +88,7 @@ class Point(Section):
         whole = {**self.workload.model_dump(), **changed}
         if whole["name"] != self.workload.name:  # another program has no use for this one's own keys
             own = {"path", "format", "dependence", "detail", *self.workload.options} - set(changed)
+            own -= {"detail"} if self.workload.detail == NOTHING else set()  # said of the host, not of a program
             whole = {key: value for key, value in whole.items() if key not in own}
         return MemberSections(
             checked(Workload, whole, f"{where}.workload"),

@@ -78,9 +78,8 @@ def plain(frame: pd.DataFrame, most: int = MOST_PLAIN) -> dict[str, Any]:
 
 def texts(frame: pd.DataFrame, most: int) -> dict[str, Any]:
     """Rows as texts, the first ones if there are very many."""
-    head = [
-        {"name": short(str(name)) if "." in str(name) else str(name).replace("_", " "), "tip": label(str(name))} for name in frame
-    ]
+    names = [str(name) for name in frame]
+    head = [{"name": name.replace("_", " ") if name in CHOSEN else short(name), "tip": label(name)} for name in names]
     rows = [[_text(value) for value in row] for row in frame.head(most).itertuples(index=False, name=None)]
     return {"head": head, "rows": rows, "of": len(frame)}
 

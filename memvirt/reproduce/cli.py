@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from memvirt.command import run_command
 from memvirt.errors import ConfigError, MemvirtError, suggest
@@ -16,9 +13,12 @@ def parser() -> argparse.ArgumentParser:
     """Describe the arguments."""
     top = argparse.ArgumentParser(
         prog="python -m memvirt.reproduce",
-        description="Run experiments and print published numbers beside simulated ones; exit 1 if one is out of tolerance.",
+        description="Run experiments and print published numbers beside simulated ones; exit 1 if a verdict isn't the listed one.",
     )
-    top.add_argument("names", nargs="*", metavar="NAME", help="an experiment, or a claim's row (T3); all if none is given")
+    top.add_argument(
+        "names", nargs="*", metavar="NAME", help="a family, an experiment, or a claim's row (T3); all if none is given"
+    )
+    top.add_argument("--changed", action="store_true", help="run only those whose code or settings changed since they were run")
     top.add_argument("--list", action="store_true", help="list experiments and their claims, and run none")
     top.epilog = "KEY=VALUE arguments are passed on to the sweep, such as executor=serial or workload.accesses=100000."
     return top
@@ -32,14 +32,18 @@ def chosen(words: list[str]) -> list[str]:
     ConfigError
         For a name that means none.
     """
-    from memvirt.experiments import claims, names
+    from memvirt.experiments import claims, families, names
 
     rows = {claim.name.split()[0].lower(): name for name in names() for claim in claims(name)}
     found = []
     for word in words:
+        members = [name for name, about in families().items() if about.family == word]
+        if members:
+            found += members
+            continue
         name = word if word in names() else rows.get(word.lower())
         if name is None:
-            hint = suggest(word, [*names(), *rows])
+            hint = suggest(word, [*names(), *rows, *(about.family for about in families().values())])
             raise ConfigError("NAME", word, "is neither an experiment nor a claim" + (f"; {hint}" if hint else ""), names())
         found.append(name)
     return list(dict.fromkeys(found)) if words else names()
@@ -47,18 +51,23 @@ def chosen(words: list[str]) -> list[str]:
 
 def show(name: str) -> None:
     """List an experiment's claims."""
-    from memvirt.experiments import claims
+    from memvirt.experiments import claims, families
 
-    print(name)
+    family, seconds = families()[name]
+    print(f"{name}  ({family}, about {seconds} CPU-s after compilation)")
     for claim in claims(name):
         print(f"  {claim.name:<22} {claim.what}: {claim.published} ({claim.tolerance}; {claim.source})")
 
 
-def report(name: str, values: dict[str, float]) -> int:
-    """Print an experiment's claims beside what was measured; returns how many are out of tolerance."""
-    from memvirt.experiments import claims
+def report(name: str, values: dict[str, float], as_it_is: bool) -> int:
+    """Print an experiment's claims beside what was measured; returns how many verdicts aren't the listed ones.
 
-    missed = 0
+    ``as_it_is``: whether it ran at its own size, so that a number that holds, though it is listed as missed, is news.
+    """
+    from memvirt.experiments import claims
+    from memvirt.reproduce.verdict import CHANGED, HOLDS, KNOWN, NEWS, verdict
+
+    news = 0
     width = max(len(claim.what) for claim in claims(name))
     print(f"{'':<22} {'':<{width}} {'published':>16} {'simulated':>12}   tolerance")
     for claim in claims(name):
@@ -66,15 +75,31 @@ def report(name: str, values: dict[str, float]) -> int:
         if value is None:  # the sweep was told to leave it out
             print(f"{claim.name:<22} {claim.what:<{width}} {claim.published:>16} {'-':>12}   not in this run")
             continue
-        good = claim.holds(value)
-        missed += not good
-        verdict = "" if good else "  MISSED" + (f": {claim.note}" if claim.note else "")
-        print(f"{claim.name:<22} {claim.what:<{width}} {claim.published:>16} {value:>12.6g}   {claim.tolerance}{verdict}")
-    return missed
+        said = verdict(claim, value)
+        said = HOLDS if said == CHANGED and not as_it_is else said
+        news += said in NEWS
+        told = "" if said == HOLDS else f"  {said}" + (f": {claim.note}" if said == KNOWN else "")
+        print(f"{claim.name:<22} {claim.what:<{width}} {claim.published:>16} {value:>12.6g}   {claim.tolerance}{told}")
+    return news
+
+
+def _sweep(name: str, words: list[str]) -> None:
+    """Run an experiment's sweep, in the place of an older one with other words or code."""
+    from memvirt.api import run_sweep
+
+    try:
+        try:
+            run_sweep(*words, quiet=False)
+        except ConfigError as wrong:
+            if wrong.key != "name":
+                raise
+            run_sweep(*words, "overwrite=true", quiet=False)
+    except MemvirtError as wrong:
+        raise MemvirtError(f"{name}: its sweep failed: {wrong}") from wrong
 
 
 def reproduce(name: str, overrides: list[str]) -> int:
-    """Run an experiment's sweep, report, and draw; returns how many claims are out of tolerance.
+    """Run an experiment's sweep, report, and draw; returns how many verdicts aren't the listed ones.
 
     Raises
     ------
@@ -83,17 +108,12 @@ def reproduce(name: str, overrides: list[str]) -> int:
     """
     from memvirt.experiments import draw, measure, points, remarks, table
     from memvirt.figures import save
+    from memvirt.reproduce.verdict import folder_of, keep
     from memvirt.result.table import read_results
+    from memvirt.sweep.plan.groups import RUN_KEYS
 
-    folder = Path("outputs") / f"reproduce-{name}"
-    words = [
-        sys.executable,
-        "-m",
-        "memvirt.sweep",
-        f"experiment={name}",
-        f"name=reproduce-{name}",
-        "fail_on_error=true",
-    ]
+    folder = folder_of(name)
+    words = [f"experiment={name}", f"name={folder.name}", "fail_on_error=true"]
     listed = points(name)
     if listed is not None:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -101,8 +121,7 @@ def reproduce(name: str, overrides: list[str]) -> int:
         listed.to_csv(place, index=False)
         words += ["plan=list", f"plan.path={place}"]
     words += overrides
-    if subprocess.run(words).returncode:
-        raise MemvirtError(f"{name}: its sweep failed; run it alone: {' '.join(words[1:])}")
+    _sweep(name, words)
     frame = read_results(folder / table(name))
     frame.attrs["folder"] = str(folder)  # where its epochs are
     for word in overrides:  # a key that was left one value is no column
@@ -116,9 +135,12 @@ def reproduce(name: str, overrides: list[str]) -> int:
         raise MemvirtError(f"{name}: its claims can't be measured in so small or restricted a run ({wrong!r})") from wrong
     if text := remarks(name, frame):
         print(text)
-    missed = report(name, values)
+    as_it_is = all(word.partition("=")[0].partition(".")[0] in RUN_KEYS for word in overrides)
+    news = report(name, values, as_it_is)
+    if as_it_is:
+        keep(name, values)
     print(f"wrote {save(draw(name, frame), folder / 'figures' / f'{name}.png')}\n", flush=True)
-    return missed
+    return news
 
 
 def run(argv: list[str]) -> int:
@@ -132,10 +154,20 @@ def run(argv: list[str]) -> int:
         for name in experiments:
             show(name)
         return 0
-    missed = {name: reproduce(name, [word for word in [*arguments.names, *rest] if "=" in word]) for name in experiments}
-    out = {name: count for name, count in missed.items() if count}
+    from memvirt.experiments import families
+    from memvirt.reproduce.verdict import kept, write_report
+
+    if arguments.changed:
+        same = [name for name in experiments if kept(name)[1]]
+        print(f"unchanged since they were run, and left out: {', '.join(same) or 'none'}")
+        experiments = [name for name in experiments if name not in same]
+    seconds = sum(families()[name].seconds for name in experiments)
+    print(f"{len(experiments)} experiments, about {seconds / 60:.0f} CPU-minutes after compilation", flush=True)
+    news = {name: reproduce(name, [word for word in [*arguments.names, *rest] if "=" in word]) for name in experiments}
+    out = {name: count for name, count in news.items() if count}
     told = ", ".join(f"{name}: {count}" for name, count in out.items())
-    print(f"{len(missed)} experiments; claims out of tolerance: {told or 'none'}")
+    print(f"wrote {', '.join(map(str, write_report()))}")
+    print(f"{len(news)} experiments; verdicts other than the listed ones: {told or 'none'}")
     return 1 if out else 0
 
 

@@ -7,7 +7,8 @@ import time
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from memvirt.jit import compiling
 from memvirt.sweep.engine.engine import Engine
@@ -15,6 +16,26 @@ from memvirt.sweep.engine.node import Tally
 
 EVERY = 10.0  #: seconds between lines where there is no terminal
 LOOK = 0.2  #: seconds between looks at what is running
+
+
+COMPILING = "compiling kernels (first run only)"
+
+
+def clock(seconds: float) -> str:
+    """A time as people read it: 0:42, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def view(title: str, console: Console) -> Progress:
+    """The live view, whole at 80 columns: what is done and the times come before what is running, which is cut if it must be."""
+    whole = Column(no_wrap=True)
+    columns = [
+        TextColumn(title, table_column=whole), BarColumn(8, table_column=whole), MofNCompleteColumn(table_column=whole),
+        TextColumn("{task.fields[times]}", table_column=whole),
+        TextColumn("{task.fields[doing]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+    ]  # fmt: skip
+    return Progress(*columns, console=console, transient=True, expand=True)
 
 
 class Voice(NamedTuple):
@@ -50,12 +71,8 @@ class Watch:
         self.compiling = 0.0  # seconds in which kernels were compiled: of no use to tell how long the rest takes
         self.bar: Progress | None = None
         if voice.heard and self.console.is_terminal:
-            columns = [
-                TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"), TextColumn("{task.fields[doing]}"),
-            ]  # fmt: skip
-            self.bar = Progress(*columns, console=self.console, transient=True)
-            self.task = self.bar.add_task("", total=points, completed=kept, doing="", rate="", left="")
+            self.bar = view(title.partition(" ")[0], self.console)
+            self.task = self.bar.add_task("", total=points, completed=kept, doing="", times="")
             self.bar.start()
 
     def more(self, points: int, failed: bool = False) -> None:
@@ -78,22 +95,19 @@ class Watch:
         rooms = [batch[0].stage.room for batch in engine.running.values()]
         counts = {room: sum(len(b) for b in engine.running.values() if b[0].stage.room == room) for room in dict.fromkeys(rooms)}
         doing = ", ".join(f"{count} {room}" for room, count in counts.items()) or "nothing"
-        failed = f", {self.failed} failed" if self.failed else ""
-        if compiles:
-            doing += "; compiling kernels (first run only)"
+        failed = f"{self.failed} failed, " if self.failed else ""
         seconds = max(now - self.begin - self.compiling, LOOK)
         rate = (self.done - self.kept) / seconds
         computed = sum(tally.computed for tally in engine.tallies.values())
         stages = f"{computed} stages done"
-        left = f"{(self.points - self.done) / rate:.0f} s left" if self.done > self.kept and not compiles else ""
+        times = f"elapsed {clock(now - self.begin)}"
+        if self.done > self.kept and not compiles:
+            times += f", remaining {clock((self.points - self.done) / rate)}"
+        state = COMPILING if compiles else f"running {doing}"
         if self.bar is not None:
-            said = f"[{stages}; running {doing}{failed}]".replace("[", r"\[")
-            self.bar.update(self.task, completed=self.done, doing=said, rate=f"{rate:.1f}/s", left=left)
+            self.bar.update(self.task, completed=self.done, doing=f"{failed}{state}", times=times)
             return
-        said = (
-            f"{now - self.begin:.0f} s: {self.done} of {self.points} {self.title}{failed}, {rate:.1f}/s{', ' if left else ''}{left}"
-        )
-        self.voice.say(f"{said}; {stages}, running {doing}")
+        self.voice.say(f"{self.done} of {self.points} {self.title}, {times}; {failed}{rate:.1f}/s, {stages}, {state}")
 
     def close(self) -> None:
         """Take the view away."""

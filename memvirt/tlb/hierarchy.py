@@ -2,6 +2,8 @@
 
 The L2 is looked up on an L1 miss only; a walk fills L2 and L1; an L1 hit doesn't touch the L2 (as TLB;DR,
 USENIX Security'22, finds of Intel's); invalid ways are filled first. A level costs its look-up, found or not.
+
+Hot loops index by unsigned numbers, for which numba adds no test of whether an index counts from the end.
 """
 
 from __future__ import annotations
@@ -132,16 +134,16 @@ def find(tags: NDArray[np.uint32], start: Int, ways: Int, tag: Int | np.uint32) 
     if ways == 4:  # most L1 arrays: looked at without a branch
         found = -1
         for way in range(4):
-            found = way if tags[start + way] == tag else found
+            found = way if tags[np.uint64(start + way)] == tag else found
         return found
     if ways <= SCANNED:
         for way in range(ways):
-            if tags[start + way] == tag:
+            if tags[np.uint64(start + way)] == tag:
                 return way
         return -1
     found = -1
     for way in range(ways):  # no early exit, so that it is compiled to vector instructions
-        found = max(found, way if tags[start + way] == tag else -1)
+        found = max(found, way if tags[np.uint64(start + way)] == tag else -1)
     return found
 
 
@@ -293,7 +295,7 @@ def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: Int, end: Int, cp
     base, base2 = cpu * first.level.slots, cpu * second.level.slots
     walked = found
     for offset in range(begin, end):
-        page = pages[offset]
+        page = pages[np.uint64(offset)]
         tag = tag_now[page]
         if tag == last:
             cycles += hit_cycles

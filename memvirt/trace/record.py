@@ -121,7 +121,7 @@ def _tool() -> tuple[str, str]:
 
 
 @contextmanager
-def _polite_kill() -> Iterator[None]:
+def polite_kill() -> Iterator[None]:
     """SIGTERM is told like Ctrl-C."""
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -202,7 +202,7 @@ def record(command: list[str], output: Path, wanted: Wanted = Wanted()) -> list[
         raise MemvirtError(f"there is no command {command[0]}")
     about = {"command": shlex.join(command), "tool": f"{version} lackey", "skip": wanted.skip, "limit": wanted.limit}
     stopped: KeyboardInterrupt | None = None
-    with tempfile.TemporaryDirectory(prefix="memvirt-") as folder, _polite_kill(), Progress() as progress:
+    with tempfile.TemporaryDirectory(prefix="memvirt-") as folder, polite_kill(), Progress() as progress:
         options = ["--tool=lackey", "--trace-mem=yes", "--basic-counts=no", "--trace-children=yes", f"--log-file={folder}/%p"]
         family = _Family(Path(folder), output, about, wanted, progress)
         process = subprocess.Popen([valgrind, *options, *command], start_new_session=True)

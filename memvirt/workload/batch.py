@@ -65,7 +65,7 @@ class Batch(NamedTuple):
 class Objects:
     """Numbers opaque objects densely, in the order in which they come."""
 
-    MOST = 1 << 31
+    MOST = 1 << 26  #: some 10 GiB of names
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}

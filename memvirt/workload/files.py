@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,6 +182,12 @@ def read_file(
     return recording
 
 
+def _refuse(path: Path) -> NoReturn:
+    """Say why what isn't a file is no workload, which is read more than once."""
+    kind = "is a folder" if path.is_dir() else "is a pipe or a device: import it" if path.exists() else "there is no such file"
+    raise TraceError(str(path), "", kind)
+
+
 @lru_cache(maxsize=4)
 def _read_cached(path: Path, name: str | None, fetches: bool, stamp: tuple[int, int]) -> Recording:
     return read_file(path, name, fetches=fetches)
@@ -190,7 +196,7 @@ def _read_cached(path: Path, name: str | None, fetches: bool, stamp: tuple[int, 
 def read_cached(path: Path, name: str | None = None, fetches: bool = False) -> Recording:
     """As `read_file`, remembering the last few files while they don't change."""
     if not path.is_file():
-        return read_file(path, name, fetches=fetches)
+        _refuse(path)
     status = path.stat()
     return _read_cached(path, name, fetches, (status.st_mtime_ns, status.st_size))
 
@@ -209,7 +215,7 @@ def file_digest(path: Path) -> str:
         If it can't be read.
     """
     if not path.is_file():
-        read_file(path)
+        _refuse(path)
     try:
         status = path.stat()
         return _digest(path, (status.st_mtime_ns, status.st_size))

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from memvirt.errors import MemvirtError, TraceError
 from memvirt.workload.batch import FETCHED, LOAD, STORE, Batch, Options, Spaces
-from memvirt.workload.stream import Stream
+from memvirt.workload.stream import LONGEST, Stream
 
 BLOCK = 1 << 20  #: bytes of text parsed at a time
-LONGEST = 1 << 16  #: bytes of a line
+NEWLINE = 10
 NEITHER = 3  #: kind of what is no access: a prefetch, a flush
 #: Kinds by the first letter of their words: Read, Load; Write, Store, Modify; Instruction, Fetch; Prefetch, Data flush.
 LETTERS = {
@@ -112,10 +112,14 @@ def read_lines(stream: Stream, options: Options, shape: Shape) -> Iterator[Batch
         text, rest = text[: end - (not cut)] if end else b"", text[end:]
         if not end:
             continue
+        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == NEWLINE)
+        long = np.flatnonzero(np.diff(ends, prepend=-1, append=len(text)) > LONGEST)
+        if long.size:  # regular expressions may take the square of a line's length
+            raise TraceError(stream.name, f"line {lines + int(long[0]) + 1}", f"is longer than any of {shape.name}")
         found = shape.access.findall(text)
         rows = [(row,) for row in found] if single else found
-        total = text.count(b"\n") + 1
-        if len(rows) + len(shape.passed.findall(text)) != total:
+        total = ends.size + 1
+        if len(rows) != total and len(rows) + len(shape.passed.findall(text)) != total:
             number, line = _first_stranger(text, shape)
             why = "is cut short, and the file ends" if cut and number == total - 1 else f"is no line of {shape.name}"
             raise TraceError(stream.name, f"line {lines + number + 1}", f"{why}: {line[:60].decode(errors='replace')!r}")

@@ -11,9 +11,8 @@ from memvirt.policy import load, names
 from memvirt.types import Trace
 from memvirt.workload.config import Workload
 from memvirt.workload.life import FAMILY, Asked, Life
+from memvirt.workload.names import NOTHING
 from memvirt.workload.visits import as_trace
-
-NOTHING = "none"  #: the detail of a life of which no translation is simulated
 
 
 def is_life(config: Workload) -> bool:

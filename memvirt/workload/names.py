@@ -9,6 +9,7 @@ from memvirt.errors import ConfigError
 from memvirt.policy import load, names
 
 SYNTHETIC, LIFE = "workload.synthetic", "workload.life"
+NOTHING = "none"  #: the detail of a life of which no translation is simulated
 MOST = 1 << 40  #: of an option of a workload's own
 RECORDED = Path(__file__).parent / "recorded"
 

@@ -22,6 +22,7 @@ from memvirt.errors import TraceError
 from memvirt.workload.snappy import SnappyFrames
 
 HEAD = 1 << 16  #: bytes of a file's beginning that tell its format
+LONGEST = 1 << 12  #: bytes of a line of text
 STDIN = Path("-")  #: a pipe on the standard input
 #: How a compressed file begins, and what it is.
 CODECS = {
@@ -68,14 +69,16 @@ class Sample(NamedTuple):
         return self.size == len(self.head)
 
     def lines(self, most: int = 200) -> list[str]:
-        """Whole lines of the head; none if it isn't text."""
+        """Whole lines of the head; none if it isn't text, or lines are longer than any format's."""
         if b"\0" in self.head:
             return []
         text = self.head if self.whole else self.head[: self.head.rfind(b"\n") + 1]
+        text = text.removeprefix(b"\xef\xbb\xbf")  # a mark that some editors write
         try:
-            return text.decode("ascii").splitlines()[:most]
+            lines = text.decode("ascii").splitlines()[:most]
         except UnicodeDecodeError:
             return []
+        return lines if max(map(len, lines), default=0) <= LONGEST else []
 
 
 class Stream:

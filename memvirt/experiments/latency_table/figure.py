@@ -16,7 +16,7 @@ def draw(frame: pd.DataFrame) -> Any:
     simulated = clocks(frame).rename("clocks a load").reset_index()
     measured = pd.DataFrame(
         {
-            "machine": "skylake_x, measured",
+            "machine": "Skylake-X, measured",
             "footprint": [parse_size(each) for each in MEASURED],
             "clocks a load": [float(each) for each in MEASURED.values()],
         }

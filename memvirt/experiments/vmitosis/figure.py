@@ -24,5 +24,5 @@ def draw(frame: pd.DataFrame) -> Any:
         part = [claim for claim in known if (float(claim.published) > CYCLES) == large]
         labels = [claim.name.replace(" ", "\n") for claim in part]
         pairs(axes, labels, [float(claim.published) for claim in part], [values[claim.name] for claim in part], what)
-    above.legend(loc="best")
+    above.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure

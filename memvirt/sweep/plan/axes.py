@@ -54,8 +54,8 @@ class Interval(NamedTuple):
 
 
 def is_optional(key: str) -> bool:
-    """Whether it is a key that a TLB's array needn't have in its preset."""
-    return re.fullmatch(r"tlb\.\w+\.(index|side|hit_cycles)", key) is not None
+    """Whether it is a key that an option needn't have: of a TLB's array, or a fleet's table."""
+    return re.fullmatch(r"tlb\.\w+\.(index|side|hit_cycles)|vms\.path", key) is not None
 
 
 def written(key: str) -> str:

@@ -26,21 +26,22 @@ def make(slots: int, ways: list[int], seed: int) -> State:
 @touch.register
 def _touch(state: State, start: Int, ways: Int, way: Int) -> None:
     state.uses[0] += 1
-    state.used[start + way] = state.uses[0]
+    state.used[np.uint64(start + way)] = state.uses[0]
 
 
 @fill.register
 def _fill(state: State, start: Int, ways: Int, way: Int) -> None:
     state.uses[0] += 1
-    state.used[start + way] = state.uses[0]
+    state.used[np.uint64(start + way)] = state.uses[0]
 
 
 @victim.register
 def _victim(state: State, start: Int, ways: Int) -> Int:
     chosen, oldest = 0, state.used[start]
     for way in range(1, ways):
-        if state.used[start + way] < oldest:
-            chosen, oldest = way, state.used[start + way]
+        used = state.used[np.uint64(start + way)]
+        if used < oldest:
+            chosen, oldest = way, used
     return chosen
 
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from memvirt.workload.batch import MOST_BITS, Batch, Options, Spaces, sign_extend
 from memvirt.workload.formats._champsim import NOWHERE, take_apart
 from memvirt.workload.numbers import blocks
-from memvirt.workload.sniff import BY_ENDING, LIKELY
+from memvirt.workload.sniff import BY_ENDING, LEAST, LIKELY
 from memvirt.workload.stream import Sample, Stream
 
+NEARLY_ALL = 0.98  #: of records, whose flags are flags and whose addresses can be
+FEW = 4  #: steps that say nothing
 LONGEST = 16  #: bytes from an instruction to the next in memory, at the most
 
 
@@ -32,8 +34,6 @@ class Layout(NamedTuple):
         Numbers of the 8-byte words.
     space : int or None
         Byte of the 16-bit address space.
-    padding : tuple of slice
-        Bytes that are zero.
     """
 
     width: int
@@ -41,7 +41,6 @@ class Layout(NamedTuple):
     first_read: int
     end: int
     space: int | None = None
-    padding: tuple[slice, ...] = ()
 
 
 LAYOUT = Layout(64, 2, 4, 8)
@@ -59,13 +58,11 @@ def fits(sample: Sample, layout: Layout, endings: tuple[str, ...]) -> float:
     branch, taken = rows[:, 8], rows[:, 9]
     address = np.concatenate([words[:, :1], words[:, layout.first_write : layout.end]], axis=1)
     good = (branch <= 1) & (taken <= branch) & (sign_extend(address, MOST_BITS) == address).all(axis=1)
-    for part in layout.padding:
-        good &= (rows[:, part] == 0).all(axis=1)
-    if not rows.shape[0] or not good.all() or not words[:, 0].any() or not address[:, 1:].any():
+    if not rows.shape[0] or good.mean() < NEARLY_ALL or not words[:, 0].any() or not address[:, 1:].any():
         return named
     step = (words[1:, 0] - words[:-1, 0])[taken[:-1] == 0]
-    follows = float((step <= LONGEST).mean()) if step.any() else 0.0
-    return LIKELY if follows > 0.5 else max(named, BY_ENDING - 0.05)
+    follows = float((step <= LONGEST).mean()) if step.size >= FEW and step.any() else 0.0
+    return LIKELY if follows > 0.5 else max(named, LEAST)
 
 
 def sniff(sample: Sample) -> float:

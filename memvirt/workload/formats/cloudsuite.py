@@ -9,7 +9,7 @@ from memvirt.workload.formats.champsim import Layout, fits, read_records
 from memvirt.workload.stream import Sample, Stream
 
 #: Bytes 18 to 23 and 90 to 95 are the compiler's, between the fields.
-LAYOUT = Layout(96, 3, 7, 11, space=88, padding=(slice(18, 24), slice(90, 96)))
+LAYOUT = Layout(96, 3, 7, 11, space=88)
 ENDINGS = (".cloudsuite",)
 
 

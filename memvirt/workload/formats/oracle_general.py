@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from memvirt.workload.batch import LOAD, Batch, Objects, Options, numbered_from
 from memvirt.workload.numbers import blocks
-from memvirt.workload.sniff import BY_ENDING, LIKELY
+from memvirt.workload.sniff import BY_ENDING, LIKELY, SURE
 from memvirt.workload.stream import Sample, Stream
 
 RECORD = np.dtype([("time", "<u4"), ("object", "<u8"), ("size", "<u4"), ("next", "<i8")])
 NEVER = (-1, (1 << 63) - 1)  #: of an object that isn't asked for again
+ODD = 0.05  #: share of records that may be odd
 NOTE = "holds requests of objects: each object is a page, each request a load of one instruction"
 
 
@@ -27,22 +28,30 @@ def sniff(sample: Sample) -> float:
     records = np.frombuffer(sample.head[: len(sample.head) // 24 * 24], RECORD)
     if not records.size or (sample.size is not None and sample.size % 24):
         return named
-    if (np.diff(records["time"].astype(np.int64)) < 0).any() or (records["size"] >> 31).any():
+    back = np.count_nonzero(np.diff(records["time"].astype(np.int64)) < 0)
+    if back > ODD * records.size or (records["size"] >> 31).any() or not records["object"].any():
         return named
-    return LIKELY if _foresees(records, sample.size) else named
+    if not _foresees(records, sample.size):
+        return named
+    return SURE if named else LIKELY
+
+
+def _agree(offset: NDArray[np.int64]) -> bool:
+    """Whether nearly all are one small number: from where it is counted."""
+    values, counts = np.unique(offset, return_counts=True)
+    most = int(np.argmax(counts))
+    return bool(counts[most] >= (1 - ODD) * offset.size) and abs(int(values[most])) <= 2
 
 
 def _foresees(records: NDArray[np.void], size: int | None) -> bool:
-    """Whether records name the next request of their object: its number, from 0 or 1 on, or how far it is away."""
+    """Whether records name the next request of their object: its number, or how far it is away."""
     after, place = records["next"], np.arange(records.size)
     never = np.isin(after, NEVER)
     order = np.argsort(records["object"], kind="stable")
     again = np.flatnonzero(np.diff(records["object"][order].astype(np.int64)) == 0)
     this, following = order[again], order[again + 1]
     if this.size:
-        said = after[this]
-        right = (said == following) | (said == following + 1) | (said == following - this)
-        return bool(right.mean() > 0.9)
+        return _agree(after[this] - following) or _agree(after[this] - (following - this))
     most = (size // 24 if size is not None else 1 << 32) + 1
     return bool((never | ((after > 0) & (after <= most) & (after > place))).all() and (never.any() or size is not None))
 

@@ -20,5 +20,6 @@ def sniff(sample: Sample) -> float:
 
 def read(stream: Stream, options: Options) -> Iterator[Batch]:
     """Read a trace."""
+    stream.note("holds page numbers alone: each is a store, and an instruction")
     kind = "ends in mid-number: traces of pages are 4-byte little-endian page numbers"
     return read_numbers(stream, dtype="<u4", shift=12, what=STORE, kind=kind)

@@ -27,5 +27,6 @@ def sniff(sample: Sample) -> float:
 
 def read(stream: Stream, options: Options) -> Iterator[Batch]:
     """Read a trace."""
+    stream.note("holds addresses alone: each is a load, and an instruction")
     kind = "ends in mid-address: raw traces are 8-byte little-endian addresses"
     return read_numbers(stream, dtype="<u8", shift=0, what=LOAD, kind=kind)
