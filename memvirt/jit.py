@@ -28,6 +28,7 @@ from numba.core.serialize import dumps
 
 from memvirt.code import code_digest
 from memvirt.folders import cache_home, fallback_home, private_folder
+from memvirt.linking import PartCompiler, rebuild
 from memvirt.policy import modules_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,8 +103,9 @@ class KernelCache:
         What was decorated.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], is_part: bool) -> None:
         self._function = function
+        self._is_part = is_part
         self._name = f"{function.__module__}.{function.__qualname__}"
 
     @cached_property
@@ -129,7 +131,7 @@ class KernelCache:
         target.refresh()
         try:
             kept = pickle.loads(self.path(signature, target).read_bytes())
-            return CompileResult._rebuild(target, *kept)  # type: ignore[no-untyped-call]
+            return rebuild(target, kept) if self._is_part else CompileResult._rebuild(target, *kept)  # type: ignore[no-untyped-call]
         except FileNotFoundError:
             return None
         except Exception:  # damaged: compiled again
@@ -139,6 +141,9 @@ class KernelCache:
         """Keep compiled code; where the disk is full it is not kept."""
         if compiled.lifted or compiled.library.has_dynamic_globals:  # holds addresses of this process
             return
+        for environment in compiled._find_referenced_environments():
+            if not self._is_part:
+                compiled.library.codegen.set_env(environment.env_name, environment)
         path = self.path(signature, compiled.target_context)
         part = path.with_name(f"{path.name}.{os.getpid()}")
         try:
@@ -219,9 +224,11 @@ def inner_apart(function: F) -> F:
 def _compile(function: F, inline: bool, from_python: bool) -> F:
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": inline}
     options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": not from_python}
+    if not from_python:
+        options["pipeline_class"] = PartCompiler
     dispatcher: Any = njit(**options)(function)
     if dispatcher is not function:  # the same function where NUMBA_DISABLE_JIT is set
-        _keep_on_disk(dispatcher, KernelCache(function))
+        _keep_on_disk(dispatcher, KernelCache(function, is_part=not from_python))
     return dispatcher  # type: ignore[no-any-return]
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from numba.extending import overload
 
 from memvirt.errors import ConfigError
+from memvirt.linking import PartCompiler
 
 PLUGINS = "memvirt.plugins"  #: entry-point group; each entry names a package laid out like memvirt itself
 
@@ -57,7 +58,7 @@ def verb(stub: Callable[..., Any]) -> Any:
         return None if chosen is stub and "NotImplementedError" in stub.__code__.co_names else chosen
 
     _verbs.append(generic)
-    overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True})(choose)  # type: ignore[typeddict-unknown-key]
+    overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True, "pipeline_class": PartCompiler})(choose)  # type: ignore[typeddict-unknown-key]
     return generic
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.counters import Counter
-from memvirt.jit import inner_apart, kernel
+from memvirt.jit import inner_apart
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
@@ -205,7 +205,7 @@ def enter_epoch(world: World, vm: Int, epoch: Int) -> None:
     world.vms[vm].epoch = epoch
 
 
-@kernel
+@inner_apart
 def host_loop(world: World) -> tuple[Int, Int]:
     """Run until all VMs are done, or Python must help; returns why, and the vCPU or VM concerned."""
     clock, rules = world.clock[0], world.rules[0]
