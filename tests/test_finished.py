@@ -34,14 +34,18 @@ def test_a_finished_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert memvirt.read("outputs/mine").results.equals(first)
     more = sweep("cpu.llc=9,12,15", "resume=true").results
     assert len(more) == 3
-    other = sweep("cpu.llc=9", "overwrite=true")
+    other = sweep("cpu.llc=9", "overwrite=true", "figures=false")
     assert len(other.results) == 1
+    assert not (folder / "figures").exists()
+    assert "<b>mine</b>" in (folder / "report.html").read_text()
     assert not (folder / "figures/own.png").exists()
     assert [path.name for path in (tmp_path / "outputs").iterdir() if "mine" in path.name] == ["mine"]
     assert "overwrite" not in other.provenance["command"]
+    sweep("cpu.llc=12", "overwrite=true", "figures=false", "report=false")
+    assert not (folder / "report.html").exists()
     monkeypatch.setattr(finished, "all_code", lambda: "another")
     with pytest.raises(ConfigError, match="holds the same points computed by other code"):
-        sweep("cpu.llc=9")
+        sweep("cpu.llc=12")
 
 
 def test_one_point_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

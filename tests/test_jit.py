@@ -47,7 +47,7 @@ DESIGNS = [
     [
         "mmu=nested",
         "overcommit.ratio=1.4",
-        "reclaim=esx",
+        "reclaim/replacement=lru",
         "tlb/replacement=random",
         "tlb.vpid=false",
         "numa.cpus_per_node=1",

@@ -22,8 +22,8 @@ from memvirt.sweep.store.tables import Head, varied_fields
 from memvirt.sweep.study import Incomplete, safe_overcommit
 from memvirt.sweep.study._bound import Bound, touched
 from memvirt.sweep.study._cliff import Hunt, Verdict
-from memvirt.sweep.study._warning import COLUMNS as WARNED_BY
-from memvirt.sweep.study._warning import warning
+from memvirt.sweep.study._hindsight import COLUMNS as WARNED_BY
+from memvirt.sweep.study._hindsight import look_back
 from memvirt.types import GUEST_EVENT, STEP, Accesses, Pages, Trace
 from tests.support import here, sweep
 from tests.sweeps import called, table
@@ -203,15 +203,15 @@ def test_what_ran_out_and_what_had_said_so() -> None:
         major_faults=[9, 0, 0, 0, 5, 5], guest_major_faults=[0, 0, 0, 0, 4, 5], decompressions=[0, 0, 0, 0, 60, 0],
     )  # fmt: skip
     safe = epochs_of([1] * 6, swap_out_rate=[0, 0, 1, 1, 1, 1])  # which so cries wolf
-    found = warning(failed, safe, 0, 1.1, 2.0, times)
+    found = look_back(failed, safe, 0, 1.1, 2.0, times)
     assert found.signal == "refaults"
     assert found.seconds == 4.0  # from epoch 2 to 4, of two seconds each
     assert "host's swap" in found.ran_out  # 10 of 80 us, against 9 of 80 and 60 of 10
-    assert warning(failed, None, 0, 1.1, 2.0, times).signal == "swap_out"
+    assert look_back(failed, None, 0, 1.1, 2.0, times).signal == "swap_out"
     quiet = epochs_of([1, 3], decompressions=[0, 1])
-    assert warning(quiet, None, 0, 1.1, 1.0, times)[1:] == ("", None)
-    assert "compressed" in warning(quiet, None, 0, 1.1, 1.0, times).ran_out
-    assert warning(epochs_of([1, 3]), None, 0, 1.1, 1.0, times).ran_out.startswith("CPU time")
+    assert look_back(quiet, None, 0, 1.1, 1.0, times)[1:] == ("", None)
+    assert "compressed" in look_back(quiet, None, 0, 1.1, 1.0, times).ran_out
+    assert look_back(epochs_of([1, 3]), None, 0, 1.1, 1.0, times).ran_out.startswith("CPU time")
 
 
 def test_bound() -> None:

@@ -89,7 +89,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         epochs = epochs[epochs["epoch"] <= last]
     waited = epochs.groupby("vm")["stall_ns"].sum().sort_values(ascending=False, kind="stable")
     vms = sorted(waited.index[:MOST_VMS])
-    figure = Picture(figsize=(1.2 + 2.6 * len(vms), 6.4), layout="constrained")
+    figure = Picture(figsize=(max(6.4, 1.2 + 2.6 * len(vms)), 6.4), layout="constrained")
     grid = figure.add_gridspec(3, len(vms), height_ratios=[1.25, 0.9, 1.25])
     colours = sns.color_palette("colorblind", len(MEMORY))
     lines = [each for each in MEMORY if (epochs[each[0]] > 0).any()]

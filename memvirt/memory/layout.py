@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.memory.config import MemoryConfig
 from memvirt.random import scramble
-from memvirt.types import FIRST_FRAME, LEVEL_BITS, ORDERS, Trace
+from memvirt.types import FIRST_FRAME, LEVEL_BITS, ORDERS, PAGE_BITS, Trace
 from memvirt.workload.reach import beyond, untranslated
 
 BLOCK = 512  #: frames of a 2 MiB block, and entries of a table
@@ -118,7 +118,7 @@ def lay_out_pages(config: MemoryConfig, traces: list[Trace]) -> PageLayout:
     asid = np.concatenate([trace.pages.asid for trace in traces]).astype(np.int64)
     levels = config.guest.levels
     if (wrong := untranslated(raw, levels)) is not None:
-        raise ConfigError("guest.levels", levels, beyond(wrong, levels))
+        raise ConfigError("guest.levels", levels, beyond(wrong << PAGE_BITS, levels))
     vpn = (raw & np.uint64((1 << LEVEL_BITS * levels) - 1)).astype(np.int64)  # a kernel's page has the upper half's index
     order = np.zeros(vpn.size, np.uint8)
     size = config.guest.page_size

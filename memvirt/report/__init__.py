@@ -59,7 +59,11 @@ def render(facts: dict[str, Any]) -> str:
 
 
 def write_report(
-    folder: Path, pictures: Sequence[tuple[str, Picture]] | None = None, point: str | None = None, vm: int | None = None
+    folder: Path,
+    pictures: Sequence[tuple[str, Picture]] | None = None,
+    point: str | None = None,
+    vm: int | None = None,
+    name: str | None = None,
 ) -> Path:
     """Write a sweep's page into its folder.
 
@@ -71,6 +75,8 @@ def write_report(
         The sweep's own figures by name; drawn again if not given.
     point, vm : str and int, optional
         Whose monitors are shown: the beginning of a ``point_id``, and one of its VMs; by default those that wait longest.
+    name : str, optional
+        Of the sweep, if it isn't the folder's.
 
     Returns
     -------
@@ -83,7 +89,7 @@ def write_report(
     """
     from memvirt.report.facts import gather
 
-    text = render(gather(folder, pictures, point, vm))
+    text = render({**gather(folder, pictures, point, vm), "title": name or folder.resolve().name})
     path = folder / NAME
     write_whole(path, lambda part: part.write_text(text, "utf-8"))
     return path

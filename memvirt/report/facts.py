@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,8 @@ def _pictures(
     for number, (name, figure) in enumerate(given):
         title = name.replace("_", " ")
         said_of = figure._suptitle.get_text().replace("\n", " ") if figure._suptitle else ""  # type: ignore[attr-defined]
-        svg = inline(figure, f"f{number}", f"{title}. {said_of}. The table below has the numbers.")
+        about = ". ".join(filter(None, [title, said_of, "The table below has the numbers."]))
+        svg = inline(figure, f"f{number}", about)
         found.append({"name": name, "svg": svg, "file": f"figures/{name}.pdf" if (folder / f"figures/{name}.pdf").exists() else ""})
     drawn = {name for name, _ in given}
     others = [path for path in files if path.stem not in drawn and path.stat().st_size < MOST_BYTES]
@@ -178,7 +178,6 @@ def gather(folder: Path, pictures: Sequence[tuple[str, Picture]] | None, point: 
     good = frame[frame["status"] == "ok"]
     shown = sampled(good, MOST_ROWS)
     return {
-        "title": re.sub(r"[_-]+", " ", folder.resolve().name),
         "question": question(frame, told),
         "design": design(frame, told),
         "points": int(frame["point_id"].nunique()),

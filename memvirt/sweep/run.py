@@ -200,7 +200,7 @@ def _report(folder: Path, study: Study, drawn: Drawn) -> list[str]:
     from memvirt.report import write_report
 
     try:
-        return [write_report(folder, drawn.pictures).name]
+        return [write_report(folder, drawn.pictures, name=study.store.place.name).name]
     except MemvirtError as wrong:
         study.work.voice.say(f"no report: {wrong}; the tables are complete")
         return []

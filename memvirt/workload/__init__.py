@@ -14,7 +14,7 @@ from memvirt.policy import load as load_policy
 from memvirt.policy import names as policy_names
 from memvirt.types import EVERY_SPACE, GUEST_EVENT, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.config import Workload
-from memvirt.workload.files import file_digest
+from memvirt.workload.files import file_digest, find_page
 from memvirt.workload.lives import check_life, detail_of, is_life, life_of, trace_of
 from memvirt.workload.names import SYNTHETIC, trace_file
 from memvirt.workload.reach import beyond, untranslated
@@ -131,7 +131,8 @@ def check_levels(config: Workload, levels: int) -> None:
     status = path.stat()
     wrong = _untranslated(path, config.format, config.fetches, levels, (status.st_mtime_ns, status.st_size))
     if wrong is not None:
-        raise ConfigError("guest.levels", levels, beyond(wrong, levels))
+        address, place = find_page(path, config.format, wrong)
+        raise ConfigError("guest.levels", levels, beyond(address, levels, f"{path}{place and ', '}{place}"))
     return None
 
 

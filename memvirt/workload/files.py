@@ -182,6 +182,17 @@ def read_file(
     return recording
 
 
+def find_page(path: Path, name: str | None, vpn: int) -> tuple[int, str]:
+    """First address of a page that a trace touches, and its place, as an error says it; the own form says pages alone."""
+    with open_stream(path) as stream:
+        module = choose(stream, name)
+        for batch in () if getattr(module, "OWN", False) else module.read(stream, Options()):
+            hits = np.flatnonzero(batch.address >> np.uint64(PAGE_BITS) == vpn)
+            if hits.size:
+                return int(batch.address[hits[0]]), str(batch.where(int(hits[0])))
+    return vpn << PAGE_BITS, ""
+
+
 def _refuse(path: Path) -> NoReturn:
     """Say why what isn't a file is no workload, which is read more than once."""
     kind = "is a folder" if path.is_dir() else "is a pipe or a device: import it" if path.exists() else "there is no such file"

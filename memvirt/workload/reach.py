@@ -26,13 +26,10 @@ def untranslated(vpn: NDArray[np.uint64], levels: int) -> int | None:
     return int(vpn[wrong[0]]) if wrong.size else None
 
 
-def beyond(vpn: int, levels: int) -> str:
-    """Say why a page isn't translated."""
+def beyond(address: int, levels: int, what: str = "the trace") -> str:
+    """Say why an address that ``what`` touches isn't translated."""
     bits = PAGE_BITS + LEVEL_BITS * levels
-    why = (
-        f"the trace touches {vpn << PAGE_BITS:#x}, which is no canonical address of the {bits} bits that {levels} levels translate"
-    )
-    more = next(
-        (more for more in range(levels + 1, MOST_LEVELS + 1) if untranslated(np.array([vpn], np.uint64), more) is None), None
-    )
+    why = f"{what} touches {address:#x}, which is no canonical address of the {bits} bits that {levels} levels translate"
+    vpn = np.array([address >> PAGE_BITS], np.uint64)
+    more = next((more for more in range(levels + 1, MOST_LEVELS + 1) if untranslated(vpn, more) is None), None)
     return why + (f"; {more} levels translate it" if more else "")

@@ -24,8 +24,8 @@ from memvirt.sweep.plan.plan import Plan, plan_design
 from memvirt.sweep.study import Incomplete, Study, check_plan
 from memvirt.sweep.study._bound import Bound, bound_of
 from memvirt.sweep.study._cliff import DIGITS, Hunt, Verdict
-from memvirt.sweep.study._warning import COLUMNS as WARNED_BY
-from memvirt.sweep.study._warning import Warning, warning
+from memvirt.sweep.study._hindsight import COLUMNS as WARNED_BY
+from memvirt.sweep.study._hindsight import Hindsight, look_back
 
 RATIO, POLICY, IDLE = "overcommit.ratio", "reclaim", "none"
 MEASURES = {"slowdown_p99": "p99 epoch", "slowdown_peak": "peak"}  #: of page lives
@@ -174,7 +174,7 @@ class SafeOvercommit:
         """A point of a combination, at the first ratio of the scan."""
         return self.plan.point(self.combinations.index(combination) * self.options["scan"] * self.plan.replicates)[0]
 
-    def _warning(self, study: Study, combination: tuple[int, ...], hunt: Hunt, reference: pd.DataFrame) -> Warning | None:
+    def _hindsight(self, study: Study, combination: tuple[int, ...], hunt: Hunt, reference: pd.DataFrame) -> Hindsight | None:
         """What ran out at the lowest ratio that failed; None where nobody knows."""
         failed, safe = hunt.failed, hunt.safe
         point = self._point(combination)
@@ -185,7 +185,7 @@ class SafeOvercommit:
         usual = reference.loc[(self._compared_with(combination) * self.plan.replicates, failed.vm), "slowdown_p99"]
         times = {"read_latency": point.reclaim.device.read_latency}
         times |= {name: getattr(point.clock, name) for name in ("decompress", "cow_break")}
-        return warning(
+        return look_back(
             epochs[epochs["number"] == 0],
             epochs[epochs["number"] == 1] if safe else None,
             failed.vm,
@@ -203,7 +203,7 @@ class SafeOvercommit:
             mix = repr((point.workload, point.vms, point.contents))
             if mix not in bounds:
                 bounds[mix] = bound_of(point)
-            bound, told = bounds[mix], self._warning(study, combination, hunt, reference)
+            bound, told = bounds[mix], self._hindsight(study, combination, hunt, reference)
             tried += [{**values, **hunt.tried[ratio]._asdict()} for ratio in sorted(hunt.tried)]
             safe, failed = hunt.safe, hunt.failed
             found.append(
@@ -233,7 +233,7 @@ class SafeOvercommit:
         keys = list(self._values(self.combinations[0]))
         study.save(throughput(pd.DataFrame(tried), pd.DataFrame(found), keys, float(self.options["slowdown"])), "safe_overcommit")
 
-    def _line(self, values: dict[str, Any], hunt: Hunt, told: Warning | None) -> str:
+    def _line(self, values: dict[str, Any], hunt: Hunt, told: Hindsight | None) -> str:
         words = " ".join(f"{key}={value}" for key, value in values.items())
         limit, safe, failed = f"{self.options['slowdown']:g} %", hunt.safe, hunt.failed
         line = (

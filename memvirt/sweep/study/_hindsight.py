@@ -19,7 +19,7 @@ NOTHING = "CPU time: no page had to be waited for"
 COLUMNS = ["slowdown", *WAITS, *dict.fromkeys(signal.column for signal in SIGNALS.values())]
 
 
-class Warning(NamedTuple):
+class Hindsight(NamedTuple):
     """What is known of a cliff.
 
     Attributes
@@ -51,9 +51,9 @@ def ran_out(bad: pd.DataFrame, times: dict[str, float]) -> str:
     return WAITS[most][1] if waited[most] > 0 else NOTHING
 
 
-def warning(
+def look_back(
     failed: pd.DataFrame, safe: pd.DataFrame | None, vm: int, limit: float, epoch_seconds: float, times: dict[str, float]
-) -> Warning:
+) -> Hindsight:
     """Look back from the first epoch in which a VM is slowed beyond the limit.
 
     Parameters
@@ -71,7 +71,7 @@ def warning(
     mine = failed[failed["vm"] == vm].sort_values("epoch")
     bad = mine[mine["slowdown"] > limit]
     if bad.empty:
-        return Warning(NOTHING, "", None)
+        return Hindsight(NOTHING, "", None)
     fell = int(bad["epoch"].iloc[0])
     found: dict[str, int] = {}
     for name, signal in SIGNALS.items():
@@ -81,4 +81,4 @@ def warning(
         if not alarms.empty and alarms.iloc[0] <= fell:
             found[name] = fell - int(alarms.iloc[0])
     first = max(found, key=lambda name: found[name], default="")
-    return Warning(ran_out(bad, times), first, found[first] * epoch_seconds if first else None)
+    return Hindsight(ran_out(bad, times), first, found[first] * epoch_seconds if first else None)
