@@ -17,6 +17,14 @@ def canonical(config: Any) -> str:
     return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def file_stamp(path: Path) -> tuple[int, int]:
+    """What tells versions of a file apart while a process runs: when it was changed (ns), and its bytes; zeros if there is none."""
+    if not path.is_file():
+        return 0, 0
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
 def text_digest(*parts: str) -> str:
     """Hash texts, each told from the next."""
     digest = hashlib.blake2b(digest_size=16)

@@ -50,6 +50,19 @@ class Accesses(NamedTuple):
     gap: NDArray[np.uint8]
 
 
+def piece(columns: Accesses, first: int, last: int) -> Accesses:
+    """Accesses ``first`` to ``last`` of some; views."""
+    return Accesses(columns.page[first:last], columns.line[first:last], columns.gap[first:last])
+
+
+def joined(parts: list[Accesses]) -> Accesses:
+    """One after the other; a view of a single one."""
+    if len(parts) == 1:
+        return parts[0]
+    page, line, gap = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Accesses(page, line, gap)
+
+
 class Pages(NamedTuple):
     """The base pages that one VM's trace can touch, ascending by (asid, vpn).
 
@@ -135,11 +148,8 @@ class Trace:
         for number in range(first, last + 1):
             base = number * CHUNK
             chunk = self.chunks[number]
-            piece = slice(max(start - base, 0), stop - base)
-            parts.append(Accesses(chunk.page[piece], chunk.line[piece], chunk.gap[piece]))
-        if len(parts) == 1:
-            return parts[0]
-        return Accesses(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+            parts.append(piece(chunk, max(start - base, 0), stop - base))
+        return joined(parts)
 
 
 class Event(IntEnum):

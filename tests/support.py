@@ -42,6 +42,11 @@ def composed(*overrides: str) -> Row:
     return copy.deepcopy(_composed(*overrides, *(() if said else ("reclaim/replacement=lru",))))
 
 
+def composed_as_is(*overrides: str) -> Row:
+    """The same with the users' own defaults alone."""
+    return copy.deepcopy(_composed(*overrides))
+
+
 @functools.cache
 def _composed(*overrides: str) -> Row:
     GlobalHydra.instance().clear()

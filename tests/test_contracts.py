@@ -36,15 +36,25 @@ def test_each_policy_has_its_yaml(family: str, group: str) -> None:
         assert load(family, name).__doc__
 
 
-def test_every_option_composes() -> None:
+#: Tables of page lives, as short as can be.
+TABLES = {
+    "pageset": "time,first,pages,written,visits\n0,0,512,0,512\n1,0,512,0,512\n",
+    "memory_series": "time,working_set,touched,busy\n0,8,16,0.5\n300,8,16,0.5\n",
+}
+
+
+def test_every_option_composes(tmp_path: Path) -> None:
     """Each option of each group makes a point that can be checked."""
     from memvirt.pipeline.point import Point
 
+    for name, table in TABLES.items():
+        (tmp_path / f"{name}.csv").write_text(table)
     for group, options in find_groups([]).items():
         for option in options:
             if group == "executor" or group.startswith("hydra"):
                 continue
-            needs = ["workload.path=somewhere"] if option == "trace" or option.endswith("_reference") else []
+            file = tmp_path / f"{option}.csv" if option in TABLES else "somewhere"
+            needs = [f"workload.path={file}"] if option in ("trace", *TABLES) or option.endswith("_reference") else []
             config = composed(f"{group}={option}", *needs)
             assert Point.build(config).count >= 1, (group, option)
 

@@ -155,7 +155,7 @@ def test_tables_and_pictures(tmp_path: Path) -> None:
     done = here("memvirt.figures", "outputs/m", "--monitor", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (folder / "figures/monitor-reclaim=swap.png").stat().st_size > 20_000
-    assert "waits longest (reclaim=swap)" in done.stdout
+    assert "waits longest" not in done.stdout  # there is one point alone that has epochs
     for words, why in (
         (["outputs/m/results.csv", "--monitor"], "needs a sweep's folder"),
         (["outputs/m", "--x", "vm"], "--y is needed"),

@@ -23,7 +23,7 @@ from memvirt.result.table import result_columns
 from memvirt.sweep.engine.node import Carried, Failure
 from memvirt.sweep.plan.plan import EXPERIMENT_KEYS, NOT_OF_A_POINT
 from memvirt.sweep.settings import Settings
-from tests.support import composed, here, point, sweep
+from tests.support import composed_as_is, here, point, sweep
 from tests.sweeps import SMALL, descendants, engine_rows, foreign_listeners, planned, points_in, table
 
 GRID = ("mmu=native,nested", "tlb=skylake,zen4", "numa=uma,two_socket", "overcommit.ratio=1,1.6", "reclaim.replacement=lru,fifo")
@@ -57,7 +57,7 @@ def test_stitched_is_composed(chosen: dict[str, int]) -> None:
         for name, value in plan.varied(number).items():
             written = name.replace(".", "/") if name.replace(".", "/") in axes else name
             overrides.append(f"{written}={'null' if value is None else value}")
-        config = composed(*overrides)
+        config = composed_as_is(*overrides)
         assert plan.config(number) == config
         assert plan.point(number)[0] == Point.build(config)
     options = sum(map(len, axes.values()))
@@ -255,7 +255,7 @@ def test_provenance_runs_again(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(first, table(folder), check_exact=True)
     assert set(pd.read_parquet(folder / "plan.parquet")["point_id"]) == set(first["point_id"])
     assert set(said["axes"]["mmu"]) == {"native", "nested"}
-    assert said["config"] == {**composed(*SMALL, "mmu=native")}
+    assert said["config"] == {**composed_as_is(*SMALL, "mmu=native")}
 
 
 def test_tables(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.digest import file_stamp
 from memvirt.errors import ConfigError, TraceError
 from memvirt.memory.config import Guest, Host, MemoryConfig
 from memvirt.memory.layout import radix_tables
@@ -164,12 +165,11 @@ def check_dumps(guest: Guest, host: Host | None, vms: int, nodes: int) -> None:
 def known_dump(path: str) -> Dump:
     """As `read_dump`, remembered while the file doesn't change."""
     file = Path(path)
-    stamp = file.stat().st_mtime_ns if file.is_file() else 0
-    return _known(file, stamp)
+    return _known(file, file_stamp(file))
 
 
 @lru_cache(maxsize=4)
-def _known(path: Path, stamp: int) -> Dump:
+def _known(path: Path, stamp: tuple[int, int]) -> Dump:
     return read_dump(path)
 
 

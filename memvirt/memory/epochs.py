@@ -54,11 +54,12 @@ def epoch_by(world: World, vm: Int, time: float) -> Int:
 @inner_apart
 def short_of_epochs(world: World, time: float) -> Int:
     """Name a VM that is about to be in an epoch for which there is no place, if only asleep; -1 if there is none."""
-    if world.rules[0].epoch_ns > 0:
+    if world.rules[0].epoch_ns > 0 and time >= world.clock[0].epochs_until:  # till then none is more than one further on
         for number in range(world.actors.size):
             actor = world.actors[number]
-            if actor.position < actor.total and epoch_by(world, np.int64(actor.vm), time) + 1 >= world.counts.shape[1]:
+            if actor.position < actor.total and epoch_by(world, np.int64(actor.vm), time) + 2 >= world.counts.shape[1]:
                 return np.int64(actor.vm)
+        world.clock[0].epochs_until = time + world.rules[0].epoch_ns
     return np.int64(-1)
 
 

@@ -56,6 +56,9 @@ def next_actor(world: World) -> Int:
                 soonest, cpu = time, actor.cpu
     if cpu < 0:
         return -1
+    if cpus[cpu].alone >= 0:
+        cpus[cpu].clock = soonest
+        return np.int64(cpus[cpu].alone)
     current = cpus[cpu].current
     for step in range(1, actors.size + 1):  # round robin, the current one last
         turn = (max(current, 0) + step) % actors.size

@@ -144,6 +144,7 @@ class Cpu:
     current: I8  # vCPU that runs, -1 if none did yet
     node: I8  # NUMA node that it is on
     label: I8  # its number in the order of first use, -1 while unused
+    alone: I8  # the only vCPU that it ever runs, -1 if there are several
 
 
 class Node:
@@ -174,6 +175,7 @@ class Clock:
     balloon_due: F8  # when balloons move next
     watch_due: F8  # when the host looks next at which sampled pages are idle
     reclaim_due: F8  # when the host's policy acts next of its own accord
+    epochs_until: F8  # until when all VMs have places for their epochs
 
 
 class Rules:

@@ -105,8 +105,14 @@ def _nodes(frames: FrameLayout) -> Records[Node]:
 def _cpus(config: MemoryConfig) -> Records[Cpu]:
     cpus = records(config.numa.nodes * config.numa.cpus_per_node, Cpu)
     cpus.node = np.arange(cpus.size) // config.numa.cpus_per_node
-    cpus.current = cpus.label = -1
+    cpus.current = cpus.label = cpus.alone = -1
     return cpus
+
+
+def note_alone(cpus: Records[Cpu], actors: Records[Actor]) -> None:
+    """Note which vCPUs have a CPU for themselves."""
+    chosen, first, count = np.unique(actors.cpu, return_index=True, return_counts=True)
+    cpus.alone[chosen[count == 1]] = first[count == 1]
 
 
 def guest_swap(config: MemoryConfig, memory: int) -> int:
@@ -228,7 +234,8 @@ def per_vm(config: MemoryConfig) -> bool:
     return config.reclaim.per_vm or limited
 
 
-def _policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
+def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
+    """States of the policies, for so many frames of guests and host."""
     numa, reclaim, vms = config.numa, config.reclaim, len(config.members)
     tables = numa.placement if numa.page_tables == "as_data" else Choice(name=numa.page_tables)
     items = int(frames.base[-1])
@@ -328,12 +335,14 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         raise ConfigError("vms.memory", data << 12, "makes more frames than signed 32-bit frame numbers name")
     vms = _vms(config, traces, pages, frames)
     actors, own_events_ = _actors(config, traces)
+    cpus = _cpus(config)
+    note_alone(cpus, actors)
     rules = _rules(config, traces, pages, frames)
     clock = records(1, Clock)
     clock.total = clock.free = frames.capacity.sum()
     clock.contents = WRITTEN
     window = max(1, min(most_window, int(actors.total.max())))
-    policies = _policies(config, pages, frames, most)
+    policies = make_policies(config, pages, frames, most)
     record = record_of(in_use("memory", measured(policies)))
     counts: Any = np.zeros((len(traces), first_epochs(config, vms, traces)), record).view(np.recarray)
     return World(
@@ -342,7 +351,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         host_frames=records(most, HostFrame),
         vms=vms,
         actors=actors,
-        cpus=_cpus(config),
+        cpus=cpus,
         nodes=_nodes(frames),
         bumps=_bumps(frames.tables, int(rules[0].block), config.table_area == "range"),
         guest_rows=pages.table,

@@ -127,7 +127,7 @@ class Layout:
         self._places: dict[tuple[Any, ...], Stage] = {}
         self._keep: dict[int, Any] = {}  # sections are known by identity, so they must not go away
         self._fused: dict[tuple[bool, int, int], bool] = {}
-        self._lives: dict[tuple[int, ...], bool] = {}
+        self._lives: dict[tuple[int, ...], list[Workload] | None] = {}
         self._alone: dict[tuple[Any, ...], Point] = {}
 
     def _config(self, reading: Reading, point: Point, vms: Vms) -> Config:
@@ -164,10 +164,11 @@ class Layout:
         self._keep.update((id(section), section) for section in sections)
         return tuple(map(id, sections))
 
-    def _has_lives(self, point: Point) -> bool:
+    def _details(self, point: Point) -> list[Workload] | None:
+        """Distinct details of a point's page lives; None where its VMs have none."""
         known = self._known_by(point, ("workload", "vms", "contents"))
         if known not in self._lives:
-            self._lives[known] = has_lives(point)
+            self._lives[known] = details(point)[0] if has_lives(point) else None
         return self._lives[known]
 
     def _detail(self, point: Point, detail: Workload) -> Point:
@@ -197,8 +198,9 @@ class Layout:
         """
         vms = tuple(range(point.count))
         traces = tuple([self._trace(point, vm) for vm in vms])
-        if self._has_lives(point):
-            return self._add_lives(point, vms, traces)
+        found = self._details(point)
+        if found is not None:
+            return self._add_lives(point, vms, traces, found)
         made = self._chain(point, vms, traces, False)
         last = CHAIN[-1].name
         for vm in vms:
@@ -208,10 +210,10 @@ class Layout:
     def _trace(self, point: Point, vm: int) -> Stage:
         return self._stage(SOURCE.name, self._config(SOURCE.config, point, (vm,)))
 
-    def _add_lives(self, point: Point, vms: Vms, traces: tuple[Stage, ...]) -> Stage:
+    def _add_lives(self, point: Point, vms: Vms, traces: tuple[Stage, ...], found: list[Workload]) -> Stage:
         """Lay out a point of page lives: where their pages are, then each distinct detail and its baseline, then both together."""
         made = self._chain(point, vms, traces, False, CHAIN[:1])
-        for detail in details(point)[0]:
+        for detail in found:
             it = self._detail(point, detail)
             trace = (self._trace(it, 0),)
             own = self._chain(it, (0,), trace, False, CHAIN[:-1])

@@ -12,8 +12,8 @@ from memvirt import memory, workload
 from memvirt.errors import CapacityError, MemvirtError
 from memvirt.memory.layout import FrameLayout, PageLayout
 from memvirt.memory.records import Frame, HostFrame, Page
-from memvirt.memory.setup import WINDOW
-from memvirt.memory.setup import _policies as policies_of
+from memvirt.memory.setup import WINDOW, make_policies
+from memvirt.pipeline.rooms import ROOMS
 from memvirt.types import EventRecord
 from memvirt.typing import dtype_of
 from memvirt.workload.config import Workload
@@ -32,7 +32,7 @@ def pages_of(config: Any) -> int:
     """Pages that a workload stage's trace touches; of a synthetic one its footprint, or one an access, if that is less."""
     work = Workload.model_validate({**config["workload"], "warmup": 0})
     if workload.is_life(work) or work.path or trace_file(work.name, work.path) is not None:
-        return int(workload.load(work, config["vm"]).pages.vpn.size)
+        return int(ROOMS["workload"].run(config, [])["trace"].pages.vpn.size)  # as it is made: a page life is sampled
     return min(work.footprint >> 12, workload.length(work)) * work.processes
 
 
@@ -49,7 +49,7 @@ def _of_policies(config: memory.MemoryConfig, items: int) -> int:
     none, per_vm = np.zeros(0), np.full(vms, items)
     pages = PageLayout(none, vm, none, none, none, none, none, none, none, 0)  # type: ignore[arg-type]
     frames = FrameLayout(np.arange(vms + 1) * items, per_vm, per_vm, none, none, 1)  # type: ignore[arg-type]
-    return _bytes(policies_of(config, pages, frames, 2 * items * vms))
+    return _bytes(make_policies(config, pages, frames, 2 * items * vms))
 
 
 def bytes_needed(config: Any, pages: list[int]) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memvirt.command import run_command
-from memvirt.errors import MemvirtError
 
 if TYPE_CHECKING:
     from memvirt.sweep.plan.words import Words
@@ -90,10 +89,10 @@ def run(argv: list[str]) -> None:
         print("\n\n".join(map(help.about, words)) if words else help.overview())
         return
     from memvirt.api import run_sweep
-    from memvirt.sweep.plan.words import read_words
+    from memvirt.sweep.plan.words import read_words, refuse_completion
 
-    if {"--shell-completion", "-sc"} & {word.partition("=")[0] for word in argv}:
-        raise MemvirtError('--shell-completion: is `eval "$(memvirt completion bash)"` here, or zsh')
+    for word in argv:
+        refuse_completion(word.partition("=")[0])
     flags, rest = flags_for_hydra(argv)
     if flags:
         ask_hydra(flags, read_words(rest))

@@ -16,8 +16,9 @@ from memvirt.result.table import write_whole
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Todo
 from memvirt.sweep.settings import Settings
+from memvirt.workload.files import IN_MEMORY
 
-BYTES = 6  #: an access of a recorded trace
+BYTES = 6  #: an access of a recorded trace that is held
 
 
 def rates_file(settings: Settings) -> Path:
@@ -70,7 +71,7 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
             counts[stage.room] += 1
             seconds[stage.room] += ROOMS[stage.room].seconds + rates[stage.room] * length
             if ROOMS[stage.room].length is not None:
-                trace_bytes += BYTES * length
+                trace_bytes += _held(length)
                 pages[stage.recipe] = needs.pages_of(stage.config.value)
             if stage.room == "memory":
                 touched = [pages[need.recipe] for need in stage.inputs]
@@ -88,7 +89,7 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
     source = "rates measured by earlier sweeps here" if measured else "rates of the machine that memvirt was written on"
     lines.append(f"about {total:,.0f} CPU-s, {total / workers:,.0f} s on {workers} workers, without compilation and before equal")
     lines[-1] += f" stages are known; from {source}"
-    at_once = workers * (largest + most * BYTES * 2)
+    at_once = workers * (largest + 2 * _held(most))
     lines.append(
         f"memory: traces {needs.gib(trace_bytes)}, at most {needs.gib(largest)} for the arrays of a stage, "
         f"about {needs.gib(at_once)} for those that run at a time; {needs.gib(there)} are free"
@@ -96,6 +97,11 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
     if tight:
         lines.append(f"{len(tight):,} stages of the memory room don't fit, and their points will say so: {tight[0]} would")
     return lines
+
+
+def _held(length: int) -> int:
+    """Bytes of a trace at a time: longer ones are read by the chunk, and a bit an access says what missed the TLBs."""
+    return BYTES * min(length, IN_MEMORY) + max(length - IN_MEMORY, 0) // 8
 
 
 def _cores(settings: Settings) -> int:

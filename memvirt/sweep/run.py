@@ -66,9 +66,9 @@ def _tell_one_point(call: Call, plan: Plan, voice: Voice) -> None:
 
 def _plan_only(call: Call, plan: Plan, voice: Voice) -> Path:
     todo = Todo(plan)
-    _tell_one_point(call, plan, voice)
     for line in describe(plan, todo, call.settings):
         voice.conclude(line)
+    _tell_one_point(call, plan, voice)
     folder = Path(call.settings.output) / call.name(_ids(call, todo))
     there = "" if finished.told_by(folder) is None else ", where a finished sweep is already"
     voice.conclude(f"nothing was run; it would be written to {folder}{there}")
@@ -95,11 +95,11 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> Path:
             work.executor()  # join the cluster, or say why not, before anything else is said
         for damage in store.damaged:
             work.voice.say(f"damaged, and computed again: {store.folder}/{damage}")
-        _tell_one_point(call, kind.plan, work.voice)
         study = Study(call, work, store, todo)
         work.last_words = lambda: _stopped(study, "stopped")
         try:
             kind.run(study)
+            _tell_one_point(call, kind.plan, work.voice)
             failed = _conclude(study, begun, started)
         except KeyboardInterrupt as stopped:
             raise type(stopped)(_stopped(study, "stopped")) from None

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.trace.reuse import BINS, Depths, Touches, count_depths, depths, edges, note_end, note_touches
-from memvirt.types import CHUNK, FETCH, ORDERS, Accesses
+from memvirt.types import CHUNK, FETCH, ORDERS, Accesses, piece
 from memvirt.workload.files import read_file
 from memvirt.workload.own import OwnFile
-from memvirt.workload.source import piece
 from memvirt.workload.stored import own_file
 
 TIMES, PLACES = 320, 160  #: grain of the map

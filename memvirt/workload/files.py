@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.digest import hash_file
+from memvirt.digest import file_stamp, hash_file
 from memvirt.errors import TraceError
 from memvirt.types import CHUNK, FETCH, LINE_MASK, PAGE_BITS, Accesses
 from memvirt.workload.batch import Batch, Options, checked, whole
@@ -208,8 +208,7 @@ def read_cached(path: Path, name: str | None = None, fetches: bool = False) -> R
     """As `read_file`, remembering the last few files while they don't change."""
     if not path.is_file():
         _refuse(path)
-    status = path.stat()
-    return _read_cached(path, name, fetches, (status.st_mtime_ns, status.st_size))
+    return _read_cached(path, name, fetches, file_stamp(path))
 
 
 @lru_cache(maxsize=64)
@@ -228,8 +227,7 @@ def file_digest(path: Path) -> str:
     if not path.is_file():
         _refuse(path)
     try:
-        status = path.stat()
-        return _digest(path, (status.st_mtime_ns, status.st_size))
+        return _digest(path, file_stamp(path))
     except OSError as wrong:
         raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from memvirt.digest import file_stamp
 from memvirt.errors import ConfigError, TraceError
 from memvirt.policy import load, names
 from memvirt.types import Trace
@@ -55,13 +56,13 @@ def check_life(config: Workload) -> None:
 
 def life_of(config: Workload, vm: int = 0, vcpus: int = 1) -> Life:
     """What a VM does with all of its pages."""
-    stamp = Path(config.path).stat().st_mtime_ns if config.path and Path(config.path).is_file() else 0
+    stamp = file_stamp(Path(config.path)) if config.path else (0, 0)
     options = tuple(sorted(config.options.items()))
     return _made(config.name, Asked(-(-config.footprint // 4096), config.seed, vm, vcpus, config.path), options, stamp)
 
 
 @lru_cache(maxsize=256)
-def _made(name: str, asked: Asked, options: tuple[tuple[str, Any], ...], stamp: int) -> Life:
+def _made(name: str, asked: Asked, options: tuple[tuple[str, Any], ...], stamp: tuple[int, int]) -> Life:
     module = load(FAMILY, name, "workload")
     life: Life = module.make(asked, **{**module.OPTIONS, **dict(options)})
     return life

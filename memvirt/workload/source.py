@@ -8,22 +8,9 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.types import CHUNK, Accesses
+from memvirt.types import CHUNK, Accesses, joined
 
 Reader = Callable[[int, int], Accesses]
-
-
-def piece(columns: Accesses, first: int, last: int) -> Accesses:
-    """Accesses ``first`` to ``last`` of some; views."""
-    return Accesses(columns.page[first:last], columns.line[first:last], columns.gap[first:last])
-
-
-def joined(parts: list[Accesses]) -> Accesses:
-    """One after the other; a view of a single one."""
-    if len(parts) == 1:
-        return parts[0]
-    page, line, gap = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Accesses(page, line, gap)
 
 
 class Source(NamedTuple):
@@ -52,7 +39,32 @@ class Source(NamedTuple):
         return 1 + int(self.asid[-1]) if self.asid is not None and self.asid.size else 1
 
 
-class Chunks(Sequence[Accesses]):
+class Chunked(Sequence[Accesses]):
+    """Accesses by the chunk; a subclass has ``accesses``, how many there are, and makes chunk after chunk."""
+
+    accesses: int
+
+    def chunk(self, index: int) -> Accesses:
+        """Make a chunk; ``index`` is one that there is."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return -(-self.accesses // CHUNK)
+
+    @overload
+    def __getitem__(self, index: int) -> Accesses: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Accesses]: ...
+    def __getitem__(self, index: int | slice) -> Accesses | Sequence[Accesses]:
+        """Chunk ``index`` (or several)."""
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.chunk(index)
+
+
+class Chunks(Chunked):
     """A VM's accesses: processes taking turns, each going round its own copy of the source.
 
     Parameters
@@ -69,19 +81,8 @@ class Chunks(Sequence[Accesses]):
         self.processes, self.switch_every = processes, switch_every
         self._last: tuple[int, Accesses] | None = None
 
-    def __len__(self) -> int:
-        return -(-self.accesses // CHUNK)
-
-    @overload
-    def __getitem__(self, index: int) -> Accesses: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Accesses]: ...
-    def __getitem__(self, index: int | slice) -> Accesses | Sequence[Accesses]:
-        """Make chunk ``index`` (or several)."""
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+    def chunk(self, index: int) -> Accesses:
+        """Make a chunk; the last one that was made is kept."""
         if self._last is None or self._last[0] != index:
             made = self._make(index * CHUNK, min((index + 1) * CHUNK, self.accesses))
             for column in made:

@@ -6,12 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from memvirt.digest import file_stamp
 from memvirt.errors import TraceError
-from memvirt.types import FETCH, Accesses
+from memvirt.types import FETCH, Accesses, piece
 from memvirt.workload.files import IN_MEMORY, read_cached
 from memvirt.workload.formats.parquet import is_table
 from memvirt.workload.own import OwnFile
-from memvirt.workload.source import Source, piece
+from memvirt.workload.source import Source
 
 PARQUET = b"PAR1"  #: how such a file begins
 
@@ -59,13 +60,13 @@ def own_file(path: Path) -> OwnFile | None:
     if not path.is_file():
         return None
     try:
-        status = path.stat()
+        stamp = file_stamp(path)
         with path.open("rb") as opened:
             if opened.read(len(PARQUET)) != PARQUET or is_table(path):
                 return None
     except OSError as wrong:
         raise TraceError(str(path), "", wrong.strerror or str(wrong)) from wrong
-    return _open(path, (status.st_mtime_ns, status.st_size))
+    return _open(path, stamp)
 
 
 def _long_file(path: Path, name: str | None, fetches: bool) -> OwnFile | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from memvirt.digest import file_stamp
 from memvirt.errors import TraceError, suggest
 
 Columns = dict[str, NDArray[np.float64]]
+Table = tuple[Columns, list[str]]  #: columns, and where in the file each row is
 MOST = float(1 << 50)  #: of a number in a table
+
+
+def by_path(parse: Callable[[Path], Table]) -> Callable[[str], Table]:
+    """Make a reader of a table's file, which is parsed once while it doesn't change.
+
+    The reader raises `TraceError`, with the file and, if there is one, the line.
+    """
+
+    @lru_cache(maxsize=4)
+    def parsed(path: Path, stamp: tuple[int, int]) -> Table:
+        return parse(path)
+
+    def read(path: str) -> Table:
+        file = Path(path)
+        if not file.is_file():
+            raise TraceError(path, "", "is a folder" if file.is_dir() else "there is no such file")
+        return parsed(file, file_stamp(file))
+
+    return read
 
 
 def _csv(path: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, list[str]], list[int]]:
@@ -33,7 +55,7 @@ def _csv(path: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, list[s
     return names, texts, [number for number, _ in lines[1:]]
 
 
-def read_table(path: Path, needed: Sequence[str], optional: Mapping[str, float]) -> tuple[Columns, list[str]]:
+def read_table(path: Path, needed: Sequence[str], optional: Mapping[str, float]) -> Table:
     """Read columns of numbers.
 
     Parameters

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from memvirt.errors import ConfigError
 from memvirt.random import scramble
 from memvirt.types import CHUNK, GUEST_EVENT, STEP, WRITE, Accesses, GuestEvent, Pages, Trace
 from memvirt.workload.life import REGION, Life
+from memvirt.workload.source import Chunked
 from memvirt.workload.synthetic import draws, unit
 
 LEAST_REGIONS = 30  #: that are sampled of a VM
@@ -114,7 +114,7 @@ def visits_of(life: Life, runs: Runs, number: int, seed: int) -> tuple[NDArray[n
     return place[order].astype(np.uint32), np.where(line[order], np.uint8(WRITE), np.uint8(0))
 
 
-class Visits(Sequence[Accesses]):
+class Visits(Chunked):
     """A life's visits in chunks; pickled, it is its life again.
 
     Parameters
@@ -135,6 +135,7 @@ class Visits(Sequence[Accesses]):
         steps = [visits_of(life, runs, number, seed) for number in range(life.busy.size)]
         self.at = np.concatenate([np.zeros(1, np.int64), np.cumsum([page.size for page, _ in steps])])
         self._page, self._line = (np.concatenate(each) for each in zip(*steps, strict=True))
+        self.accesses = self._page.size
         self._gap = np.ones(min(CHUNK, self._page.size), np.uint8)
         for column in (self._page, self._line, self._gap):
             column.setflags(write=False)  # as a recorded trace's are
@@ -142,19 +143,8 @@ class Visits(Sequence[Accesses]):
     def __reduce__(self) -> tuple[type[Visits], tuple[Life, Runs, int]]:
         return Visits, (self.life, self.runs, self.seed)
 
-    def __len__(self) -> int:
-        return -(-self._page.size // CHUNK)
-
-    @overload
-    def __getitem__(self, index: int) -> Accesses: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Accesses]: ...
-    def __getitem__(self, index: int | slice) -> Accesses | Sequence[Accesses]:
-        """Chunk ``index`` (or several)."""
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+    def chunk(self, index: int) -> Accesses:
+        """Views of a chunk's visits."""
         part = slice(index * CHUNK, (index + 1) * CHUNK)
         page = self._page[part]
         return Accesses(page, self._line[part], self._gap[: page.size])

@@ -12,6 +12,7 @@ from memvirt.memory.dump import check_dumps
 from memvirt.pipeline.detail import NO_RECLAIM
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
+from memvirt.policy import load
 from memvirt.types import Event, Machine
 from memvirt.workload.files import file_digest
 
@@ -83,15 +84,7 @@ def check(point: Point) -> None:
         check_mechanisms(point.reclaim, 1 if alone else 2, point.guest, point.host, max(each.vcpus for each in members))
         limited = any(each.limit is not None for each in members)
         if point.reclaim.per_vm or limited:
-            ruled = point.reclaim.victims.name != "global"
-            asks = (
-                "vms.limit"
-                if limited
-                else f"reclaim.victims={point.reclaim.victims.name}"
-                if ruled
-                else f"reclaim={point.reclaim.name}"
-            )
-            check_replacement("reclaim.replacement", point.reclaim.replacement.name, asks)
+            check_replacement("reclaim.replacement", point.reclaim.replacement.name, _who_asks(point))
         check_pace(point.reclaim, point.clock, max(_longest(point, vm) for vm in vms))
 
 
@@ -112,6 +105,14 @@ def _check_lives(point: Point) -> None:
         least = scale * latency / 1e8
         why = f"is too short for a fault that stands for {scale:g}, of {latency / 1e6:g} ms each: {least:g}s at the least"
         raise Conflict("epoch.time", f"{epoch / 1e9:g}s", why)
+
+
+def _who_asks(point: Point) -> str:
+    """Which of a point's keys has the host take pages of one VM at a time."""
+    if getattr(load("memory.reclaim", point.reclaim.name), "PER_VM", False):
+        return f"reclaim={point.reclaim.name}"
+    rule = point.reclaim.victims.name
+    return f"reclaim.victims={rule}" if rule != "global" else "vms.limit"
 
 
 def _longest(point: Point, vm: int) -> float:

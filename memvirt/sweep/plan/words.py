@@ -49,6 +49,17 @@ class Words(NamedTuple):
         return [*([self.folder] if self.folder is not None else []), *self.searched]
 
 
+def refuse_completion(flag: str) -> None:
+    """Say what Hydra's flag for completion is here.
+
+    Raises
+    ------
+    MemvirtError
+    """
+    if flag in ("--shell-completion", "-sc"):
+        raise MemvirtError('--shell-completion: is `eval "$(memvirt completion bash)"` here, or zsh')
+
+
 def read_words(words: Sequence[str]) -> Words:
     """Tell flags from overrides.
 
@@ -66,6 +77,7 @@ def read_words(words: Sequence[str]) -> Words:
             overrides.append(word)
             continue
         if flag not in PLACES:
+            refuse_completion(flag)
             raise MemvirtError(f"{word}: there is no such flag; {suggest(flag, PLACES)}")
         if not equals:
             value = next(rest, "")

@@ -9,12 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memvirt.errors import TraceError
-from memvirt.types import Accesses
+from memvirt.types import Accesses, piece
 from memvirt.workload.files import Recording
 from memvirt.workload.own import OwnFile
 from memvirt.workload.own.header import KEY
 from memvirt.workload.sniff import SURE
-from memvirt.workload.source import piece
 from memvirt.workload.stream import Sample, Stream
 
 OWN = True

@@ -12,7 +12,6 @@ of them is touched in the row. Cache grows and shrinks behind them, is read when
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import numpy as np
 from memvirt.errors import ConfigError, TraceError
 from memvirt.workload.life import FREED, LOOPS, Asked, Life
 from memvirt.workload.life._shape import bands, extents, rate_for, touched, weights
-from memvirt.workload.tables import Columns, read_table, rows_of_vm
+from memvirt.workload.tables import Table, by_path, read_table, rows_of_vm
 
 UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 OPTIONS: dict[str, Any] = {"unit": "MiB", "step": 10.0, "alpha": 0.8, "written": 0.3, "busy": 0.2, "loop": "open"}
@@ -30,8 +29,8 @@ OPTIONAL = {"vm": 0.0, "written": np.nan, "cache": 0.0, "free": 0.0, "busy": np.
 ALL_BUT = 0.99  #: of a working set, which is touched in a row
 
 
-@lru_cache(maxsize=4)
-def _read(path: Path, stamp: tuple[int, int]) -> tuple[Columns, list[str]]:
+def _parse(path: Path) -> Table:
+    """Read and check a table."""
     columns, where = read_table(path, ("time", "working_set", "touched"), OPTIONAL)
     for row, place in enumerate(where):
         used, held, written = (columns[name][row] for name in ("working_set", "touched", "written"))
@@ -42,22 +41,7 @@ def _read(path: Path, stamp: tuple[int, int]) -> tuple[Columns, list[str]]:
     return columns, where
 
 
-def read(path: str) -> tuple[Columns, list[str]]:
-    """Read and check a table; its columns, and where each row is.
-
-    Raises
-    ------
-    TraceError
-        With the file and the line.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise TraceError(path, "", "is a folder" if file.is_dir() else "there is no such file")
-    status = file.stat()
-    return _read(file, (status.st_mtime_ns, status.st_size))
-
-
-READS_FILE = read
+read = READS_FILE = by_path(_parse)
 
 
 def check(**options: Any) -> None:

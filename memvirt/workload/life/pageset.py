@@ -8,14 +8,13 @@ long as the one before.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from memvirt.errors import ConfigError, TraceError
 from memvirt.workload.life import EXTENT, FREED, LOOPS, Asked, Life
-from memvirt.workload.tables import Columns, read_table, rows_of_vm
+from memvirt.workload.tables import Table, by_path, read_table, rows_of_vm
 
 OPTIONS = {"busy": 1.0, "loop": "open"}
 DETAIL = {"name": "zipf"}
@@ -23,8 +22,8 @@ NEEDED = ("time", "first", "pages", "written", "visits")
 MOST_PAGES = (1 << 31) - 1
 
 
-@lru_cache(maxsize=4)
-def _read(path: Path, stamp: tuple[int, int]) -> tuple[Columns, list[str]]:
+def _parse(path: Path) -> Table:
+    """Read and check a table."""
     columns, where = read_table(path, NEEDED, {"vm": 0.0, "busy": np.nan})
     for row, place in enumerate(where):
         first, pages, written, visits = (columns[name][row] for name in NEEDED[1:])
@@ -42,22 +41,7 @@ def _read(path: Path, stamp: tuple[int, int]) -> tuple[Columns, list[str]]:
     return columns, where
 
 
-def read(path: str) -> tuple[Columns, list[str]]:
-    """Read and check a table; its columns, and where each row is.
-
-    Raises
-    ------
-    TraceError
-        With the file and the line.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise TraceError(path, "", "is a folder" if file.is_dir() else "there is no such file")
-    status = file.stat()
-    return _read(file, (status.st_mtime_ns, status.st_size))
-
-
-READS_FILE = read
+read = READS_FILE = by_path(_parse)
 
 
 def check(busy: float, loop: str) -> None:

@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from memvirt.errors import TraceError
-from memvirt.types import CHUNK, Accesses
+from memvirt.types import CHUNK, Accesses, joined, piece
 from memvirt.workload.own.header import KEY, SCHEMA, Damaged, Header, feed, finish_digest, read_header
-from memvirt.workload.source import joined, piece
 
 MOST_BYTES = 16 * CHUNK  #: of a chunk's columns, not compressed
 MOST_HEADER = 1 << 29  #: bytes; a page takes some six

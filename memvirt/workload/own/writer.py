@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from memvirt.errors import TraceError
-from memvirt.types import CHUNK, FETCH, NONE, WRITE, Accesses
+from memvirt.types import CHUNK, FETCH, NONE, WRITE, Accesses, piece
 from memvirt.workload.own.header import COUNTS, KEY, SCHEMA, SPACE_BITS, VERSION, Header, feed, finish_digest, write_header
 from memvirt.workload.own.numbering import carry_gaps, number_pages
-from memvirt.workload.source import piece
 
 FLAGS = np.array([0, WRITE, FETCH], np.uint8)  #: of a load, a store, a fetch
 #: Each byte of a column for itself, a chunk in one page: what a program repeats is then repeated byte for byte, and found.
