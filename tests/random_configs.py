@@ -33,6 +33,7 @@ NOT_OF_A_POINT = ("plan", "study", "executor", "experiment", "figure", "hydra")
 LENGTHS = {
     "workload.accesses": (50, 300), "workload.repeat": (1, 2), "vms.count": (1, 4), "workload.footprint": (8192, 2 << 20),
     "workload.processes": (1, 3), "guest.page_struct": (0, 256), "clock.daemon_speedup": (1, 100), "replicates": (1, 2), "vms.vcpus": (1, 4),
+    "workload.seconds": (5, 60),
 }  # fmt: skip
 HUGE = (2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64, 10**30)
 RUBBISH = (
@@ -139,6 +140,13 @@ def kinds_of(annotation: Any) -> list[Any]:
     return [kind for arg in args for kind in kinds_of(arg)]
 
 
+def written(value: Any) -> str:
+    """A value as the command line writes it."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{name}:{written(each)}" for name, each in value.items()) + "}"
+    return str(value)
+
+
 class Drawer:
     """Draws command lines of one seed."""
 
@@ -156,15 +164,23 @@ class Drawer:
         config = compose(words)
         known = dict(leaves("", config))
         wild = draw.random() < 0.6
-        members = config["vms"]["members"]
+        members, lives = config["vms"]["members"], "workload.seconds" in known
         if members:
-            words.append(f"vms.members={self.smaller(members)}")
+            words.append(f"vms.members={self.smaller(members, lives)}")
         for key in draw.sample(sorted(known), min(len(known), draw.choice((0, 1, 1, 2, 3, 5, 8, 12)))):
             if key.endswith(".name"):
                 continue
             words.append(f"{key}={self.value(key, known[key], config, wild and draw.random() < 0.35)}")
         given = {word.partition("=")[0] for word in words}
-        words += [f"{key}={draw.randint(*LENGTHS[key])}" for key in ("workload.accesses",) if key not in given and key in known]
+        words += [
+            f"{key}={draw.randint(*LENGTHS[key])}"
+            for key in ("workload.accesses", "workload.seconds")
+            if key not in given and key in known
+        ]
+        if lives and "workload.detail" not in given:
+            words.append(f"workload.detail={written(self.detail())}")
+        if lives and "vms.scale" not in given:
+            words.append("vms.scale=1")
         if "workload.footprint" in known and "workload.footprint" not in given:
             words.append(f"workload.footprint={draw.choice(('8KiB', '64KiB', '512KiB', '2MiB'))}")
         if "ksm_tool" in chosen["workload"] and "workload.idle_time" not in given:
@@ -175,13 +191,13 @@ class Drawer:
             words.append(draw.choice(MEMBERS))
         return words
 
-    def smaller(self, members: list[dict[str, Any]]) -> str:
-        """A scenario's VMs with few accesses each, as the command line writes them."""
+    def detail(self) -> dict[str, Any]:
+        """A short detail of a page life; its own is of millions of accesses."""
+        accesses = self.draw.randint(*LENGTHS["workload.accesses"])
+        return {"name": self.draw.choice(("zipf", "uniform")), "accesses": accesses, "footprint": "64KiB"}
 
-        def written(value: Any) -> str:
-            if isinstance(value, dict):
-                return "{" + ",".join(f"{name}:{written(each)}" for name, each in value.items()) + "}"
-            return str(value)
+    def smaller(self, members: list[dict[str, Any]], life: bool) -> str:
+        """A scenario's VMs with few accesses each, as the command line writes them."""
 
         few = []
         for member in members[: self.draw.randint(1, 6)]:
@@ -190,7 +206,9 @@ class Drawer:
             work["accesses"] = self.draw.randint(*LENGTHS["workload.accesses"])
             if "footprint" in work:
                 work["footprint"] = self.draw.choice(("64KiB", "1MiB"))
-            few.append(written({**member, "workload": work}))
+            if life:
+                work |= {"seconds": self.draw.randint(*LENGTHS["workload.seconds"]), "warmup": 0, "detail": self.detail()}
+            few.append(written({**member, **({"memory": "4MiB"} if life else {}), "workload": work}))
         return "[" + ",".join(few) + "]"
 
     def value(self, key: str, current: Any, config: dict[str, Any], wild: bool) -> str:
@@ -353,7 +371,7 @@ def worker() -> None:
     from memvirt.sweep.plan.groups import find_groups
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    run._draw = lambda folder, study: []  # pictures take the most time, and are tested elsewhere
+    run._draw = lambda folder, study: run.Drawn([], [])  # pictures take the most time, and are tested elsewhere
     groups = {name: options for name, options in sorted(find_groups([]).items()) if name.partition("/")[0] not in NOT_OF_A_POINT}
 
     composed: dict[tuple[str, ...], dict[str, Any]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from memvirt.sweep.plan.words import below_swept
 from tests.support import command, here
@@ -147,3 +148,4 @@ def test_help_and_config(tmp_path: Path) -> None:
     shown = here("memvirt.sweep", "-m", "mmu=native", "--cfg", "job", cwd=tmp_path)
     assert shown.returncode == 0
     assert "name: native" in shown.stdout
+    assert not HydraConfig.initialized()  # else `${hydra:runtime.cwd}` is this folder for the rest of the process

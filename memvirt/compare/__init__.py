@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from memvirt.drawing.words import varied
+from memvirt.drawing.words import is_number, varied
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.result.table import ABOUT, read_results
 
@@ -142,7 +142,7 @@ def _said(names: Sequence[str], values: Sequence[Any]) -> str:
 
 def _apart(first: pd.Series[Any], second: pd.Series[Any], tolerance: float) -> np.ndarray[Any, Any]:
     """How far values are apart, relative to the larger: 0 within the tolerance, infinite where one lacks or texts differ."""
-    numbers = pd.api.types.is_numeric_dtype(first) and pd.api.types.is_numeric_dtype(second)
+    numbers = is_number(first) and is_number(second)
     if not numbers:
         texts = [each.astype(object).where(each.notna(), "") for each in (first, second)]
         return np.where(texts[0].to_numpy() == texts[1].to_numpy(), 0.0, np.inf)

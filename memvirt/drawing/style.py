@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from memvirt.drawing.words import label, mean_over, said, short
+from memvirt.drawing.words import is_number, label, mean_over, said, short
 from memvirt.errors import ConfigError, MemvirtError
 
 __all__ = ["label"]
@@ -28,7 +28,7 @@ LEGEND, LETTERS = 1.9, 13  #: inches that a legend beside panels takes, and smal
 def ordered(values: pd.Series[Any]) -> list[Any]:
     """Distinct values: numbers ascending, names as they first come."""
     found = list(pd.unique(values.dropna()))
-    return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
+    return sorted(found) if is_number(values) else found
 
 
 def use() -> None:
@@ -146,7 +146,7 @@ def numeric(frame: pd.DataFrame, column: str, option: str) -> None:
     ------
     ConfigError
     """
-    if not pd.api.types.is_numeric_dtype(frame[column]):
+    if not is_number(frame[column]):
         raise ConfigError(option, column, "is not a column of numbers", frame.select_dtypes("number").columns)
 
 
@@ -215,7 +215,7 @@ def means(frame: pd.DataFrame, keys: list[str], y: str) -> pd.DataFrame:
 
 def binned(frame: pd.DataFrame, x: str) -> pd.DataFrame:
     """Draw a number that takes very many values in `BINS` parts of equal width, each at its middle."""
-    if not pd.api.types.is_numeric_dtype(frame[x]) or frame[x].nunique() <= 4 * BINS:
+    if not is_number(frame[x]) or frame[x].nunique() <= 4 * BINS:
         return frame
     edges = np.linspace(frame[x].min(), frame[x].max(), BINS + 1)
     place = np.clip(np.searchsorted(edges, frame[x], side="right") - 1, 0, BINS - 1)

@@ -27,7 +27,7 @@ from memvirt.drawing.style import (
     outer_labels,
     spans_decades,
 )
-from memvirt.drawing.words import said, short
+from memvirt.drawing.words import is_number, said, short
 from memvirt.errors import MemvirtError
 
 #: Axes that are worth a colour of their own, the first first.
@@ -67,7 +67,7 @@ class Roles(NamedTuple):
 def roles(frame: pd.DataFrame, axes: list[str]) -> Roles:
     """Give each varied key its place: the number of most values along x, then colours, dashes, panels."""
     free = [axis for axis in axes if frame[axis].nunique() > 1]
-    numbers = [axis for axis in free if pd.api.types.is_numeric_dtype(frame[axis])]
+    numbers = [axis for axis in free if is_number(frame[axis])]
     x = max(numbers, key=lambda axis: frame[axis].nunique(), default=None)
     rest = [axis for axis in free if axis != x]
     rest.sort(key=lambda axis: COLOURED.index(axis) if axis in COLOURED else len(COLOURED))
@@ -136,7 +136,7 @@ def slowdowns(frame: pd.DataFrame, role: Roles) -> Picture:
     keys, told = role.keys, binned(frame, role.x)
     said_of = note(told, keys, "whiskers")
     rows = means(told, keys, "slowdown")
-    number = pd.api.types.is_numeric_dtype(rows[role.x])
+    number = is_number(rows[role.x])
     looks = Looks.of(rows, role.hue, role.style)
     across = 1.4 + (2.8 if number else 0.26 * rows[role.x].nunique() * len(looks.hues) * len(looks.styles))
     figure, found = facets(rows, role.col, role.row, width=max(across, 3.6), height=2.9)
@@ -297,7 +297,7 @@ def overview(frame: pd.DataFrame, axes: list[str], averages: bool = True) -> lis
     if good.empty:
         raise MemvirtError("no row went well")
     needs(good, ["slowdown", *axes])
-    names = [axis for axis in axes if not pd.api.types.is_numeric_dtype(good[axis])]
+    names = [axis for axis in axes if not is_number(good[axis])]
     good = good.assign(**{axis: good[axis].where(good[axis].notna(), "none") for axis in names})
     over = [] if averages else left_over(good, axes)
     if over:

@@ -72,6 +72,11 @@ def units() -> dict[str, str]:
     return {name: each.unit for table in ("results", "epochs") for each in columns(table) for name in each.names}
 
 
+def is_number(values: pd.Series[Any]) -> bool:
+    """Whether a column holds amounts: yes and no are names, though pandas counts with them."""
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+
+
 def spelled(name: str) -> str:
     """A column's or key's name in words, acronyms in capitals."""
     words = re.split(r"[._ ]+", name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from memvirt.drawing.words import is_number
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.policy import load, names
 from memvirt.result.table import write_whole
@@ -48,7 +49,7 @@ def draw(frame: pd.DataFrame, kind: str | None, x: str, y: str, hue: str | None 
         if column is not None and column not in frame.columns:
             raise ConfigError(option, column, "the table has no such column", frame.columns)
     if kind is None:
-        kind = "line" if pd.api.types.is_numeric_dtype(frame[x]) else "bar"
+        kind = "line" if is_number(frame[x]) else "bar"
     if kind not in kinds():
         raise ConfigError("--kind", kind, "there is no such kind of plot", kinds())
     good = frame[frame["status"] == "ok"] if "status" in frame else frame

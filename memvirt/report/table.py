@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memvirt.drawing.words import label, said, short, varied
+from memvirt.drawing.words import is_number, label, said, short, varied
 
 #: What is shown of each VM, the first first; those that are nothing everywhere are left out.
 CHOSEN = (
@@ -58,7 +58,7 @@ def as_data(frame: pd.DataFrame) -> str:
             "name": name,
             "title": short(name) if name in keys or name in ("vm", "replicate", "status") else name.replace("_", " "),
             "tip": f"{name}: {label(name)}",
-            "number": bool(pd.api.types.is_numeric_dtype(shown[name]) and not pd.api.types.is_bool_dtype(shown[name])),
+            "number": is_number(shown[name]),
             "values": [_cell(value) for value in shown[name].tolist()],
         }
         for name in map(str, shown)

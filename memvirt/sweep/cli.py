@@ -58,6 +58,7 @@ def ask_hydra(flags: list[str], words: Words) -> None:
         If an override can't be.
     """
     import hydra
+    from hydra.core.hydra_config import HydraConfig
 
     from memvirt.sweep.plan.compose import CONFIGS
     from memvirt.sweep.plan.words import DEFAULT, asks_for_nothing, plainly, prepare
@@ -69,8 +70,13 @@ def ask_hydra(flags: list[str], words: Words) -> None:
     if asks_for_nothing(overrides) and not set(flags) & set(ABOUT_HYDRA):
         overrides.append(DEFAULT)
     application = hydra.main(version_base="1.3", config_path=CONFIGS, config_name="config")(never)
-    with _arguments([*flags, *words.flags, *overrides]), plainly(words.overrides):
-        application()
+    job = HydraConfig.instance()
+    of_caller = job.cfg
+    try:
+        with _arguments([*flags, *words.flags, *overrides]), plainly(words.overrides):
+            application()
+    finally:
+        job.cfg = of_caller  # `${hydra:runtime.cwd}` would be answered with this call's folder ever after
 
 
 def help_asked(argv: list[str]) -> list[str] | None:
