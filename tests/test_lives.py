@@ -198,6 +198,7 @@ def test_a_scale_makes_faults_longer() -> None:
         (("vms.members=[{workload: sqlite}, {workload: working_sets}]",), "VM 0 needs one too"),
         (("workload=working_sets", "reclaim/device=hdd", "vms.scale=64", "epoch.accesses=null", "epoch.time=1s"), "epoch.time=1s"),
         (("workload=working_sets", "vms.scale=0.5"), "vms.scale=0.5"),
+        (("workload=web_server", "vms.count=60"), "vCPUs on average, and the host has 8 CPUs"),
     ],
 )
 def test_what_cannot_be_is_refused(words: tuple[str, ...], why: str) -> None:
@@ -287,6 +288,14 @@ def test_a_scanner_is_as_fast_as_the_real_one() -> None:
         _, found = run(*words, *sharing, f"vms.scale={scale}", "epoch.time=10s")
         scanned = found["ksm_pages_scanned"]
         assert (scanned[7] - scanned[0]) * scale == pytest.approx(70 * real, rel=0.03)  # the end of a pass ends a batch
+
+
+def test_a_host_looks_at_its_memory_as_often_as_pages_are_taken() -> None:
+    """At each allocation, of which a sampled host has fewer: every 100 us, of one page in 64 every 6.4 ms."""
+    words = ("workload=working_sets", "vms.scale=64", "reclaim=linux", "overcommit.ratio=1.5")
+    assert memory_room.ROOM.config.make(point(*words), (0,))["reclaim"]["tick"] == 6.4e6
+    trace = point("workload=zipf", "vms.scale=64", "reclaim=linux", "overcommit.ratio=1.5")
+    assert memory_room.ROOM.config.make(trace, (0,))["reclaim"]["tick"] == "100us"
 
 
 def test_a_balloon_moves_fractions_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:

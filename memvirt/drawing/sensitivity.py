@@ -38,8 +38,8 @@ def screen(morris: pd.DataFrame, outer: list[str], column: str) -> Any:
     figure, parts = _parts(morris, outer, 3.6, share=False)
     names = list(dict.fromkeys(morris["parameter"]))
     colours = _colours(len(names))
+    reach = max(1e-12, (morris["mu_star"] + morris["mu_star_conf"]).max(), morris["sigma"].max()) * 1.05  # of all panels
     for axes, part in parts:
-        reach = max(1e-12, (part["mu_star"] + part["mu_star_conf"]).max(), part["sigma"].max()) * 1.05
         for slope, text in ((1.0, "σ = μ*"), (0.5, "σ = μ*/2"), (0.1, "σ = μ*/10")):
             axes.plot([0, reach], [0, slope * reach], color="0.75", linewidth=0.8, linestyle=":", zorder=0)
             axes.annotate(text, (0.9 * reach, 0.9 * slope * reach), fontsize="x-small", color="0.45", ha="right", va="bottom")
@@ -66,7 +66,10 @@ def bars(sobol: pd.DataFrame, outer: list[str], column: str) -> Any:
     """
     figure, parts = _parts(sobol, outer, 3.6, share=True)
     colours = _colours(2)
+    ends = [sobol[index].fillna(0) + sign * sobol[f"{index}_conf"].fillna(0) for index in ("S1", "ST") for sign in (-1, 1)]
+    low, high = min(0.0, *(end.min() for end in ends)), max(1e-12, *(end.max() for end in ends))
     for axes, part in parts:
+        axes.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
         at = np.arange(len(part))
         for place, (index, text) in enumerate((("S1", "first order: alone"), ("ST", "total: with interactions"))):
             axes.barh(

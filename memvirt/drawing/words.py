@@ -54,6 +54,11 @@ LABELS = {
     "reclaim.replacement": "page replacement",
     "reclaim.victims": "whose page goes",
     "reclaim.device": "swap device",
+    "reclaim.device.read_latency": "swap device's read latency",
+    "cpu.memory": "latency of memory",
+    "cpu.dependence": "share of accesses that depend on the one before",
+    "workload.table_writes_every": "accesses from one table write to the next",
+    "workload.instructions_per_access": "instructions an access",
     "reclaim.tax": "tax on idle memory",
 }
 UNITS = {"pages": "4 KiB pages", "ratio": "", "state": "", "0 or 1": "", "faults": "count", "misses": "count"}

@@ -24,6 +24,8 @@ from memvirt.sweep.store.tables import plan_table, write_tables
 from memvirt.sweep.study import Study
 from memvirt.sweep.work import TooManyFailures, Work
 
+MOST_SAID = 8  #: lines of what files don't say
+
 
 def sweep(call: Call, voice: Voice) -> Path:
     """Plan and run a sweep; returns its folder.
@@ -64,11 +66,21 @@ def _tell_one_point(call: Call, plan: Plan, voice: Voice) -> None:
         voice.say("one point: what isn't given has its base value; experiment=default, with the same keys, varies the main job")
 
 
+def _tell_assumed(plan: Plan, voice: Voice) -> None:
+    """Say what the files behind workloads don't say."""
+    said = list(plan.sections.assumed)
+    for each in said[:MOST_SAID]:
+        voice.say(each)
+    if len(said) > MOST_SAID:
+        voice.say(f"and {len(said) - MOST_SAID} more of that kind: memvirt trace info FILE tells them")
+
+
 def _plan_only(call: Call, plan: Plan, voice: Voice) -> Path:
     todo = Todo(plan)
     for line in describe(plan, todo, call.settings):
         voice.conclude(line)
     _tell_one_point(call, plan, voice)
+    _tell_assumed(plan, voice)
     folder = Path(call.settings.output) / call.name(_ids(call, todo))
     there = "" if finished.told_by(folder) is None else ", where a finished sweep is already"
     voice.conclude(f"nothing was run; it would be written to {folder}{there}")
@@ -84,6 +96,7 @@ def _run(call: Call, work: Work, kind: Any, started: float) -> Path:
     store: Store | None = None
     try:
         todo = Todo(kind.plan)
+        _tell_assumed(kind.plan, work.voice)
         folder = Path(settings.output) / call.name(_ids(call, todo))
         if finished.is_done(call, todo, folder):
             work.voice.conclude(finished.report(call, todo, folder))

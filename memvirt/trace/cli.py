@@ -12,6 +12,7 @@ from memvirt.command import run_command
 from memvirt.errors import MemvirtError
 from memvirt.policy import names
 from memvirt.trace.info import check_picture, describe, draw, save, summarize
+from memvirt.trace.life import STEP, WRITTEN, describe_life, holds_life, import_life
 from memvirt.trace.look import look, open_any
 from memvirt.trace.pages import UNSEEN, record_pages
 from memvirt.trace.record import Wanted, record
@@ -48,6 +49,19 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--columns", help="which columns of a table hold what: address=vaddr,rw=op,process=pid,instructions=n")
     one.add_argument("--limit", type=int, help="keep so many accesses")
     one.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, where the format has them")
+    one.add_argument(
+        "--pages",
+        action="store_true",
+        help="say which pages are visited in each step, as the table that workload=pageset reads (NAME.csv or NAME.parquet): of "
+        "DAMON's snapshots, masim's configs, and of accesses, physical ones and samples too",
+    )
+    one.add_argument("--step", type=float, default=STEP, help=f"seconds, with --pages (default: {STEP:g})")
+    one.add_argument(
+        "--written",
+        type=float,
+        default=WRITTEN,
+        help=f"share of pages, where the file doesn't say, with --pages (default: {WRITTEN})",
+    )
     two = verbs.add_parser(
         "record", help="record a program with Valgrind's Lackey", description=RECORD, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -100,12 +114,24 @@ def _command(arguments: argparse.Namespace) -> list[str]:
     return command
 
 
-def _record_pages(arguments: argparse.Namespace) -> None:
-    if not 0.05 <= arguments.step <= 3600:
-        raise MemvirtError(f"--step={arguments.step:g}: must be from 0.05 to 3600 seconds")
-    for name in ("limit", "skip", "fetches"):
+def _check_pages(arguments: argparse.Namespace, shortest: float, unused: Sequence[str]) -> None:
+    if not shortest <= arguments.step <= 3600:
+        raise MemvirtError(f"--step={arguments.step:g}: must be from {shortest:g} to 3600 seconds")
+    for name in unused:
         if getattr(arguments, name):
             raise MemvirtError(f"--{name} is of accesses; with --pages there are none")
+
+
+def _import_pages(arguments: argparse.Namespace) -> None:
+    _check_pages(arguments, 1e-6, ("limit", "fetches", "mask", "pattern", "columns", "format"))
+    if not 0 <= arguments.written <= 1:
+        raise MemvirtError(f"--written={arguments.written:g}: is a share, from 0 to 1")
+    print(import_life(arguments.file, arguments.output, arguments.step, arguments.written))
+    print(f"wrote {arguments.output} ({arguments.output.stat().st_size:,} bytes)")
+
+
+def _record_pages(arguments: argparse.Namespace) -> None:
+    _check_pages(arguments, 0.05, ("limit", "skip", "fetches"))
     made = record_pages(_command(arguments), arguments.output, arguments.step)
     grain = "single pages" if made.grain == 1 else f"pieces of {made.grain} pages"
     print(f"wrote {arguments.output}: {len(made.rows):,} rows, {made.pages:,} pages, told apart by {grain}")
@@ -119,10 +145,16 @@ def run(argv: list[str]) -> None:
         if value is not None and value < (1 if name == "limit" else 0):
             raise MemvirtError(f"--{name}={value}: must be {'positive' if name == 'limit' else '0 or more'}")
     if arguments.verb == "info":
+        if holds_life(arguments.file):
+            print(describe_life(arguments.file))
+            return
         show_info(arguments.file, arguments.output)
         return
     if arguments.verb == "record" and arguments.pages:
         _record_pages(arguments)
+        return
+    if arguments.verb == "import" and arguments.pages:
+        _import_pages(arguments)
         return
     output = own_path(arguments.output)
     if arguments.verb == "import":

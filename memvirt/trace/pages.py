@@ -15,8 +15,10 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +36,7 @@ SPARSE = 16  #: times its resident pages that a mapping may be, to be cut at all
 FIRST_LOOK = 0.2  #: seconds after which a program's libraries are there
 BLOCK = 512  #: pages whose numbers are neighbours, 2 MiB
 COLUMNS = ("time", "vm", "first", "pages", "written", "visits", "busy")
+ENDINGS = (".csv", ".parquet")  #: of a table's name
 UNSEEN = (
     "how often a page is visited within a step; child processes; what a program without dynamic linking does; "
     "accesses while a step is read out; pages locked in memory and of hugetlbfs"
@@ -191,17 +194,17 @@ def _writable(mappings: list[Mapping]) -> list[tuple[int, int]]:
     return joined([each for each in mappings if each.writable])
 
 
-def write(recorder: Recorder, path: Path, about: dict[str, str]) -> None:
-    """Write the table, as CSV or Parquet by its name, whole or not at all.
+def write(rows: Sequence[tuple[Any, ...]], path: Path, about: dict[str, str]) -> None:
+    """Write the table, as CSV or Parquet by its name, whole or not at all; rows may end before ``busy``.
 
     Raises
     ------
     WriteError
         If the place can't be written.
     """
-    columns = list(zip(*recorder.rows, strict=True))
+    columns = list(zip(*rows, strict=True))
     types = [pa.float64(), pa.int32(), pa.int64(), pa.int64(), pa.int64(), pa.int64(), pa.float64()]
-    table = pa.table({name: pa.array(column, kind) for name, column, kind in zip(COLUMNS, columns, types, strict=True)})
+    table = pa.table({name: pa.array(column, kind) for name, column, kind in zip(COLUMNS, columns, types, strict=False)})
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -236,7 +239,7 @@ def record_pages(command: list[str], output: Path, step: float = 1.0) -> Recorde
     KeyboardInterrupt
         After Ctrl-C or SIGTERM (`Terminated`), when all that was recorded until then is written.
     """
-    if output.suffix not in (".csv", ".parquet"):
+    if output.suffix not in ENDINGS:
         raise MemvirtError(f"{output}: tables of pages are named NAME.csv or NAME.parquet")
     if shutil.which(command[0]) is None:
         raise MemvirtError(f"there is no command {command[0]}")
@@ -259,7 +262,7 @@ def record_pages(command: list[str], output: Path, step: float = 1.0) -> Recorde
     writes = "seen" if recorder.sees_writes else "not seen: Linux 6.7 or later and userfaultfd see them"
     grain = f"{recorder.grain} pages" if recorder.grain > 1 else "a page"
     about = {"command": shlex.join(command), "step": f"{step:g} s", "grain": grain, "writes": writes, "not seen": UNSEEN}
-    write(recorder, output, about)
+    write(recorder.rows, output, about)
     if stopped is not None:
         how = "SIGTERM" if isinstance(stopped, Terminated) else "Ctrl-C"
         raise type(stopped)(f"stopped by {how}; kept {output} ({len(recorder.rows):,} rows)")

@@ -17,14 +17,26 @@ from memvirt.types import EVERY_SPACE, GUEST_EVENT, Accesses, GuestEvent, Pages,
 from memvirt.workload.config import Workload
 from memvirt.workload.files import file_digest, find_page
 from memvirt.workload.lives import check_life, detail_of, is_life, life_of, trace_of
-from memvirt.workload.names import SYNTHETIC, trace_file
+from memvirt.workload.names import LIFE, SYNTHETIC, trace_file
 from memvirt.workload.reach import beyond, untranslated
 from memvirt.workload.source import Chunks, Source
 from memvirt.workload.spaces import own_switches
 from memvirt.workload.stored import open_trace
 from memvirt.workload.synthetic import below, draws
 
-__all__ = ["Workload", "check", "check_levels", "dependence", "detail_of", "digest", "is_life", "length", "life_of", "load"]
+__all__ = [
+    "Workload",
+    "assumed",
+    "check",
+    "check_levels",
+    "dependence",
+    "detail_of",
+    "digest",
+    "is_life",
+    "length",
+    "life_of",
+    "load",
+]
 
 MOST_ACCESSES, MOST_PAGES, MOST_EVENTS = 1 << 40, (1 << 31) - 1, 1 << 28
 ACCESSES = 1_000_000  #: of a synthetic workload that isn't told how many
@@ -81,6 +93,18 @@ def check(config: Workload) -> None:
             "workload.fetches", True, f"{config.name} is synthetic and fetches nothing; use a recorded trace that does"
         )
     _check_numbers(config, pages)
+
+
+def assumed(config: Workload) -> list[str]:
+    """What the files behind a checked workload don't say, and is assumed, each with the file's name."""
+    if is_life(config):
+        module, detail = load_policy(LIFE, config.name, "workload"), detail_of(config)
+        of_file = getattr(module, "assumed", None)
+        said = of_file(config.path, **{**module.OPTIONS, **config.options}) if of_file else []
+        return [*(f"{config.path}: {each}" for each in said), *(assumed(detail) if detail is not None else ())]
+    if config.name != "trace":
+        return []
+    return [f"{config.path}: {each}" for each in open_trace(Path(config.path or ""), config.format, config.fetches).notes]
 
 
 def _check_one_process(config: Workload, spaces: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,11 +26,14 @@ class Options(NamedTuple):
         Of a line, for the general text reader.
     columns : dict
         Names of a table's columns by what they are: ``address``, ``write``, …
+    step : float
+        Seconds of a step, of a page life that isn't in steps.
     """
 
     fetches: bool = False
     pattern: str | None = None
     columns: dict[str, str] = {}  # noqa: RUF012
+    step: float = 1.0
 
 
 class Batch(NamedTuple):
@@ -47,6 +51,8 @@ class Batch(NamedTuple):
         Place of the access of an index in the file, as an error says it: ``line 12``, ``byte 80``.
     space : (n,) uint16 or None
         Address space (a process) of each access; None: all are of the first.
+    time : (n,) float64 or None
+        When each is made (s); None where nothing says.
     """
 
     address: NDArray[np.uint64]
@@ -54,12 +60,13 @@ class Batch(NamedTuple):
     gap: NDArray[np.int64]
     where: Callable[[int], str]
     space: NDArray[Any] | None = None
+    time: NDArray[np.float64] | None = None
 
     def part(self, first: int, last: int) -> Batch:
         """Accesses ``first`` to ``last``."""
-        space = None if self.space is None else self.space[first:last]
+        space, time = (None if column is None else column[first:last] for column in (self.space, self.time))
         address, what, gap = self.address[first:last], self.what[first:last], self.gap[first:last]
-        return Batch(address, what, gap, lambda index: self.where(first + index), space)
+        return Batch(address, what, gap, lambda index: self.where(first + index), space, time)
 
 
 class Objects:
@@ -168,6 +175,43 @@ def checked(batches: Iterator[Batch], name: str, mask: int | None = None, limit:
 def numbered_from(first: int, step: int, word: str) -> Callable[[int], str]:
     """Say places of records of one size: ``word`` and ``first`` + index × ``step``."""
     return lambda index: f"{word} {first + index * step}"
+
+
+def by_time(streams: Sequence[Iterator[Batch]]) -> Iterator[Batch]:
+    """Put the batches of several streams in one order, that of time; what is of one time stays together, in the streams' order.
+
+    Parameters
+    ----------
+    streams : sequence of iterators
+        Each in the order of time; a batch without times is of the stream's last one.
+    """
+    waiting: list[tuple[float, int, Batch]] = []
+    last = [-np.inf] * len(streams)
+
+    def take(number: int) -> None:
+        for batch in streams[number]:
+            if batch.address.size:
+                begin = float(batch.time[0]) if batch.time is not None else last[number]
+                heapq.heappush(waiting, (max(begin, last[number]), number, batch))
+                return
+
+    for number in range(len(streams)):
+        take(number)
+    while waiting:
+        now, number, batch = heapq.heappop(waiting)
+        until = waiting[0][:2] if waiting else (np.inf, 0)
+        ahead = batch.address.size
+        if batch.time is not None:
+            later = (batch.time > until[0]) if number <= until[1] else (batch.time >= until[0])
+            later[0] = False
+            ahead = int(np.argmax(later)) or ahead
+        yield batch.part(0, ahead)
+        last[number] = now if batch.time is None else max(now, float(batch.time[ahead - 1]))
+        if ahead < batch.address.size:
+            rest = batch.part(ahead, batch.address.size)
+            heapq.heappush(waiting, (float(batch.time[ahead]) if batch.time is not None else now, number, rest))
+        else:
+            take(number)
 
 
 def whole(batches: Iterator[Batch]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None]:

@@ -195,7 +195,13 @@ def find_page(path: Path, name: str | None, vpn: int) -> tuple[int, str]:
 
 def _refuse(path: Path) -> NoReturn:
     """Say why what isn't a file is no workload, which is read more than once."""
-    kind = "is a folder" if path.is_dir() else "is a pipe or a device: import it" if path.exists() else "there is no such file"
+    kind = (
+        "is a folder: import it"
+        if path.is_dir()
+        else "is a pipe or a device: import it"
+        if path.exists()
+        else "there is no such file"
+    )
     raise TraceError(str(path), "", kind)
 
 

@@ -40,7 +40,7 @@ class Shape(NamedTuple):
     Attributes
     ----------
     access : pattern
-        Of whole lines, without the newline; groups ``address``, and as there are ``kind``, ``space``, ``instructions``, ``size``.
+        Of whole lines, without the newline; groups ``address``, and as there are ``kind``, ``space``, ``instructions``, ``time``.
     passed : pattern
         Of lines that say nothing.
     base : int
@@ -49,6 +49,8 @@ class Shape(NamedTuple):
         Kind of an access whose line doesn't say.
     name : str
         For errors.
+    tick : float
+        Seconds of the unit of ``time``.
     """
 
     access: re.Pattern[bytes]
@@ -56,12 +58,13 @@ class Shape(NamedTuple):
     name: str
     base: int = 16
     what: int = LOAD
+    tick: float = 1.0
 
 
-def shape(access: bytes, name: str, passed: bytes = rb"#[^\n]*", base: int = 16, what: int = LOAD) -> Shape:
+def shape(access: bytes, name: str, passed: bytes = rb"#[^\n]*", base: int = 16, what: int = LOAD, tick: float = 1.0) -> Shape:
     """Make a shape: blanks are passed over at both ends of a line, and blank lines too."""
     lines = [rb"^[ \t]*(?:" + pattern + rb")[ \t\r]*$" for pattern in (access, passed + rb"|")]
-    return Shape(re.compile(lines[0], re.MULTILINE), re.compile(lines[1], re.MULTILINE), name, base, what)
+    return Shape(re.compile(lines[0], re.MULTILINE), re.compile(lines[1], re.MULTILINE), name, base, what, tick)
 
 
 def kind_of(word: bytes) -> int:
@@ -152,8 +155,11 @@ def read_lines(stream: Stream, options: Options, shape: Shape) -> Iterator[Batch
             if "space" in groups:
                 names = np.array([int(word or b"0") for word in columns["space"]], np.int64)
                 space = spaces.number(names[kept])
+            time = None
+            if "time" in groups and b"" not in columns["time"]:
+                time = np.array([float(word) for word in columns["time"]])[kept] * shape.tick
             if kept.size:
-                yield Batch(address[kept], what[kept], gap, _Where(text, shape, lines, kept), space)
+                yield Batch(address[kept], what[kept], gap, _Where(text, shape, lines, kept), space, time)
         lines += total
     if counted is None and not lines:
         raise TraceError(stream.name, "", "is empty")

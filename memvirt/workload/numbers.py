@@ -14,15 +14,15 @@ from memvirt.workload.stream import Stream
 BLOCK = 1 << 22  #: bytes that are read at a time, about
 
 
-def blocks(stream: Stream, width: int, kind: str) -> Iterator[tuple[int, bytes]]:
-    """Whole records of ``width`` bytes, block by block: the first one's place in bytes, and the block.
+def blocks(stream: Stream, width: int, kind: str, most: int = BLOCK) -> Iterator[tuple[int, bytes]]:
+    """Whole records of ``width`` bytes, blocks of ``most`` bytes at the most: the first one's place in bytes, and the block.
 
     Raises
     ------
     TraceError
         If the file ends within a record; ``kind`` says how.
     """
-    at, size = 0, BLOCK // width * width
+    at, size = 0, most // width * width
     while block := stream.read(size):
         whole = len(block) // width * width
         if whole:

@@ -11,6 +11,7 @@ from memvirt.policy import load, names
 from memvirt.workload.stream import Sample, Stream
 
 FAMILY = "workload.formats"
+LIFE = "a page life"  #: what a format holds that says which pages are visited when, not each access
 SURE = 1.0  #: score of a file that begins with the format's own mark
 LIKELY = 0.9  #: of one whose records all make sense, where most files' would not
 BY_ENDING = 0.5  #: of one that could be anything, and whose ending says that it is this
@@ -96,7 +97,10 @@ def choose(stream: Stream, name: str | None = None, holds: Sequence[str] = ("acc
             raise TraceError(stream.name, "", f"may be {' or '.join(near)}: say which by --format")
         chosen = near[0]
     module = load(FAMILY, chosen)
+    if stream.parts and not getattr(module, "PARTS", False):
+        raise TraceError(stream.name, "", f"is a folder of {len(stream.parts)} files of {chosen}: name one of them")
     kind = getattr(module, "HOLDS", "accesses")
     if kind not in holds:
-        raise TraceError(stream.name, "", f"is {chosen}, which holds {kind}, not {' or '.join(holds)}")
+        hint = ": workload=pageset workload.path=FILE reads it" if kind == LIFE else ""
+        raise TraceError(stream.name, "", f"is {chosen}'s, which holds {kind}, not {' or '.join(holds)}{hint}")
     return module

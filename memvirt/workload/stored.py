@@ -27,11 +27,14 @@ class Stored(NamedTuple):
         Whether some of its accesses are instruction fetches.
     unfit : str
         Why no TLB looks its accesses up, if that is so.
+    notes : list of str
+        What the file doesn't say, and was assumed.
     """
 
     source: Source
     fetches: bool
     unfit: str
+    notes: list[str]
 
 
 class _Slice:
@@ -88,12 +91,13 @@ def open_trace(path: Path, name: str | None, fetches: bool) -> Stored:
     """
     if (file := _long_file(path, name, fetches)) is not None:
         source = Source(file.vpn, file.accesses, file.read, file.asid)
-        return Stored(source, file.header.counts["fetches"] > 0, _unfit(file.header.about))
+        return Stored(source, file.header.counts["fetches"] > 0, *_said(file.header.about))
     recording = read_cached(path, name, fetches)
     columns = recording.accesses
     source = Source(recording.vpn, columns.page.size, _Slice(columns), recording.asid)
-    return Stored(source, fetches and bool((columns.line & FETCH).any()), _unfit(recording.about))
+    return Stored(source, fetches and bool((columns.line & FETCH).any()), *_said(recording.about))
 
 
-def _unfit(about: dict[str, Any]) -> str:
-    return str(about.get("unfit") or "")
+def _said(about: dict[str, Any]) -> tuple[str, list[str]]:
+    notes = about.get("notes")
+    return str(about.get("unfit") or ""), list(map(str, notes)) if isinstance(notes, list) else []

@@ -12,7 +12,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,6 +23,7 @@ from memvirt.workload.snappy import SnappyFrames
 
 HEAD = 1 << 16  #: bytes of a file's beginning that tell its format
 LONGEST = 1 << 12  #: bytes of a line of text
+MOST_PARTS = 512  #: traces that are read together
 STDIN = Path("-")  #: a pipe on the standard input
 #: How a compressed file begins, and what it is.
 CODECS = {
@@ -96,12 +97,18 @@ class Stream:
         What had to be assumed.
     unfit : str
         Why no TLB looks these accesses up, if that is so.
+    parts : list of Stream
+        Of a folder, or a zip file of several traces (`is_trace`), a thread's each: all of them; the stream itself is none then.
+    is_part : bool
+        Whether it is one of them.
     """
 
     def __init__(self, raw: IO[bytes], name: str, path: Path | None, size: int | None) -> None:
         self.raw, self.name, self.path, self.size = raw, name, path, size
         self.notes: list[str] = []
         self.unfit = ""
+        self.parts: list[Stream] = []
+        self.is_part = False
         self._head = b""
 
     def note(self, said: str) -> None:
@@ -109,7 +116,9 @@ class Stream:
         self.notes.append(said)
 
     def sample(self) -> Sample:
-        """Look at the beginning, which is read all the same."""
+        """Look at the beginning, which is read all the same; of several parts, at the first one's."""
+        if self.parts:
+            return self.parts[0].sample()
         self._head += self._fill(HEAD - len(self._head))
         if len(self._head) < HEAD and self.size is None:
             self.size = len(self._head)
@@ -202,8 +211,6 @@ def _open(path: Path) -> IO[bytes]:
     if not path.exists():
         raise TraceError(str(path), "", "there is no such file")
     mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise TraceError(str(path), "", "is a folder, not a trace file")
     if stat.S_ISFIFO(mode):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         file = os.fdopen(descriptor, "rb", buffering=0)
@@ -221,9 +228,55 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb", buffering=0)
 
 
+def is_trace(name: str) -> bool:
+    """Whether a file of a folder is a trace by its name, rather than a log or a schedule beside it: ``….trace``, ``….trace.gz``."""
+    suffixes = [each.lower() for each in Path(name).suffixes[-2:]]
+    return suffixes[-1:] == [".trace"] or (suffixes[:1] == [".trace"] and suffixes[-1] in ENDINGS)
+
+
+def _codec(head: bytes) -> str | None:
+    return next((codec for magic, codec in CODECS.items() if head.startswith(magic)), None)
+
+
+def _part(file: IO[bytes], name: str, notes: list[str]) -> Stream:
+    """A part of a folder or a zip file as a stream, which can't be read at any place."""
+    codec = _codec(file.read(16))
+    file.seek(0)
+    stream = Stream(_unpacked(codec, file, name) if codec else file, name, None, None)
+    stream.notes, stream.is_part = notes, True
+    return stream
+
+
+def _several(names: list[str], path: Path) -> list[str]:
+    """Those of some names that are traces, in order."""
+    found = sorted(name for name in names if is_trace(name))
+    if len(found) > MOST_PARTS:
+        raise TraceError(str(path), "", f"holds {len(found):,} traces, more than the {MOST_PARTS} that are read together")
+    return found
+
+
+@contextmanager
+def _open_folder(path: Path) -> Iterator[Stream]:
+    within = path / "trace" if (path / "trace").is_dir() else path
+    found = _several([each.name for each in within.iterdir() if each.is_file()], path)
+    if not found:
+        raise TraceError(str(path), "", "is a folder, not a trace file, and none in it is named NAME.trace")
+    with ExitStack() as stack:
+        whole = Stream(io.BytesIO(), str(path), None, None)
+        whole.parts = [_part(stack.enter_context((within / name).open("rb")), str(within / name), whole.notes) for name in found]
+        yield whole
+
+
+def _zip_parts(file: IO[bytes], path: Path, whole: Stream) -> list[Stream]:
+    """Parts of a zip file with several traces; none of one whose members are pieces of one."""
+    archive = zipfile.ZipFile(file)
+    found = _several(archive.namelist(), path)
+    return [_part(archive.open(name), name, whole.notes) for name in found] if len(found) > 1 else []
+
+
 @contextmanager
 def open_stream(path: Path) -> Iterator[Stream]:
-    """Open a trace file, or `STDIN`, and unpack it on the way if it is compressed.
+    """Open a trace file, a folder of several, or `STDIN`, and unpack it on the way if it is compressed.
 
     Raises
     ------
@@ -231,6 +284,10 @@ def open_stream(path: Path) -> Iterator[Stream]:
         If it can't be opened, is empty, or has changed when it was read.
     """
     try:
+        if path != STDIN and path.is_dir():
+            with _open_folder(path) as whole:
+                yield whole
+            return
         with _open(path) as file:
             status = os.fstat(file.fileno()) if path.is_file() else None
             head = b""
@@ -238,13 +295,14 @@ def open_stream(path: Path) -> Iterator[Stream]:
                 head += more
             if not head:
                 raise TraceError(str(path), "", "is empty")
-            codec = next((codec for magic, codec in CODECS.items() if head.startswith(magic)), None)
+            codec = _codec(head)
             if status is None:
                 file = _Put(head, file)  # type: ignore[assignment]
             else:
                 file.seek(0)
             if codec:
                 stream = Stream(_unpacked(codec, file, str(path)), str(path), None, None)
+                stream.parts = _zip_parts(file, path, stream) if codec == "zip" else []
             else:
                 stream = Stream(file, str(path), path if status else None, status.st_size if status else None)
             yield stream

@@ -40,6 +40,20 @@ def by_path(parse: Callable[[Path], Table]) -> Callable[[str], Table]:
     return read
 
 
+def has_columns(path: Path, names: Sequence[str]) -> bool:
+    """Whether a file is a table that has two columns or more of these names."""
+    try:
+        if path.suffix == ".parquet":
+            found = pq.read_schema(path).names
+        else:
+            with path.open(encoding="utf-8-sig", errors="replace") as file:
+                lines = (line for line in iter(lambda: file.readline(1 << 16), "") if line.strip() and not line.startswith("#"))
+                found = [name.strip() for name in next(lines, "").split(",")]
+    except (OSError, pa.ArrowException, ValueError):
+        return False
+    return len(set(found) & set(names)) > 1
+
+
 def _csv(path: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, list[str]], list[int]]:
     """Names of all columns, the texts of those wanted, and the line of each row; lines that begin with ``#`` are remarks."""
     with path.open(newline="", encoding="utf-8-sig") as file:

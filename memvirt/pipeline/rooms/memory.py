@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from memvirt import memory, mmu, workload
 from memvirt.errors import ConfigError, Conflict
 from memvirt.memory.config import check_mechanisms, check_pace, check_replacement, check_table_area, swaps_itself
 from memvirt.memory.dump import check_dumps
+from memvirt.memory.options import a_period
 from memvirt.pipeline.detail import NO_RECLAIM
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
@@ -105,6 +109,22 @@ def _check_lives(point: Point) -> None:
         least = scale * latency / 1e8
         why = f"is too short for a fault that stands for {scale:g}, of {latency / 1e6:g} ms each: {least:g}s at the least"
         raise Conflict("epoch.time", f"{epoch / 1e9:g}s", why)
+    _check_cpus(point)
+
+
+def _check_cpus(point: Point) -> None:
+    """Refuse open lives that are busy on more CPUs than there are: what is late would never be caught up with."""
+    busy = 0.0
+    for vm in range(point.count):
+        member = point.member(vm)
+        life = workload.life_of(member.workload, vm, member.vms.vcpus)
+        if life.loop == "open":
+            busy += float(np.average(life.busy, weights=np.diff(life.times)))
+    cpus = point.numa.nodes * point.numa.cpus_per_node
+    if busy > cpus:
+        least = math.ceil(busy / point.numa.nodes)
+        why = f"the VMs' lives are busy on {busy:.3g} vCPUs on average, and the host has {cpus} CPUs: at least {least} a node"
+        raise Conflict("numa.cpus_per_node", point.numa.cpus_per_node, why)
 
 
 def _who_asks(point: Point) -> str:
@@ -138,6 +158,8 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     if "scale" in reclaim and reclaim["scale"] is None:
         reclaim["scale"] = point.vms.scale
     scale = _sampled(point)
+    if scale > 1 and "tick" in reclaim:  # a look stands for the looks at the allocations that a page stands for
+        reclaim["tick"] = scale * a_period("reclaim.tick", reclaim["tick"])
     overcommit["host_memory"] = _part(overcommit["host_memory"], scale)
     guest = {**point.guest.model_dump(), **({"table_area": None} if alone else {})}
     guest["swap"] = _part(guest["swap"], scale)

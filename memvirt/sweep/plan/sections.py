@@ -44,6 +44,8 @@ class Sections:
         self.stitch = stitch
         self.traces: dict[str, str] = {}
         """Digest of each trace file in use."""
+        self.assumed: dict[str, None] = {}
+        """What those files don't say and is assumed, each once."""
         self._parts: dict[tuple[Any, ...], Part] = {}
         self._contents: dict[tuple[int, int], bytes] = {}
         self._checked: set[tuple[int, ...]] = set()
@@ -119,6 +121,7 @@ class Sections:
                 work = point.member(vm).workload
                 if vm == 0 or point.vms.members is not None:
                     workload.check(work)
+                    self.assumed.update(dict.fromkeys(workload.assumed(work)))
                 contents.append(workload.digest(work))
                 if contents[-1]:
                     self.traces[work.path or work.name] = contents[-1]

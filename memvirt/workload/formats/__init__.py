@@ -17,6 +17,8 @@ and may have
     Why its accesses can't be looked up in a TLB (they are physical, or samples): they have footprints and page lives alone.
 ``explain(sample) -> str``
     What a file is that the format can't read, but knows: another stage of the same tool, say.
+``PARTS = True``
+    ``read`` takes a stream of several parts, a thread's each.
 ``OWN = True``
     The package's own form, which is read as a whole.
 """

@@ -12,8 +12,9 @@ LOAD, STORE, FETCHED = 0, 1, 2
 READ, WRITE, INSTRUCTION, RETURN, BUNDLE, PID = 0, 1, 10, 16, 17, 24
 HEADER, FOOTER, MARKER, MAYBE_FETCH, SYSENTER, TAKEN, UNTAKEN, TYPES = 25, 26, 28, 30, 31, 48, 49, 64
 #: What `take_apart` keeps from call to call: instructions since the last access, whether fetches are accesses, the line fetched
-#: from last, the last instruction's address, the process, and whether the footer was seen.
-INSTRUCTIONS, FETCHES, FETCHED_FROM, AT, PROCESS, ENDED, STATE = 0, 1, 2, 3, 4, 5, 6
+#: from last, the last instruction's address, the process, whether the footer was seen, and the last timestamp (microseconds).
+INSTRUCTIONS, FETCHES, FETCHED_FROM, AT, PROCESS, ENDED, STAMP, STATE = 0, 1, 2, 3, 4, 5, 6, 7
+TIMESTAMP = 2  #: kind of a marker (``trace_marker_type_t``)
 
 
 @kernel
@@ -25,6 +26,7 @@ def take_apart(
     gap: NDArray[np.int64],
     entry: NDArray[np.int32],
     process: NDArray[np.int64],
+    stamp: NDArray[np.int64],
 ) -> tuple[int, int]:
     """List the accesses of entries.
 
@@ -32,10 +34,10 @@ def take_apart(
     ----------
     words : (entries, 2 or 3) uint32
         Type and size, then the address (of a 32-bit program in two words, else in three).
-    state : (6,) int64
+    state : (7,) int64
         See above.
-    address, what, gap, entry, process : (n,)
-        Filled from the start; there must be room for all. ``entry`` is the access's entry.
+    address, what, gap, entry, process, stamp : (n,)
+        Filled from the start; there must be room for all. ``entry`` is the access's entry, ``stamp`` the last timestamp before it.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def take_apart(
             place |= np.uint64(words[at, 2]) << np.uint64(32)
         if kind == READ or kind == WRITE:
             address[found], what[found], gap[found] = place, STORE if kind == WRITE else LOAD, state[INSTRUCTIONS]
-            entry[found], process[found] = at, state[PROCESS]
+            entry[found], process[found], stamp[found] = at, state[PROCESS], state[STAMP]
             state[INSTRUCTIONS] = 0
             found += 1
             continue
@@ -66,13 +68,15 @@ def take_apart(
             if state[FETCHES] and line != state[FETCHED_FROM]:
                 state[FETCHED_FROM] = line
                 address[found], what[found], gap[found] = place, FETCHED, state[INSTRUCTIONS]
-                entry[found], process[found] = at, state[PROCESS]
+                entry[found], process[found], stamp[found] = at, state[PROCESS], state[STAMP]
                 state[INSTRUCTIONS] = 0
                 found += 1
         elif kind == BUNDLE:
             state[INSTRUCTIONS] += size
         elif kind == PID:
             state[PROCESS] = np.int64(place)
+        elif kind == MARKER and size == TIMESTAMP:
+            state[STAMP] = np.int64(place)
         elif kind == FOOTER:
             state[ENDED] = 1
         elif kind >= TYPES:

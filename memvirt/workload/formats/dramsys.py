@@ -11,7 +11,10 @@ from memvirt.workload.sniff import LIKELY, fitting
 from memvirt.workload.stream import Sample, Stream
 
 UNFIT = "DRAMSys' addresses are physical, and those that missed the caches: no TLB looks them up"
-ACCESS = rb"\d+:[ \t]*(?:\(\d+\)[ \t]*)?(?P<kind>read|write)[ \t]+(?P<address>0[xX][0-9a-fA-F]{1,16})(?:[ \t]+[^\n]*)?"
+TICK = 1e-9  #: seconds of a cycle, which is the memory's, and which the file doesn't tell
+ACCESS = (
+    rb"(?P<time>\d{1,18}):[ \t]*(?:\(\d+\)[ \t]*)?(?P<kind>read|write)[ \t]+(?P<address>0[xX][0-9a-fA-F]{1,16})(?:[ \t]+[^\n]*)?"
+)
 LINE = re.compile(rf"\s*(?:{ACCESS.decode()})\s*")
 
 
@@ -22,4 +25,5 @@ def sniff(sample: Sample) -> float:
 
 def read(stream: Stream, options: Options) -> Iterator[Batch]:
     """Read a trace."""
-    return read_lines(stream, options, shape(ACCESS, "DRAMSys' stimuli"))
+    stream.note("doesn't say how long a cycle is: 1 ns")
+    return read_lines(stream, options, shape(ACCESS, "DRAMSys' stimuli", tick=TICK))

@@ -1,8 +1,9 @@
 """DynamoRIO's drmemtrace, its final traces: ``trace_entry_t`` records (``clients/drcachesim/common/trace_entry.h``) of 12 bytes.
 
 Loads and stores are accesses; prefetches, flushes and markers aren't. Fetched instructions are counted, turns of a string
-instruction after its first aren't. A file is one thread's. What the tracer itself leaves (raw files) holds no loads and stores
-apart: DynamoRIO's raw2trace makes final traces of them.
+instruction after its first aren't. A file is one thread's; those of a folder, or of a zip file, run together: each block of a
+thread's entries has a timestamp, and goes behind the blocks of earlier ones. What the tracer itself leaves (raw files) holds no
+loads and stores apart: DynamoRIO's raw2trace makes final traces of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.errors import TraceError
-from memvirt.workload.batch import Batch, Options, Spaces
+from memvirt.workload.batch import Batch, Options, Spaces, by_time
 from memvirt.workload.formats._drmemtrace import (
     AT,
     ENDED,
@@ -25,10 +26,12 @@ from memvirt.workload.formats._drmemtrace import (
     TYPES,
     take_apart,
 )
-from memvirt.workload.numbers import blocks
+from memvirt.workload.numbers import BLOCK, blocks
 from memvirt.workload.sniff import SURE
 from memvirt.workload.stream import Sample, Stream
 
+PARTS = True
+SMALLEST = 1 << 16  #: bytes of a thread's file that are read at a time
 VERSIONS = range(1, 16)  #: of the format, as the header says it
 FILETYPE = 9  #: marker of what the tracer was told to leave out
 INSTRUCTIONS_ONLY, FILTERED = 0x4, 0x1 | 0x80 | 0x100
@@ -68,26 +71,44 @@ def explain(sample: Sample) -> str:
     return ""
 
 
+class _Shared:
+    """What threads of a trace have in common: its stream, numbers of processes, and when time begins."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream, self.spaces = stream, Spaces()
+        self.begin = 0
+
+
 def read(stream: Stream, options: Options) -> Iterator[Batch]:
-    """Read a trace."""
+    """Read a trace, of one thread or of all of a folder's."""
+    shared = _Shared(stream)
+    if not stream.parts:
+        return _read_thread(stream, options, shared, BLOCK)
+    size = max(BLOCK // len(stream.parts), SMALLEST)
+    return by_time([_read_thread(part, options, shared, size) for part in stream.parts])
+
+
+def _read_thread(stream: Stream, options: Options, shared: _Shared, size: int) -> Iterator[Batch]:
     head = stream.sample().head
     wide = entry_words(head) or 3
     _tell_filters(stream, head, wide)
+    shared.stream.unfit = stream.unfit or shared.stream.unfit
     state = np.zeros(STATE, np.int64)
     state[FETCHES], state[FETCHED_FROM], state[AT] = options.fetches, -1, -1
-    spaces = Spaces()
     first = True
-    for at, block in blocks(stream, 4 * wide, f"ends in mid-entry: an entry takes {4 * wide} bytes"):
+    for at, block in blocks(stream, 4 * wide, f"ends in mid-entry: an entry takes {4 * wide} bytes", size):
         words: NDArray[np.uint32] = np.frombuffer(block, "<u4").reshape(-1, wide)
         if first and words[0, 0] != HEADER:
             raise TraceError(stream.name, "byte 0", "has no header of a final drmemtrace")
         first = False
         most = words.shape[0]
         address, what, gap = np.empty(most, np.uint64), np.empty(most, np.uint8), np.empty(most, np.int64)
-        entry, process = np.empty(most, np.int32), np.empty(most, np.int64)
-        found, wrong = take_apart(words, state, address, what, gap, entry, process)
-        place = _place(at, 4 * wide, entry)
-        yield Batch(address[:found], what[:found], gap[:found], place, spaces.number(process[:found]))
+        entry, process, stamp = np.empty(most, np.int32), np.empty(most, np.int64), np.empty(most, np.int64)
+        found, wrong = take_apart(words, state, address, what, gap, entry, process, stamp)
+        shared.begin = shared.begin or int(stamp[:found].max(initial=0))
+        time = np.multiply(stamp[:found] - shared.begin, 1e-6, dtype=np.float64) if shared.begin else None
+        place = _place(at, 4 * wide, entry, stream.name if stream.is_part else "")
+        yield Batch(address[:found], what[:found], gap[:found], place, shared.spaces.number(process[:found]), time)
         if wrong >= 0:
             why = f"has an entry of type {int(words[wrong, 0] & 0xFFFF)}, and types are below {TYPES}"
             raise TraceError(stream.name, f"byte {at + 4 * wide * wrong}", why)
@@ -95,8 +116,8 @@ def read(stream: Stream, options: Options) -> Iterator[Batch]:
         stream.note("has no footer: it was cut short")
 
 
-def _place(at: int, width: int, entry: NDArray[np.int32]) -> Callable[[int], str]:
-    return lambda index: f"byte {at + width * int(entry[index])}"
+def _place(at: int, width: int, entry: NDArray[np.int32], part: str) -> Callable[[int], str]:
+    return lambda index: f"{part and part + ', '}byte {at + width * int(entry[index])}"
 
 
 def _tell_filters(stream: Stream, head: bytes, wide: int) -> None:

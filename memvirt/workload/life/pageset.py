@@ -1,4 +1,4 @@
-"""Pages that were visited, from a table, CSV or Parquet, as DAMON, idle-page tracking or PEBS can make it.
+"""Pages that were visited, from a table, CSV or Parquet, as idle-page tracking or PEBS can make it; or from what others write.
 
 Columns: ``time`` (s), when a step begins; ``first`` and ``pages``, a run of page numbers of 4 KiB; ``written``, how many of these
 are written, from the first on; ``visits`` in the step, spread evenly over the run. Optional: ``vm`` (VM v takes the v-th of them)
@@ -8,15 +8,21 @@ long as the one before.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from memvirt.digest import file_stamp
 from memvirt.errors import ConfigError, TraceError
 from memvirt.workload.life import EXTENT, FREED, LOOPS, Asked, Life
-from memvirt.workload.tables import Table, by_path, read_table, rows_of_vm
+from memvirt.workload.sniff import LEAST, scores
+from memvirt.workload.stream import open_stream
+from memvirt.workload.tables import Columns, Table, by_path, has_columns, read_table, rows_of_vm
+from memvirt.workload.visited import as_columns, read_once
 
-OPTIONS = {"busy": 1.0, "loop": "open"}
+OPTIONS = {"busy": 1.0, "loop": "open", "step": 1.0, "written": 0.3}
 DETAIL = {"name": "zipf"}
 NEEDED = ("time", "first", "pages", "written", "visits")
 MOST_PAGES = (1 << 31) - 1
@@ -41,22 +47,63 @@ def _parse(path: Path) -> Table:
     return columns, where
 
 
-read = READS_FILE = by_path(_parse)
+read = by_path(_parse)
 
 
-def check(busy: float, loop: str) -> None:
+@lru_cache(maxsize=16)
+def _is_table(path: Path, stamp: tuple[int, int]) -> bool:
+    if has_columns(path, NEEDED):
+        return True
+    with open_stream(path) as stream:
+        return max(scores(stream.sample()).values()) < LEAST
+
+
+def is_table(path: str) -> bool:
+    """Whether a file is a table, well made or not, rather than one of a format that others write."""
+    return _is_table(Path(path), file_stamp(Path(path)))
+
+
+def _check_file(path: str) -> None:
+    """Check a table; what else there may be is read when a life is made of it."""
+    if not Path(path).is_file() or is_table(path):
+        read(path)
+
+
+READS_FILE = _check_file
+
+
+def assumed(path: str | None, **options: Any) -> list[str]:
+    """What the file of a life doesn't say, and is assumed."""
+    return [] if not path or is_table(path) else read_once(Path(path), options["step"])[1]
+
+
+def check(busy: float, loop: str, step: float, written: float) -> None:
     """Refuse what can't be."""
     if loop not in LOOPS:
         raise ConfigError("workload.loop", loop, "is none of its values", LOOPS)
+    if not step > 0:
+        raise ConfigError("workload.step", step, "must be above 0")
+    if not 0 <= written <= 1:
+        raise ConfigError("workload.written", written, "is a share, from 0 to 1")
 
 
-def make(asked: Asked, busy: float, loop: str) -> Life:
+def make(asked: Asked, busy: float, loop: str, step: float, written: float) -> Life:
     """The life of one VM."""
     path = asked.path or ""
-    columns, where = read(path)
-    rows = rows_of_vm(columns, where, Path(path), asked.vm)
+    if is_table(path):
+        columns, where = read(path)
+        rows = rows_of_vm(columns, where, Path(path), asked.vm)
+    else:
+        rows = as_columns(read_once(Path(path), step)[0], written)
+    return life_of(rows, busy, loop)
+
+
+def life_of(rows: Columns, busy: float, loop: str) -> Life:
+    """Life of a VM's rows; in ``end``, if there is one, stands when the last step ends."""
     times, step = np.unique(rows["time"], return_inverse=True)
     last = times[-1] - times[-2] if times.size > 1 else 1.0
+    if "end" in rows and rows["end"][0] > times[-1]:
+        last = rows["end"][0] - times[-1]
     extents = np.zeros(step.size, EXTENT)
     extents["step"] = step
     for name in ("first", "pages", "written", "visits"):
