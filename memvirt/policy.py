@@ -55,6 +55,11 @@ def verb(stub: Callable[..., Any]) -> Any:
     def choose(state: Any, *args: Any) -> Callable[..., Any] | None:
         cls = getattr(state, "instance_class", None)
         chosen = generic.dispatch(cls) if cls is not None else stub
+        if chosen is not stub:
+            # numba mangles symbols from names and types alone but for a number that another process may give out again: what a
+            # policy calls `_` for two verbs would be one body in what is linked from parts of both.
+            body = getattr(chosen, "py_func", chosen)
+            body.__qualname__ = f"{stub.__name__}.{chosen.__name__}"
         return None if chosen is stub and "NotImplementedError" in stub.__code__.co_names else chosen
 
     _verbs.append(generic)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from numba import njit
+from numba.core.bytecode import FunctionIdentity
 
 from memvirt.jit import Compiled
+from memvirt.policy import verb
 
 PUSH = """
 import sys
@@ -41,3 +48,34 @@ def test_a_part_is_compiled_once(tmp_path: Path) -> None:
     (part,), (whole,) = (list(log.parent.glob(f"memvirt.memory.lists.{name}-*.nbc")) for name in ("_end", "push_back"))
     assert b"\x7fELF" not in part.read_bytes()
     assert b"\x7fELF" in whole.read_bytes()
+
+
+@verb
+def one(state: object) -> int:
+    raise NotImplementedError
+
+
+@verb
+def other(state: object) -> int:
+    raise NotImplementedError
+
+
+class State(NamedTuple):
+    number: int
+
+
+@one.register
+def _(state: State) -> int:
+    return state.number + 1
+
+
+@other.register
+def _(state: State) -> int:
+    return state.number + 2
+
+
+def test_two_verbs_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy may call both `_`, also where parts of two processes meet, whose numbers for functions are the same ones."""
+    monkeypatch.setattr(FunctionIdentity, "_unique_ids", itertools.repeat(7))
+    both = njit(lambda state: (one(state), other(state)))
+    assert both(State(10)) == (11, 12)
