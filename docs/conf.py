@@ -24,10 +24,11 @@ include_patterns = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "cluster/README.md",
+    "tests/benchmarks/README.md",
     "memvirt/experiments/*/README.md",
     "memvirt/workload/recorded/README.md",
 ]
-exclude_patterns = [".*", "build", "dist", "outputs", "tests"]
+exclude_patterns = [".*", "build", "dist", "outputs"]
 myst_heading_anchors = 4  # a link to a heading that isn't there is an error
 suppress_warnings = ["misc.highlighting_failure"]
 

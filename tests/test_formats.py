@@ -329,6 +329,20 @@ def test_processes_are_address_spaces(tmp_path: Path) -> None:
         check(Workload(name="trace", path=str(path), processes=2))
 
 
+def test_the_wrong_order_of_bytes(tmp_path: Path) -> None:
+    """Is told, rather than read as addresses that can be by chance."""
+    for name, numbers in (
+        ("a.bin", np.arange(1, 200, dtype=np.uint64) << np.uint64(12)),
+        ("a.u32", np.arange(1, 200, dtype=np.uint32)),
+    ):
+        path = tmp_path / name
+        path.write_bytes(numbers.astype(numbers.dtype.newbyteorder(">")).tobytes())
+        with pytest.raises(TraceError, match="looks big-endian"):
+            read_file(path)
+        path.write_bytes(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())
+        assert read_file(path).vpn.size == 199
+
+
 def test_operations_that_are_no_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SCSI's write, 2a, begins with the digit of an instruction fetch, and isn't one: it is refused, or left out when asked."""
     path = tmp_path / "a.csv"

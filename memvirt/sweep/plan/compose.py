@@ -55,6 +55,7 @@ class Composer:
             self.count += 1
             with as_of_hydra_1_3():
                 self._last = (list(overrides), self.loader.load_sweep_config(self.master, overrides))
+        self.count = max(self.count, 1)
         return self._last[1]
 
 
