@@ -7,7 +7,9 @@ not Hydra's state, the arguments, the working folder, the environment or matplot
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -173,6 +175,24 @@ def _walks(vms: pd.DataFrame) -> pd.DataFrame:
     return walks[walks["references"] > 0].reset_index(drop=True)
 
 
+@contextlib.contextmanager
+def _own_drawing_settings() -> Iterator[None]:
+    """Leave matplotlib's settings as the caller had them; not loaded for that."""
+    if "matplotlib" in sys.modules:
+        from matplotlib import rc_context
+
+        with rc_context():
+            yield
+        return
+    try:
+        yield
+    finally:
+        if "matplotlib" in sys.modules:
+            from matplotlib import rc_file_defaults
+
+            rc_file_defaults()
+
+
 def run_sweep(*overrides: str, name: str | None = None, executor: str | None = None, quiet: bool = True) -> Sweep:
     """Simulate a grid of designs, each distinct stage once, into a folder.
 
@@ -208,9 +228,7 @@ def run_sweep(*overrides: str, name: str | None = None, executor: str | None = N
         key, _, value = word.partition("=")
         if given.get(key) is not None:
             raise ConfigError(key, value, "is given twice")
-    from matplotlib import rc_context
-
-    with plainly(words), rc_context():
+    with plainly(words), _own_drawing_settings():
         return Sweep(sweep(read_call(words, [DEFAULT]), Voice(not quiet)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -22,6 +23,13 @@ COMMANDS = {
 }
 
 
+def _nobody_reads() -> bool:
+    """Whether what reads this process's output has ended, as `head` does when it has enough."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def run_command(who: str, run: Callable[[list[str]], int | None], argv: Sequence[str] | None) -> int:
     """Run a command; returns its exit code.
 
@@ -37,10 +45,18 @@ def run_command(who: str, run: Callable[[list[str]], int | None], argv: Sequence
     Returns
     -------
     int
-        What ``run`` says; that of a `MemvirtError`, which is told in one line; 130 after Ctrl-C, 143 after SIGTERM.
+        What ``run`` says; that of a `MemvirtError`, which is told in one line; 130 after Ctrl-C, 143 after SIGTERM, 141
+        where nobody reads its output any more.
     """
     try:
-        return run(list(sys.argv[1:] if argv is None else argv)) or 0
+        code = run(list(sys.argv[1:] if argv is None else argv)) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except MemvirtError as wrong:
         print(f"{who}: {wrong}", file=sys.stderr)
         return wrong.exit_code

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+MOST_CHOICES = 80  #: that an error lists
+
 
 def suggest(word: str, choices: Iterable[str]) -> str:
     """Name the nearest choice, or all of them where none is near.
@@ -23,6 +25,9 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"
+    if len(known) > MOST_CHOICES:
+        nearest = difflib.get_close_matches(word, known, n=12, cutoff=0)
+        return f"choose from {len(known)}, such as {', '.join(sorted(nearest))}"
     return f"choose from {', '.join(known)}" if known else ""
 
 

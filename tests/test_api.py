@@ -234,3 +234,17 @@ def test_commands(tmp_path: Path) -> None:
             assert main([name, "--help"]) == 0
         except SystemExit as ended:  # argparse's way
             assert ended.code in (0, None)
+
+
+def test_drawing_settings_are_left_alone_where_matplotlib_comes_with_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep without figures doesn't load it; one with them leaves its settings as a file or their defaults have them."""
+    from memvirt import api
+
+    before = dict(mpl.rcParams)
+    monkeypatch.delitem(sys.modules, "matplotlib")
+    with api._own_drawing_settings():
+        assert "matplotlib" not in sys.modules
+        monkeypatch.setitem(sys.modules, "matplotlib", mpl)
+        mpl.rcParams["axes.grid"] = not mpl.rcParams["axes.grid"]
+    assert mpl.rcParams["axes.grid"] is mpl.rcParamsDefault["axes.grid"]
+    mpl.rcParams.update(before)

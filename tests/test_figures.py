@@ -114,6 +114,26 @@ def test_panels_can_be_compared() -> None:
     assert found.to_numpy().tolist() == [[1, 4, 3, 5], [2, 4, 4, 4]]
 
 
+def test_marks_stand_where_their_values_are() -> None:
+    """Values over decades have a logarithmic axis; lines that are set apart stay nearer to their value than to the next."""
+    frame = results().drop(columns="overcommit.ratio")
+    over = [1e3, 3e3, 1e4, 4.5e5]
+    wide = pd.concat([frame.assign(**{"workload.remap_every": value}) for value in over])
+    for values in (over, [1.0, 1.01, 2.0]):
+        frame = wide.assign(
+            **{"workload.remap_every": wide["workload.remap_every"].map(dict(zip(over, [*values, 2.0], strict=False)))}
+        )
+        axes = dict(overview(frame, ["mmu", "tlb", "workload.remap_every"]))["slowdown"].axes[0]
+        axes.figure.canvas.draw()
+        shown = [line for line in axes.get_lines() if len(line.get_xdata()) == len(values)]
+        assert len(shown) == 4
+        for line in shown:
+            drawn = line.get_transform().transform(line.get_xydata())[:, 0]
+            meant = axes.transData.transform(line.get_xydata())[:, 0]
+            assert np.abs(drawn - meant).max() <= np.diff(meant).min() / 3
+            assert drawn.min() > axes.transAxes.transform((0, 0))[0]
+
+
 def test_rows_are_chosen(tmp_path: Path) -> None:
     """`--where` and `--point`; a column that an old table lacks is told in one line."""
     frame = page_sizes()

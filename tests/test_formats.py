@@ -174,6 +174,10 @@ def test_canonical(address: int, mask: str | None, vpn: int | None, tmp_path: Pa
     [
         (b"\x7fELF\x02\x01", "an ELF program"),
         (b"PERFILE2" + bytes(100), "perf script"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 754\n", "Git LFS"),
+        (b"version,time,op,size,lbn\n1,33898,2a,512,42932745\n", "columns version, time, op, size, lbn: --format csv"),
+        (b"42932745\n42932746\n", "a number a line: --pattern"),
+        (b"0 1000\n1 7fff0000\n2 400000\n", "an operation and an address a line: --pattern"),
         (b"hello\n", "text of no known trace format: it begins 'hello'"),
         (bytes(range(200)), "no known trace format: it begins 00 01"),
     ],
@@ -323,6 +327,31 @@ def test_processes_are_address_spaces(tmp_path: Path) -> None:
     assert counted["accesses"] == 5
     with pytest.raises(ConfigError, match="address spaces of its own"):
         check(Workload(name="trace", path=str(path), processes=2))
+
+
+def test_the_wrong_order_of_bytes(tmp_path: Path) -> None:
+    """Is told, rather than read as addresses that can be by chance."""
+    for name, numbers in (
+        ("a.bin", np.arange(1, 200, dtype=np.uint64) << np.uint64(12)),
+        ("a.u32", np.arange(1, 200, dtype=np.uint32)),
+    ):
+        path = tmp_path / name
+        path.write_bytes(numbers.astype(numbers.dtype.newbyteorder(">")).tobytes())
+        with pytest.raises(TraceError, match="looks big-endian"):
+            read_file(path)
+        path.write_bytes(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())
+        assert read_file(path).vpn.size == 199
+
+
+def test_operations_that_are_no_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SCSI's write, 2a, begins with the digit of an instruction fetch, and isn't one: it is refused, or left out when asked."""
+    path = tmp_path / "a.csv"
+    path.write_text("time,op,size,lbn\n1,2a,512,42932745\n2,28,512,7\n")
+    words = ["import", str(path), "--format", "csv", "-o", str(tmp_path / "o.parquet"), "--columns"]
+    assert main([*words, "object=lbn"]) == 2
+    assert "line 2: '2a' tells no load from a store; --columns rw=none" in capsys.readouterr().err
+    assert main([*words, "object=lbn,rw=none"]) == 0
+    assert read_file(tmp_path / "o.parquet").accesses.page.tolist() == [0, 1]
 
 
 def test_ties_are_refused(tmp_path: Path) -> None:

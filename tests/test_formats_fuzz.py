@@ -12,6 +12,7 @@ from types import FrameType
 import pytest
 
 from memvirt.errors import MemvirtError
+from memvirt.workload import Workload, life_of
 from memvirt.workload.batch import Options
 from memvirt.workload.files import import_file
 from tests.trace_files import FORMS
@@ -45,6 +46,40 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
 
 def too_slow(_: int, __: FrameType | None) -> None:
     raise TimeoutError("took too long")
+
+
+DATA = Path(__file__).parent / "data"
+MASIM = b"a, 40960, none\nb, 20480\n\nfirst\n3000\na, 1, 64, 80, wo\n\nsecond\n2000\nb, 0, 8192, 50, ro\n"
+SAR = b"Linux 6.1 (host)\n\n23:50:00 free used active\n" + b"".join(b"23:5%d:00 5 9 4\n" % n for n in range(1, 9))
+LIVES = {
+    "damon": (DATA / "damon_raw.txt").read_bytes(),
+    "damon_json": (DATA / "damon.json").read_bytes(),
+    "masim": MASIM,
+    "sar": SAR,
+}
+
+
+def fuzz_lives(name: str, folder: Path, files: int, seed: int = 1) -> int:
+    """Read mutated files of a page life; how many were read after all."""
+    draw, read = random.Random(f"{name} {seed}"), 0
+    signal.signal(signal.SIGALRM, too_slow)
+    for number in range(files):
+        path = folder / f"{number}"  # a name of its own, since what is read is remembered
+        path.write_bytes(mutated(LIVES[name], draw))
+        signal.alarm(SECONDS)
+        try:
+            if name == "sar":
+                life_of(Workload(name="memory_series", path=str(path), columns="working_set:active touched:used"))
+            else:
+                life_of(Workload(name="pageset", path=str(path)))
+            read += 1
+        except MemvirtError as wrong:
+            assert "\n" not in str(wrong), wrong
+            assert len(str(wrong)) < 1000, wrong
+        finally:
+            signal.alarm(0)
+        path.unlink()
+    return read
 
 
 def fuzz(name: str, folder: Path, files: int, seed: int = 1) -> int:
@@ -82,4 +117,13 @@ def test_mutated_files(name: str, tmp_path: Path) -> None:
     """No other exception, no hang, no file left behind, under 1 GiB."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert 0 < fuzz(name, tmp_path, FILES) < FILES
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < max(before + MEMORY_KIB // 2, MEMORY_KIB)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LIVES)
+def test_mutated_lives(name: str, tmp_path: Path) -> None:
+    """The same of page lives."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert 0 < fuzz_lives(name, tmp_path, FILES) < FILES
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < max(before + MEMORY_KIB // 2, MEMORY_KIB)

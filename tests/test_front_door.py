@@ -96,3 +96,22 @@ def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert [path.name for path in kernels.iterdir()] == ["new.nbc"]
     said(capsys, "cache", "clean")
     assert "in all: 0.0 MiB" in said(capsys, "cache", "size")
+
+
+def test_a_reader_that_has_enough(tmp_path: Path) -> None:
+    """`| head` ends a command quietly."""
+    for words in ("memvirt.sweep --help", "memvirt.completion bash"):
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {sys.executable} -m {words} | head -c 1 >/dev/null"], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) in ((0, ""), (141, ""))
+
+
+def test_a_long_list_of_choices_is_cut() -> None:
+    """A table has hundreds of columns; the nearest are told."""
+    from memvirt.errors import suggest
+
+    told = suggest("zzz", [f"column_{number}" for number in range(300)])
+    assert told.startswith("choose from 300, such as column_")
+    assert told.count(",") < 15
+    assert suggest("zzz", ["a", "b"]) == "choose from a, b"

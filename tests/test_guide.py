@@ -1,14 +1,17 @@
-"""The guide's mode, built from the page as it stands."""
+"""The guides' mode and policy, built from the pages as they stand."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from memvirt.tlb.replacement import fill, touch, victim
 from tests.support import install_plugin, sweep
 
+PAGE_OF_POLICIES = Path(__file__).parent.parent / "docs/new_policy.md"
 PAGE = (Path(__file__).parent.parent / "docs/new_mode.md").read_text()
 
 
@@ -49,3 +52,17 @@ def test_a_mode_in_under_eighty_lines(tmp_path: Path) -> None:
     assert row["vm_exits_hypercall"] >= row["minor_faults"] > 0
     assert row["vm_exits_ept_violation"] == row["host_minor_faults"] + row["major_faults"] > 0
     assert row["walks"] == row["l2_tlb_misses"] + row["faulting_walks"]
+
+
+def test_a_policy_in_twenty_lines() -> None:
+    """The page's TLB replacement names the way that was filled last."""
+    page = PAGE_OF_POLICIES.read_text()
+    (source,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    module: dict[str, Any] = {"__name__": "newest"}
+    exec(source, module)
+    state = module["make"](8, [4], 1)
+    for start, way in ((0, 1), (4, 3), (0, 2)):
+        fill(state, start, 4, way)
+    touch(state, 0, 4, 0)
+    assert (victim(state, 0, 4), victim(state, 4, 4)) == (2, 3)
+    assert re.findall(r"```yaml\nname: (.*)\n", page) == ["newest"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from memvirt.experiments import claims
+from memvirt.experiments import names as experiments
 from memvirt.policy import names
 from memvirt.workload.names import recorded
 from tests.support import command, here
@@ -21,7 +23,7 @@ LATER = [line for block in BLOCKS[2:] for line in block.strip().splitlines()]
 
 def test_links() -> None:
     """Of the README and of what it links to."""
-    for path in [ROOT / "README.md", ROOT / "cluster/README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "cluster/README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):
             assert (path.parent / target).exists(), (path, target)
 
@@ -59,3 +61,11 @@ def test_commands(tmp_path: Path) -> None:
         assert done.returncode == 0, (line, done.stderr)
     assert (tmp_path / "mine.pdf").exists()
     assert (tmp_path / "outputs/ls/results.csv").exists()
+
+
+def test_known_misses_are_told() -> None:
+    """The page on validation names each experiment of which a number is known to be missed, before it says what holds."""
+    missed = (ROOT / "docs/validation.md").read_text().partition("## What holds")[0]
+    for name in experiments():
+        if any(claim.note for claim in claims(name)):
+            assert f"experiments/{name}/README.md" in missed, name

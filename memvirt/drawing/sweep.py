@@ -34,7 +34,8 @@ from memvirt.errors import MemvirtError
 COLOURED = ("mmu", "reclaim", "reclaim.replacement", "tlb.replacement", "machine", "tlb", "workload", "numa")
 MOST_MARKS, MOST_PANELS = 8, 4  #: values that colours, dashes or bars can tell apart; panels beside each other
 MOST_BARS, MOST_COLUMNS = 12, 6  #: bars of a panel, panels of a line of them
-APART, MOST_APART = 3.0, 12  #: points between marks of the same place, and up to how many places of an axis
+APART, MOST_APART = 3.0, 12  #: points between marks of the same place, at most, and up to how many places of an axis
+WIDTH = 200  #: points of a panel of lines, about
 PART_NAMES = {
     "base_cycles": "instructions",
     "tlb_cycles": "TLB look-ups",
@@ -150,8 +151,12 @@ def slowdowns(frame: pd.DataFrame, role: Roles) -> Picture:
         else:
             axes.set_ylim(0, 1.06 * max(1, top))
         if number:
+            low, high = rows[role.x].min(), rows[role.x].max()
             room = 0.07 * (np.ptp(rows[role.x]) or 1)
-            axes.set_xlim(rows[role.x].min() - room, rows[role.x].max() + room)
+            logarithmic = spans_decades(rows[role.x])
+            axes.set(
+                xscale="log", xlim=(low / (high / low) ** 0.07, high * (high / low) ** 0.07)
+            ) if logarithmic else axes.set_xlim(low - room, high + room)
     outer_labels(found, short(role.x), "slowdown\n(× native, alone, no faults)")
     looks.legend(figure, bars=not number)
     figure.say(said_of)
@@ -172,12 +177,19 @@ def _told(part: pd.DataFrame, x: str, name: str) -> list[str]:
     return texts
 
 
+def _narrowest(values: list[Any]) -> float:
+    """The narrowest gap between neighbouring values, as a share of the axis."""
+    places = np.log(values) if spans_decades(pd.Series(values)) else np.array(values, float)
+    return float(np.diff(places).min() / np.ptp(places)) if len(values) > 1 else 1.0
+
+
 def _lines(figure: Picture, axes: Any, part: pd.DataFrame, x: str, looks: Looks, values: list[Any]) -> None:
     """A line a pair of values, each a little apart from the next, so that whiskers don't lie on each other."""
     count = len(looks.hues) * len(looks.styles)
+    step = min(APART, _narrowest(values) * WIDTH / 2 / count)
     for number, (colour, style, name, mine) in enumerate(looks.series(part)):
         mine = mine.sort_values(x)
-        apart = APART * (number - (count - 1) / 2) if len(values) <= MOST_APART else 0.0
+        apart = step * (number - (count - 1) / 2) if len(values) <= MOST_APART else 0.0
         place = axes.transData + ScaledTranslation(apart / 72, 0, figure.dpi_scale_trans)
         axes.vlines(mine[x], mine["low"], mine["high"], color=colour, linewidth=0.9, transform=place)
         (line,) = axes.plot(

@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--format", help=f"one of {', '.join(names(FAMILY))}; by default told by the file's content")
     one.add_argument("--mask", help="how many of an address's low bits count, where the rest is a tag (LAM: 48 or 57, TBI: 56)")
     one.add_argument("--pattern", help="what a line of text holds, such as '{*}: {rw} {address}' (--format text)")
-    one.add_argument("--columns", help="which columns of a table hold what: address=vaddr,rw=op,process=pid,instructions=n")
+    one.add_argument(
+        "--columns", help="which columns of a table hold what: address=vaddr,rw=op,process=pid,instructions=n; rw=none: none does"
+    )
     one.add_argument("--limit", type=int, help="keep so many accesses")
     one.add_argument("--fetches", action="store_true", help="keep instruction fetches as well, where the format has them")
     one.add_argument(

@@ -25,6 +25,7 @@ NAMES = {
     "instructions": ("instructions", "gap"),
 }
 PLACES = ("address", "page", "object")  #: what says where an access goes; one of them must be there
+NONE = "none"  #: stands for no column in what is stated
 LOADS = "has no column that tells loads from stores: each access is a load"
 ONES = "has no column of instructions: each access counts as one instruction"
 OBJECTS = "holds requests of objects: each object is a page"
@@ -37,7 +38,7 @@ def find_columns(header: Sequence[str], stated: dict[str, str], name: str) -> di
     ----------
     header : sequence of str
     stated : dict
-        Of ``--columns``; a number counts from 1 where no column has the name.
+        Of ``--columns``; a number counts from 1 where no column has the name, and `NONE` is no column.
     name : str
         The file.
 
@@ -48,10 +49,12 @@ def find_columns(header: Sequence[str], stated: dict[str, str], name: str) -> di
     """
     known = {column.strip().lower(): place for place, column in reversed(list(enumerate(header)))}
     found = {what: known[each] for what, names in NAMES.items() for each in reversed(names) if each in known}
-    if any(what in stated for what in PLACES):
+    if any(stated.get(what, NONE) != NONE for what in PLACES):
         found = {what: place for what, place in found.items() if what not in PLACES}
     for what, column in stated.items():
-        if column.lower() in known:
+        if column == NONE:
+            found.pop(what, None)
+        elif column.lower() in known:
             found[what] = known[column.lower()]
         elif column.isdigit() and 1 <= int(column) <= len(header):
             found[what] = int(column) - 1
@@ -133,7 +136,9 @@ class Reader:
             if strange.size:
                 row = int(strange[0])
                 raise TraceError(
-                    self.stream.name, self.where(self.rows + row), f"{words[row].decode()!r} tells no load from a store"
+                    self.stream.name,
+                    self.where(self.rows + row),
+                    f"{words[row].decode()!r} tells no load from a store; --columns rw=none takes all as loads",
                 )
         gap = np.ones(size, np.int64)
         if "instructions" in columns:

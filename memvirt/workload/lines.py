@@ -16,7 +16,7 @@ from memvirt.workload.stream import LONGEST, Stream
 BLOCK = 1 << 20  #: bytes of text parsed at a time
 NEWLINE = 10
 NEITHER = 3  #: kind of what is no access: a prefetch, a flush
-#: Kinds by the first letter of their words: Read, Load; Write, Store, Modify; Instruction, Fetch; Prefetch, Data flush.
+#: Kinds by the first letter of their words, and by digits alone: Read, Load; Write, Store, Modify; Instruction, Fetch.
 LETTERS = {
     "r": LOAD,
     "l": LOAD,
@@ -72,7 +72,7 @@ def kind_of(word: bytes) -> int:
     word = word.strip().lower()
     if word in TRUTHS:
         return TRUTHS[word]
-    return LETTERS.get(chr(word[0]), NEITHER) if word else NEITHER
+    return LETTERS.get(chr(word[0]), NEITHER) if word and (len(word) == 1 or not word[:1].isdigit()) else NEITHER
 
 
 def _first_stranger(text: bytes, shape: Shape) -> tuple[int, bytes]:

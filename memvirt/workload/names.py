@@ -48,7 +48,7 @@ def check(name: str, path: str | None, options: dict[str, Any], detail: str | di
     if detail is not None and family != LIFE:
         raise ConfigError("workload.detail", detail, f"is for page lives; {name} is an access-level workload and its own detail")
     if path and reads_file:
-        reads_file(path)
+        reads_file(path, **{key: str(value) for key, value in options.items() if key == "columns"})
     elif name != "trace" and path:
         raise ConfigError("workload.path", path, f"only workload=trace reads a file; workload is {name}")
     if trace_file(name, path) is not None:

@@ -24,6 +24,8 @@ KINDS = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file",
     b"SQLite format 3\x00": "an SQLite database",
     b"\x93NUMPY": "a NumPy array: write it with tofile as little-endian u64",
+    b"\xf0\xde\xbc\x9a\x78\x56\x34\x12": "libCacheSim's own form (lcs): its traceConv makes oracleGeneral of it",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: git lfs pull fetches it",
     b"ARROW1": "an Arrow file: write it as Parquet",
     b"\x80\x04\x95": "a pickle, which is never read",
     b"PAR1": "a Parquet file",
@@ -48,15 +50,18 @@ def explained(sample: Sample) -> str:
     return next((str(each) for each in said if each), "")
 
 
-def what_it_is(sample: Sample) -> str:
-    """Say what a file is that no format fits."""
+def known_as(sample: Sample) -> str:
+    """Say what a file is, if that is known; empty else."""
     for magic, kind in KINDS.items():
         if sample.head.startswith(magic):
             return f"is {kind}"
     if sample.head[257:262] == b"ustar":
         return "is a tar archive: unpack it first"
-    if said := explained(sample):
-        return said
+    return explained(sample)
+
+
+def begins(sample: Sample) -> str:
+    """Say how a file begins that nothing is known of."""
     if lines := sample.lines(1):
         return f"is text of no known trace format: it begins {lines[0][:60]!r}"
     return f"is of no known trace format: it begins {sample.head[:16].hex(' ')}"
@@ -91,7 +96,8 @@ def choose(stream: Stream, name: str | None = None, holds: Sequence[str] = ("acc
         found = scores(sample)
         best = max(found.values())
         if best < LEAST or (best == LEAST and explained(sample)):
-            raise TraceError(stream.name, "", f"{what_it_is(sample)}; --format says how it is written: {', '.join(sorted(found))}")
+            says = f"{begins(sample)}; --format says how it is written: {', '.join(sorted(found))}"
+            raise TraceError(stream.name, "", known_as(sample) or says)
         near = [known for known, score in found.items() if score > best - TIE]
         if len(near) > 1:
             raise TraceError(stream.name, "", f"may be {' or '.join(near)}: say which by --format")

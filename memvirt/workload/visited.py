@@ -217,8 +217,9 @@ def read_visited(path: Path, step: float) -> tuple[Visited, list[str]]:
             stream.note("each page that is accessed in a step is visited once in it")
         if not visited.time.size:
             raise TraceError(str(path), "", "visits no page")
-        if int(visited.pages.max()) > MOST_PAGES:
-            raise TraceError(str(path), "", f"visits {int(visited.pages.max()):,} pages at once, more than 31-bit numbers name")
+        most = int((pack(visited.space, visited.first, visited.pages) + visited.pages).max())
+        if most > MOST_PAGES:
+            raise TraceError(str(path), "", f"visits {most:,} pages, more than 31-bit numbers name")
         return visited, stream.notes
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
@@ -24,25 +26,41 @@ def build(overrides: list[str]) -> Point:
     return Point.build({key: value for key, value in config.items() if key not in NOT_OF_A_POINT})
 
 
-def measure(point: Point, times: int) -> tuple[dict[str, float], int]:
-    """Best CPU seconds of each room of the point's own chain, and its accesses."""
+class Step(NamedTuple):
+    """A stage of a point's own chain, with all that it reads."""
+
+    room: str
+    config: Any
+    inputs: list[dict[str, Any]]
+
+
+def chain(point: Point) -> Iterator[Step]:
+    """Stages of a point in their order; each is computed when the next is asked for."""
     stages = graph(point)
-    chain = [place for place in range(point.count + 4)]
-    done = {}
-    seconds: dict[str, float] = {}
-    for place in chain:
-        stage = stages[place]
+    done: dict[int, dict[str, Any]] = {}
+    for stage in stages[: point.count + 4]:
         inputs = [
             {name: done[each.number][name] for name in fields} for each, fields in zip(stage.inputs, stage.reads, strict=True)
         ]
+        step = Step(stage.room, stage.config.value, inputs)
+        yield step
+        done[stage.number] = compute(*step)[0]
+
+
+def measure(point: Point, times: int) -> tuple[dict[str, float], int]:
+    """Best CPU seconds of each room of the point's own chain, and its accesses."""
+    seconds: dict[str, float] = {}
+    accesses = 0
+    for step in chain(point):
         best = float("inf")
         for _ in range(times + 1):
             begin = time.process_time()
-            fields = compute(stage.room, stage.config.value, inputs)[0]
+            fields = compute(*step)[0]
             best = min(best, time.process_time() - begin)
-        done[place] = fields
-        seconds[stage.room] = seconds.get(stage.room, 0.0) + best
-    return seconds, done[point.count]["schedule"].accesses
+        seconds[step.room] = seconds.get(step.room, 0.0) + best
+        if step.room == "memory":
+            accesses = fields["schedule"].accesses
+    return seconds, accesses
 
 
 if __name__ == "__main__":

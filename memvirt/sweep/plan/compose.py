@@ -46,14 +46,16 @@ class Composer:
 
     def __init__(self, loader: ConfigLoaderImpl, master: DictConfig) -> None:
         self.loader, self.master, self.count = loader, master, 0
-        self._last: tuple[list[str], DictConfig] | None = None
+        # where nothing sweeps, the call as a whole is the one config that is asked for
+        self._last: tuple[list[str], DictConfig] = (list(master.hydra.overrides.task), master)
 
     def __call__(self, overrides: list[str]) -> DictConfig:
         """Compose one config; the same as the last one is the last one."""
-        if self._last is None or self._last[0] != overrides:
+        if self._last[0] != overrides:
             self.count += 1
             with as_of_hydra_1_3():
                 self._last = (list(overrides), self.loader.load_sweep_config(self.master, overrides))
+        self.count = max(self.count, 1)
         return self._last[1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from memvirt.sweep.plan.groups import belongs, find_groups
@@ -40,13 +41,15 @@ def mixed(chosen: dict[str, str], machines: dict[str, dict[str, set[str]]]) -> s
 
 def odd_mix(stitch: Stitcher, more: Sequence[Path] = ()) -> str:
     """Say of a plan's first point whose parts no machine has together that it is one; empty if there is none."""
-    machines = {name: belongs(name, more) for name in find_groups(list(more)).get("machine", [])}
     groups = ("machine", *PARTS)
     if any(group not in stitch.options for group in groups):
         return ""
+    tied = cache(lambda machine: belongs(machine, more))
     counts = [len(axis.values) if axis.key in groups else 1 for axis in stitch.axes]
     for choice in itertools.product(*map(range, counts)):
-        said = mixed({group: stitch.option(group, choice) for group in groups}, machines)
-        if said:
+        chosen = {group: stitch.option(group, choice) for group in groups}
+        if all(chosen[group] in tied(chosen["machine"]).get(group, ()) for group in PARTS):
+            continue
+        if said := mixed(chosen, {name: tied(name) for name in find_groups(list(more)).get("machine", [])}):
             return said
     return ""

@@ -39,6 +39,18 @@ def sniff(sample: Sample) -> float:
     return LIKELY if named and even else 0.0
 
 
+def explain(sample: Sample) -> str:
+    """Tell tables none of whose columns is known to say where an access goes."""
+    words, separator = _header(sample)
+    lines = [line for line in sample.lines() if line.strip()]
+    even = len(words) > 1 and len(lines) > 1 and all(line.count(separator) == len(words) - 1 for line in lines[1:])
+    named = all(word and not word[0].isdigit() for word in words)
+    if not even or not named:
+        return ""
+    names = ", ".join(words)[:200]
+    return f"is a table with columns {names}: --format csv --columns address=NAME (or page=, or object=) says which it is"
+
+
 class _File:
     """A stream as pyarrow reads files."""
 

@@ -15,11 +15,13 @@ UNFIT = "Ramulator's addresses are physical, and those that missed the caches: n
 MEMORY = rb"(?P<address>(?:0[xX])?[0-9a-fA-F]{1,16})[ \t]+(?P<kind>[RW])"
 CPU = rb"(?P<instructions>[0-9]{1,9})[ \t]+(?P<address>[0-9]{1,20})(?:[ \t]+[0-9]{1,20})?"
 LINES = [re.compile(pattern.decode()) for pattern in (MEMORY, CPU)]
+NEARLY_ALL = 0.95  #: of lines
 
 
 def sniff(sample: Sample) -> float:
-    """By its lines, which are much like others': less than a format that says more."""
-    return (LIKELY - 0.2) * max(fitting(sample, line) for line in LINES)
+    """By its lines, which are much like others': less than a format that says more, and nothing where some don't fit."""
+    fits = max(fitting(sample, line) for line in LINES)
+    return (LIKELY - 0.2) * fits if fits >= NEARLY_ALL else 0.0
 
 
 def read(stream: Stream, options: Options) -> Iterator[Batch]:

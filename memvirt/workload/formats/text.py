@@ -17,6 +17,7 @@ from memvirt.workload.stream import Sample, Stream
 
 DUMPED = re.compile(r"[0-9a-fA-F]{1,16}(,[0-9a-fA-F]{1,16}){5}\s*")
 PAIR = re.compile(r"\s*(?:[A-Za-z]{1,6}|[0-2])\s+(?:0[xX])?[0-9a-fA-F]{1,20}\s*")
+NUMBER = re.compile(r"\s*(?:0[xX])?[0-9a-fA-F]{1,20}\s*")
 
 
 def sniff(sample: Sample) -> float:
@@ -25,7 +26,7 @@ def sniff(sample: Sample) -> float:
 
 
 def explain(sample: Sample) -> str:
-    """Tell page-table dumps, and lines of an operation and an address."""
+    """Tell page-table dumps, lines of an operation and an address, and lines of a number."""
     lines = [line for line in sample.lines(50) if line.strip() and not line.startswith("#")]
     if len(lines) > 1 and lines[0].strip().isdigit() and all(DUMPED.fullmatch(line) for line in lines[1:]):
         return "is the dump of a page table, which fixes the layout of a simulated machine: guest.page_table=FILE"
@@ -33,6 +34,8 @@ def explain(sample: Sample) -> str:
         return (
             "is text of an operation and an address a line: --pattern '{rw} {address}', or '{rw} {address:d}' if they are decimal"
         )
+    if len(lines) > 1 and all(NUMBER.fullmatch(line) for line in lines):
+        return "is text of a number a line: --pattern '{address}' if they are hexadecimal addresses, '{address:d}' if decimal ones"
     return ""
 
 

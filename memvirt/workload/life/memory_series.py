@@ -5,6 +5,9 @@ Columns: ``time`` (s) and, in `workload.unit`, ``working_set``, what is in use; 
 files in its page cache; ``free``, which with the others is all of its memory; ``busy``, vCPUs (else `workload.busy`). A row lasts
 until the next one; the last, as long as the one before.
 
+The table may be what others write, with `workload.columns` to say which columns are meant: CSV, `sadf -d`, `sar -r`, `virsh
+dommemstat` again and again, Prometheus' answer to a range query; times are seconds, dates or times of day.
+
 What a row says is made so: pages below ``touched`` are held, those above what the row before held are allocated, those above what
 this one holds are freed; the first ``working_set`` of them are used as `working_sets` uses its pages, so that all but a percent
 of them is touched in the row. Cache grows and shrinks behind them, is read when it comes and then left.
@@ -23,15 +26,15 @@ from memvirt.workload.life._shape import bands, extents, rate_for, touched, weig
 from memvirt.workload.tables import Table, by_path, read_table, rows_of_vm
 
 UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-OPTIONS: dict[str, Any] = {"unit": "MiB", "step": 10.0, "alpha": 0.8, "written": 0.3, "busy": 0.2, "loop": "open"}
+OPTIONS: dict[str, Any] = {"unit": "MiB", "step": 10.0, "alpha": 0.8, "written": 0.3, "busy": 0.2, "loop": "open", "columns": ""}
 DETAIL = {"name": "zipf"}
 OPTIONAL = {"vm": 0.0, "written": np.nan, "cache": 0.0, "free": 0.0, "busy": np.nan}
 ALL_BUT = 0.99  #: of a working set, which is touched in a row
 
 
-def _parse(path: Path) -> Table:
+def _parse(path: Path, names: str) -> Table:
     """Read and check a table."""
-    columns, where = read_table(path, ("time", "working_set", "touched"), OPTIONAL)
+    columns, where = read_table(path, ("time", "working_set", "touched"), OPTIONAL, names)
     for row, place in enumerate(where):
         used, held, written = (columns[name][row] for name in ("working_set", "touched", "written"))
         if used > held:
@@ -64,7 +67,7 @@ def check(**options: Any) -> None:
 def make(asked: Asked, **options: Any) -> Life:
     """The life of one VM."""
     path = asked.path or ""
-    columns, where = read(path)
+    columns, where = read(path, options["columns"])
     rows = rows_of_vm(columns, where, Path(path), asked.vm)
     edges = rows["time"] - rows["time"][0]
     edges = np.append(edges, edges[-1] + (edges[-1] - edges[-2] if edges.size > 1 else options["step"]))

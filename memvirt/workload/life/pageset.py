@@ -22,15 +22,15 @@ from memvirt.workload.stream import open_stream
 from memvirt.workload.tables import Columns, Table, by_path, has_columns, read_table, rows_of_vm
 from memvirt.workload.visited import as_columns, read_once
 
-OPTIONS = {"busy": 1.0, "loop": "open", "step": 1.0, "written": 0.3}
+OPTIONS = {"busy": 1.0, "loop": "open", "step": 1.0, "written": 0.3, "columns": ""}
 DETAIL = {"name": "zipf"}
 NEEDED = ("time", "first", "pages", "written", "visits")
 MOST_PAGES = (1 << 31) - 1
 
 
-def _parse(path: Path) -> Table:
+def _parse(path: Path, names: str) -> Table:
     """Read and check a table."""
-    columns, where = read_table(path, NEEDED, {"vm": 0.0, "busy": np.nan})
+    columns, where = read_table(path, NEEDED, {"vm": 0.0, "busy": np.nan}, names)
     for row, place in enumerate(where):
         first, pages, written, visits = (columns[name][row] for name in NEEDED[1:])
         for name in NEEDED[1:]:
@@ -58,15 +58,15 @@ def _is_table(path: Path, stamp: tuple[int, int]) -> bool:
         return max(scores(stream.sample()).values()) < LEAST
 
 
-def is_table(path: str) -> bool:
-    """Whether a file is a table, well made or not, rather than one of a format that others write."""
-    return _is_table(Path(path), file_stamp(Path(path)))
+def is_table(path: str, columns: str = "") -> bool:
+    """Whether a file is a table, well made or not, and not of a format that others write; it is, where columns are stated."""
+    return bool(columns) or _is_table(Path(path), file_stamp(Path(path)))
 
 
-def _check_file(path: str) -> None:
+def _check_file(path: str, columns: str = "") -> None:
     """Check a table; what else there may be is read when a life is made of it."""
-    if not Path(path).is_file() or is_table(path):
-        read(path)
+    if not Path(path).is_file() or is_table(path, columns):
+        read(path, columns)
 
 
 READS_FILE = _check_file
@@ -74,10 +74,10 @@ READS_FILE = _check_file
 
 def assumed(path: str | None, **options: Any) -> list[str]:
     """What the file of a life doesn't say, and is assumed."""
-    return [] if not path or is_table(path) else read_once(Path(path), options["step"])[1]
+    return [] if not path or is_table(path, options["columns"]) else read_once(Path(path), options["step"])[1]
 
 
-def check(busy: float, loop: str, step: float, written: float) -> None:
+def check(busy: float, loop: str, step: float, written: float, columns: str) -> None:
     """Refuse what can't be."""
     if loop not in LOOPS:
         raise ConfigError("workload.loop", loop, "is none of its values", LOOPS)
@@ -87,12 +87,12 @@ def check(busy: float, loop: str, step: float, written: float) -> None:
         raise ConfigError("workload.written", written, "is a share, from 0 to 1")
 
 
-def make(asked: Asked, busy: float, loop: str, step: float, written: float) -> Life:
+def make(asked: Asked, busy: float, loop: str, step: float, written: float, columns: str) -> Life:
     """The life of one VM."""
     path = asked.path or ""
-    if is_table(path):
-        columns, where = read(path)
-        rows = rows_of_vm(columns, where, Path(path), asked.vm)
+    if is_table(path, columns):
+        table, where = read(path, columns)
+        rows = rows_of_vm(table, where, Path(path), asked.vm)
     else:
         rows = as_columns(read_once(Path(path), step)[0], written)
     return life_of(rows, busy, loop)
