@@ -55,8 +55,7 @@ def main() -> None:
         from memvirt.api import make_point, simulate
         from memvirt.workload import stored
 
-        if given.whole:
-            stored.IN_MEMORY = given.accesses
+        stored.IN_MEMORY = given.accesses if given.whole else 0
         begin, clock = time.process_time(), time.perf_counter()
         rows = simulate(make_point("workload=trace", f"workload.path={path}", "mmu=nested", "cache=full")).results
         used, took = time.process_time() - begin, time.perf_counter() - clock
