@@ -25,7 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-LIMIT = 60.0  #: CPU seconds that a point may take before it is said to hang; ten times as long if it only waits
+LIMIT = 150.0  #: CPU seconds that a point may take before it is said to hang; ten times as long if it only waits
 MEMORY = 6 << 30  #: bytes of address space of a process
 #: Groups and keys that say how a sweep runs.
 NOT_OF_A_POINT = ("plan", "study", "executor", "experiment", "figure", "hydra")
