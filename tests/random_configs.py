@@ -25,7 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-LIMIT = 60.0  #: CPU seconds that a point may take before it is said to hang; ten times as long if it only waits
+LIMIT = 150.0  #: CPU seconds that a point may take before it is said to hang; ten times as long if it only waits
 MEMORY = 6 << 30  #: bytes of address space of a process
 #: Groups and keys that say how a sweep runs.
 NOT_OF_A_POINT = ("plan", "study", "executor", "experiment", "figure", "hydra")
@@ -33,7 +33,7 @@ NOT_OF_A_POINT = ("plan", "study", "executor", "experiment", "figure", "hydra")
 LENGTHS = {
     "workload.accesses": (50, 300), "workload.repeat": (1, 2), "vms.count": (1, 4), "workload.footprint": (8192, 2 << 20),
     "workload.processes": (1, 3), "guest.page_struct": (0, 256), "clock.daemon_speedup": (1, 100), "replicates": (1, 2), "vms.vcpus": (1, 4),
-    "workload.seconds": (5, 60),
+    "workload.seconds": (1, 2),
 }  # fmt: skip
 HUGE = (2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64, 10**30)
 RUBBISH = (
@@ -140,6 +140,15 @@ def kinds_of(annotation: Any) -> list[Any]:
     return [kind for arg in args for kind in kinds_of(arg)]
 
 
+@functools.cache
+def life_names() -> frozenset[str]:
+    """Workloads that are page lives."""
+    from memvirt.policy import names
+    from memvirt.workload.life import FAMILY
+
+    return frozenset(names(FAMILY))
+
+
 def written(value: Any) -> str:
     """A value as the command line writes it."""
     if isinstance(value, dict):
@@ -164,9 +173,9 @@ class Drawer:
         config = compose(words)
         known = dict(leaves("", config))
         wild = draw.random() < 0.6
-        members, lives = config["vms"]["members"], "workload.seconds" in known
+        members, lives = config["vms"]["members"], config["workload"]["name"] in life_names()
         if members:
-            words.append(f"vms.members={self.smaller(members, lives)}")
+            words.append(f"vms.members={self.smaller(members, life_names() | (frozenset(['']) if lives else frozenset()))}")
         for key in draw.sample(sorted(known), min(len(known), draw.choice((0, 1, 1, 2, 3, 5, 8, 12)))):
             if key.endswith(".name"):
                 continue
@@ -196,8 +205,8 @@ class Drawer:
         accesses = self.draw.randint(*LENGTHS["workload.accesses"])
         return {"name": self.draw.choice(("zipf", "uniform")), "accesses": accesses, "footprint": "64KiB"}
 
-    def smaller(self, members: list[dict[str, Any]], life: bool) -> str:
-        """A scenario's VMs with few accesses each, as the command line writes them."""
+    def smaller(self, members: list[dict[str, Any]], lives: frozenset[str]) -> str:
+        """A scenario's VMs with few accesses each, as the command line writes them; ``lives``: names of lives, "" if the point's own is one."""
 
         few = []
         for member in members[: self.draw.randint(1, 6)]:
@@ -206,6 +215,7 @@ class Drawer:
             work["accesses"] = self.draw.randint(*LENGTHS["workload.accesses"])
             if "footprint" in work:
                 work["footprint"] = self.draw.choice(("64KiB", "1MiB"))
+            life = work.get("name", "") in lives
             if life:
                 work |= {"seconds": self.draw.randint(*LENGTHS["workload.seconds"]), "warmup": 0, "detail": self.detail()}
             few.append(written({**member, **({"memory": "4MiB"} if life else {}), "workload": work}))
