@@ -29,6 +29,8 @@ LIMIT = 150.0  #: CPU seconds that a point may take before it is said to hang; t
 MEMORY = 6 << 30  #: bytes of address space of a process
 #: Groups and keys that say how a sweep runs.
 NOT_OF_A_POINT = ("plan", "study", "executor", "experiment", "figure", "hydra")
+#: Workloads that are refused unless they are given a file.
+NEED_A_FILE = ("trace", "pageset", "memory_series")
 #: Keys whose large values take long by right; they are drawn small, or so large that they must be refused.
 LENGTHS = {
     "workload.accesses": (50, 300), "workload.repeat": (1, 2), "vms.count": (1, 4), "workload.footprint": (8192, 2 << 20),
@@ -165,7 +167,8 @@ class Drawer:
     def words(self, compose: Callable[[list[str]], dict[str, Any]], groups: dict[str, list[str]]) -> list[str]:
         """Groups' options, then keys of them."""
         draw = self.draw
-        chosen = {"workload": draw.choice(groups["workload"])}
+        named = [option for option in groups["workload"] if option not in NEED_A_FILE or draw.random() < 0.25]
+        chosen = {"workload": draw.choice(named)}
         for group, options in groups.items():
             if draw.random() < (0.6 if "/" not in group else 0.3):
                 chosen[group] = draw.choice(options)
@@ -176,7 +179,7 @@ class Drawer:
         members, lives = config["vms"]["members"], config["workload"]["name"] in life_names()
         if members:
             words.append(f"vms.members={self.smaller(members, life_names() | (frozenset(['']) if lives else frozenset()))}")
-        for key in draw.sample(sorted(known), min(len(known), draw.choice((0, 1, 1, 2, 3, 5, 8, 12)))):
+        for key in draw.sample(sorted(known), min(len(known), draw.choice((0, 0, 1, 1, 2, 3, 5, 8)))):
             if key.endswith(".name"):
                 continue
             words.append(f"{key}={self.value(key, known[key], config, wild and draw.random() < 0.35)}")
@@ -190,6 +193,8 @@ class Drawer:
             words.append(f"workload.detail={written(self.detail())}")
         if lives and "vms.scale" not in given:
             words.append("vms.scale=1")
+        if lives and "workload.warmup" not in given:
+            words.append("workload.warmup=0")
         if "workload.footprint" in known and "workload.footprint" not in given:
             words.append(f"workload.footprint={draw.choice(('8KiB', '64KiB', '512KiB', '2MiB'))}")
         if "ksm_tool" in chosen["workload"] and "workload.idle_time" not in given:

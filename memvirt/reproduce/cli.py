@@ -126,7 +126,7 @@ def reproduce(name: str, overrides: list[str]) -> int:
     frame.attrs["folder"] = str(folder)  # where its epochs are
     for word in overrides:  # a key that was left one value is no column
         key, _, value = word.partition("=")
-        if (key not in frame.columns and "." in key) or key in ("workload", "mmu"):
+        if (key not in frame.columns and "." in key) or key in ("workload", "mmu", "reclaim"):
             frame[key] = frame.get(key, int(value) if value.isdigit() else value)
     print(f"\n{name}: published beside simulated")
     try:
