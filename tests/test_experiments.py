@@ -33,7 +33,7 @@ SMALL = {
     ],
     "latency_table": ["machine=haswell,zen3", "workload.accesses=3000", "workload.footprint=256KiB,4MiB,6MiB"],
     "linux_swap": [f"plan.path={Path(__file__).parent / 'data/linux_swap_points.csv'}"],
-    "linux_ksm": ["reclaim/replacement=lru"],  # of a host that replaces nothing
+    "linux_ksm": ["reclaim/replacement=lru"],  # replaces nothing
     "lowered_memory": [
         "vms.memory=16MiB",
         "vms.cache=10MiB",

@@ -20,7 +20,7 @@ def draw(frame: pd.DataFrame) -> Any:
         axes.plot(found.index, found[name], label=name, **look)
     axes.axhspan(0.98, 1.0, color="0.9", zorder=0)
     axes.annotate("flat within 2 %", (0.01, 0.985), xycoords=("axes fraction", "data"), fontsize="small", color="0.35", va="top")
-    axes.set(xlabel="memory of the host (GiB)", ylabel="throughput (1: memory for all of the VM's 8 GiB)", xticks=list(found.index))
+    axes.set(xlabel="memory of the host (GiB)", ylabel="throughput (8 GiB: 1)", xticks=list(found.index))
     axes.set_ylim(bottom=0)
     axes.invert_xaxis()
     axes.legend(title="memory is taken back by")
