@@ -21,6 +21,7 @@ from typing import Any
 from numba.extending import overload
 
 from memvirt.errors import ConfigError
+from memvirt.linking import PartCompiler
 
 PLUGINS = "memvirt.plugins"  #: entry-point group; each entry names a package laid out like memvirt itself
 
@@ -54,10 +55,15 @@ def verb(stub: Callable[..., Any]) -> Any:
     def choose(state: Any, *args: Any) -> Callable[..., Any] | None:
         cls = getattr(state, "instance_class", None)
         chosen = generic.dispatch(cls) if cls is not None else stub
+        if chosen is not stub:
+            # numba mangles symbols from names and types alone but for a number that another process may give out again: what a
+            # policy calls `_` for two verbs would be one body in what is linked from parts of both.
+            body = getattr(chosen, "py_func", chosen)
+            body.__qualname__ = f"{stub.__name__}.{chosen.__name__}"
         return None if chosen is stub and "NotImplementedError" in stub.__code__.co_names else chosen
 
     _verbs.append(generic)
-    overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True})(choose)  # type: ignore[typeddict-unknown-key]
+    overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True, "pipeline_class": PartCompiler})(choose)  # type: ignore[typeddict-unknown-key]
     return generic
 
 

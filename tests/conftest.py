@@ -59,7 +59,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("compiling")
     terminalreporter.line(f"{len(compiled)} kernels, {sum(each.seconds for each in compiled):.0f} CPU-s")
     known = set(MIXES.read_text().splitlines())
-    for mix in sorted({each.policies for each in compiled if each.kernel == "memvirt.memory.loop.host_loop"} - known):
+    for mix in sorted({each.policies for each in compiled if each.kernel == "memvirt.memory.tasks.do_task"} - known):
         seconds = sum(each.seconds for each in compiled if each.policies == mix)
         terminalreporter.line(
             f"a mix of policies that is not in {MIXES.name}, {seconds:.0f} CPU-s: choose one that is, or add it\n  {mix}"

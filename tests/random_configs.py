@@ -25,15 +25,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-LIMIT = 60.0  #: CPU seconds that a point may take before it is said to hang; ten times as long if it only waits
+LIMIT = 150.0  #: CPU seconds that a point may take before it is said to hang; ten times as long if it only waits
 MEMORY = 6 << 30  #: bytes of address space of a process
 #: Groups and keys that say how a sweep runs.
 NOT_OF_A_POINT = ("plan", "study", "executor", "experiment", "figure", "hydra")
+#: Workloads that are refused unless they are given a file.
+NEED_A_FILE = ("trace", "pageset", "memory_series")
 #: Keys whose large values take long by right; they are drawn small, or so large that they must be refused.
 LENGTHS = {
     "workload.accesses": (50, 300), "workload.repeat": (1, 2), "vms.count": (1, 4), "workload.footprint": (8192, 2 << 20),
     "workload.processes": (1, 3), "guest.page_struct": (0, 256), "clock.daemon_speedup": (1, 100), "replicates": (1, 2), "vms.vcpus": (1, 4),
-    "workload.seconds": (5, 60),
+    "workload.seconds": (1, 2),
 }  # fmt: skip
 HUGE = (2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64, 10**30)
 RUBBISH = (
@@ -140,6 +142,15 @@ def kinds_of(annotation: Any) -> list[Any]:
     return [kind for arg in args for kind in kinds_of(arg)]
 
 
+@functools.cache
+def life_names() -> frozenset[str]:
+    """Workloads that are page lives."""
+    from memvirt.policy import names
+    from memvirt.workload.life import FAMILY
+
+    return frozenset(names(FAMILY))
+
+
 def written(value: Any) -> str:
     """A value as the command line writes it."""
     if isinstance(value, dict):
@@ -156,7 +167,8 @@ class Drawer:
     def words(self, compose: Callable[[list[str]], dict[str, Any]], groups: dict[str, list[str]]) -> list[str]:
         """Groups' options, then keys of them."""
         draw = self.draw
-        chosen = {"workload": draw.choice(groups["workload"])}
+        named = [option for option in groups["workload"] if option not in NEED_A_FILE or draw.random() < 0.25]
+        chosen = {"workload": draw.choice(named)}
         for group, options in groups.items():
             if draw.random() < (0.6 if "/" not in group else 0.3):
                 chosen[group] = draw.choice(options)
@@ -164,10 +176,10 @@ class Drawer:
         config = compose(words)
         known = dict(leaves("", config))
         wild = draw.random() < 0.6
-        members, lives = config["vms"]["members"], "workload.seconds" in known
+        members, lives = config["vms"]["members"], config["workload"]["name"] in life_names()
         if members:
-            words.append(f"vms.members={self.smaller(members, lives)}")
-        for key in draw.sample(sorted(known), min(len(known), draw.choice((0, 1, 1, 2, 3, 5, 8, 12)))):
+            words.append(f"vms.members={self.smaller(members, life_names() | (frozenset(['']) if lives else frozenset()))}")
+        for key in draw.sample(sorted(known), min(len(known), draw.choice((0, 0, 1, 1, 2, 3, 5, 8)))):
             if key.endswith(".name"):
                 continue
             words.append(f"{key}={self.value(key, known[key], config, wild and draw.random() < 0.35)}")
@@ -181,6 +193,8 @@ class Drawer:
             words.append(f"workload.detail={written(self.detail())}")
         if lives and "vms.scale" not in given:
             words.append("vms.scale=1")
+        if lives and "workload.warmup" not in given:
+            words.append("workload.warmup=0")
         if "workload.footprint" in known and "workload.footprint" not in given:
             words.append(f"workload.footprint={draw.choice(('8KiB', '64KiB', '512KiB', '2MiB'))}")
         if "ksm_tool" in chosen["workload"] and "workload.idle_time" not in given:
@@ -196,8 +210,8 @@ class Drawer:
         accesses = self.draw.randint(*LENGTHS["workload.accesses"])
         return {"name": self.draw.choice(("zipf", "uniform")), "accesses": accesses, "footprint": "64KiB"}
 
-    def smaller(self, members: list[dict[str, Any]], life: bool) -> str:
-        """A scenario's VMs with few accesses each, as the command line writes them."""
+    def smaller(self, members: list[dict[str, Any]], lives: frozenset[str]) -> str:
+        """A scenario's VMs with few accesses each, as the command line writes them; ``lives``: names of lives, "" if the point's own is one."""
 
         few = []
         for member in members[: self.draw.randint(1, 6)]:
@@ -206,6 +220,7 @@ class Drawer:
             work["accesses"] = self.draw.randint(*LENGTHS["workload.accesses"])
             if "footprint" in work:
                 work["footprint"] = self.draw.choice(("64KiB", "1MiB"))
+            life = work.get("name", "") in lives
             if life:
                 work |= {"seconds": self.draw.randint(*LENGTHS["workload.seconds"]), "warmup": 0, "detail": self.detail()}
             few.append(written({**member, **({"memory": "4MiB"} if life else {}), "workload": work}))

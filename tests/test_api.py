@@ -206,9 +206,9 @@ def test_notebook(tmp_path: Path) -> None:
     assert not [output for output in shown if output.output_type == "stream" and output.name == "stderr"]
 
 
-def test_readme(unchanged: Path) -> None:
-    """README's example runs, over fewer accesses."""
-    text = (Path(__file__).parent.parent / "README.md").read_text()
+def test_example_of_the_docs(unchanged: Path) -> None:
+    """The page on Python's example runs, over fewer accesses."""
+    text = (Path(__file__).parent.parent / "docs/from_python.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     small = ", ".join(map(repr, SMALL))
     found: dict[str, Any] = {}

@@ -33,7 +33,17 @@ SMALL = {
     ],
     "latency_table": ["machine=haswell,zen3", "workload.accesses=3000", "workload.footprint=256KiB,4MiB,6MiB"],
     "linux_swap": [f"plan.path={Path(__file__).parent / 'data/linux_swap_points.csv'}"],
-    "linux_ksm": [],
+    "linux_ksm": ["reclaim/replacement=lru"],  # replaces nothing
+    "lowered_memory": [
+        "vms.memory=16MiB",
+        "vms.cache=10MiB",
+        "vms.scale=1",
+        "workload.footprint=6MiB",
+        "workload.seconds=180",
+        "reclaim=swap",
+        "reclaim/replacement=lru",
+        "overcommit.host_memory=16MiB,12MiB",
+    ],
     "mitosis": ["workload.accesses=20000", "workload.footprint=6GiB"],
     "mode_ratios": ["workload.accesses=20000", "workload.footprint=16MiB", "mmu=nested,flattened,dmt"],
     "references_per_walk": ["workload=gups", "workload.accesses=5000", "workload.footprint=16MiB"],

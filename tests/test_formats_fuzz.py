@@ -6,6 +6,7 @@ import gzip
 import random
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -112,18 +113,9 @@ def fuzz(name: str, folder: Path, files: int, seed: int = 1) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FORMS)
-def test_mutated_files(name: str, tmp_path: Path) -> None:
-    """No other exception, no hang, no file left behind, under 1 GiB."""
+@pytest.mark.parametrize(("judge", "name"), [*((fuzz, name) for name in FORMS), *((fuzz_lives, name) for name in LIVES)])
+def test_mutated_files(judge: Callable[[str, Path, int], int], name: str, tmp_path: Path) -> None:
+    """No other exception, no hang, no file left behind, under 1 GiB; of traces and of page lives."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert 0 < fuzz(name, tmp_path, FILES) < FILES
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < max(before + MEMORY_KIB // 2, MEMORY_KIB)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", LIVES)
-def test_mutated_lives(name: str, tmp_path: Path) -> None:
-    """The same of page lives."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert 0 < fuzz_lives(name, tmp_path, FILES) < FILES
+    assert 0 < judge(name, tmp_path, FILES) < FILES
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < max(before + MEMORY_KIB // 2, MEMORY_KIB)

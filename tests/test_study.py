@@ -172,7 +172,7 @@ def test_studies_end_to_end(tmp_path: Path) -> None:
     again = sweep(*words, "resume=true", cwd=tmp_path)
     assert "nothing to compute" in again.stdout
     assert first == [(folder / name).read_text() for name in ("morris.csv", "sobol.csv")]
-    words = ["experiment=search", "study.trials=6", "study.batch=3", *small, "name=f"]
+    words = ["experiment=search", "study.trials=6", "study.batch=3", "reclaim.replacement=lru,fifo", *small, "name=f"]
     done = sweep(*words, cwd=tmp_path)
     assert "best of 6 designs: slowdown" in done.stdout
     trials = (tmp_path / "outputs/f/search.csv").read_text()

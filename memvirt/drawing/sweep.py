@@ -153,11 +153,12 @@ def slowdowns(frame: pd.DataFrame, role: Roles) -> Picture:
             axes.set_ylim(0, 1.06 * max(1, top))
         if number:
             low, high = rows[role.x].min(), rows[role.x].max()
-            room = 0.07 * (np.ptp(rows[role.x]) or 1)
-            logarithmic = spans_decades(rows[role.x])
-            axes.set(
-                xscale="log", xlim=(low / (high / low) ** 0.07, high * (high / low) ** 0.07)
-            ) if logarithmic else axes.set_xlim(low - room, high + room)
+            if spans_decades(rows[role.x]):
+                room = (high / low) ** 0.07
+                axes.set(xscale="log", xlim=(low / room, high * room))
+            else:
+                room = 0.07 * (high - low or 1)
+                axes.set_xlim(low - room, high + room)
     outer_labels(found, short(role.x), "slowdown\n(× native, alone, no faults)")
     looks.legend(figure, bars=not number)
     figure.say(said_of)

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from memvirt.counters import as_counters, in_use
 from memvirt.digest import freeze
 from memvirt.errors import CapacityError, ConfigError
-from memvirt.memory.boot import fill_cache, keep_for_kernel, map_all, note_first_touches
+from memvirt.memory.boot import note_first_touches
 from memvirt.memory.config import MemoryConfig
 from memvirt.memory.contents import first_contents
 from memvirt.memory.dump import as_dumped
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
-from memvirt.memory.loop import host_loop
 from memvirt.memory.setup import MOST_EPOCHS, SHARE, VISITS, WINDOW, build, image_number, measured
 from memvirt.memory.state import (
     DONE,
@@ -38,6 +37,7 @@ from memvirt.memory.state import (
     World,
 )
 from memvirt.memory.step import Step, look
+from memvirt.memory.tasks import FILL_CACHE, GO_ON, KEEP_FOR_KERNEL, MAP, NO_NUMBERS, NOBODY, do_task
 from memvirt.types import (
     EVENT,
     ON_EVERY,
@@ -65,17 +65,23 @@ def _booting(world: World, vm: int) -> Now:
     return Now(vm, 0, 0, int(world.cpus.node[world.actors.cpu[actor]]), 0, 0, 0, 0.0)
 
 
+def _prepare(world: World, vm: int, task: Int, numbers: NDArray[np.int64]) -> None:
+    """Do one of the tasks that come before a VM's first access."""
+    status, _ = do_task(world, _booting(world, vm), task, numbers)
+    _check(status, vm, world)
+
+
 def _boot(world: World, config: MemoryConfig, traces: list[Trace]) -> None:
     """Boot the guests' kernels, fill the guests' caches, and map what is to be mapped, VM after VM; no event, no count, no time."""
     world.clock[0].quiet = 1
     for vm, member in enumerate(config.members):
         kernel = kernel_pages(int(world.vms.limit[vm]), config.page_struct)
-        _check(keep_for_kernel(world, _booting(world, vm), kernel), vm, world)
+        _prepare(world, vm, KEEP_FOR_KERNEL, np.array([kernel], np.int64))
         touched = traces[vm].pages.vpn.size
         count = member.cache >> 12
         private = int(world.pages.size) + sum(other.cache >> 12 for other in config.members[:vm])
         contents = first_contents(member.contents, image_number(config, vm), private - touched, touched + count)[touched:]
-        _check(fill_cache(world, _booting(world, vm), contents), vm, world)
+        _prepare(world, vm, FILL_CACHE, contents)
     for vm, trace in enumerate(traces if config.guest.prefault else []):
         _prefault(world, vm, trace, config.guest.prefault == "all")
     world.clock[0].quiet = 0
@@ -106,7 +112,7 @@ def _prefault(world: World, vm: int, trace: Trace, everything: bool) -> None:
         count = note_first_touches(chunk.page, seen, order, count)
         if count == size:
             break
-    _check(map_all(world, _booting(world, vm), order[:count]), vm, world)
+    _prepare(world, vm, MAP, order[:count].astype(np.int64))
 
 
 def _check(status: Int, vm: Int, world: World) -> None:
@@ -181,7 +187,7 @@ class Log:
 def _drive(world: World, traces: list[Trace], future: Future, log: Log) -> Iterator[World]:
     """Run to the end of all traces; hands the state out before each window that is filled again, and at the end."""
     while True:
-        status, who = host_loop(world)
+        status, who = do_task(world, NOBODY, GO_ON, NO_NUMBERS)
         if status in (LOG_FULL, DONE):
             log.take(world)
             if status == DONE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import kernel
+from memvirt.jit import inner_apart, kernel
 from memvirt.memory.frames import back
 from memvirt.memory.guest import guest_map, new_contents
 from memvirt.memory.numbers import guest_frame
@@ -24,8 +24,8 @@ def note_first_touches(pages: NDArray[np.uint32], seen: NDArray[np.uint8], order
     return count
 
 
-@kernel
-def map_all(world: World, now: Now, order: NDArray[np.uint32]) -> Int:
+@inner_apart
+def map_all(world: World, now: Now, order: NDArray[np.int64]) -> Int:
     """Map and back a VM's pages in this order; `OK`, or what is full."""
     base = world.vms[now.vm].page_base
     for page in order:
@@ -39,7 +39,7 @@ def map_all(world: World, now: Now, order: NDArray[np.uint32]) -> Int:
     return OK
 
 
-@kernel
+@inner_apart
 def use_frame(world: World, now: Now, role: Int, content: Int) -> Int:
     """Have a guest use a frame for something other than a program's page, and the host back it; `NOTHING` if the host is full."""
     frame = np.int64(guest_frame(world, now.vm, SMALL))
@@ -51,7 +51,7 @@ def use_frame(world: World, now: Now, role: Int, content: Int) -> Int:
     return frame
 
 
-@kernel
+@inner_apart
 def keep_for_kernel(world: World, now: Now, count: Int) -> Int:
     """Give a guest's kernel frames that it never gives up, nor accesses again: to a host that swaps they are its coldest pages."""
     for _ in range(count):
@@ -60,7 +60,7 @@ def keep_for_kernel(world: World, now: Now, count: Int) -> Int:
     return OK
 
 
-@kernel
+@inner_apart
 def fill_cache(world: World, now: Now, contents: NDArray[np.int64]) -> Int:
     """Give a guest clean cache, a frame for each number of contents; the first is the first to go."""
     last: Int = NOTHING

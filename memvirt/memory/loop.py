@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.counters import Counter
-from memvirt.jit import inner_apart, kernel
+from memvirt.jit import inner_apart
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
@@ -20,6 +20,7 @@ from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
 from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, ONE, REFILL, Now, World
+from memvirt.memory.turns import next_actor, set_due
 from memvirt.types import WRITE, GuestEvent
 from memvirt.typing import Int
 
@@ -39,39 +40,6 @@ COUNTERS = (
     Counter("idle_ns", "ns", doc="time asleep"),
     Counter("elapsed_ns", "ns", doc="time not asleep, waiting included"),
 )
-
-
-@inner_apart
-def next_actor(world: World) -> Int:
-    """Choose the vCPU to run next: that of the CPU that is furthest behind; -1 when all are done."""
-    actors, cpus = world.actors, world.cpus
-    cpu: Int = -1
-    chosen: Int = -1
-    soonest = np.inf
-    for number in range(actors.size):
-        actor = actors[number]
-        if actor.position < actor.total:
-            time = max(actor.ready, cpus[actor.cpu].clock)
-            if time < soonest or (time == soonest and actor.cpu < cpu):
-                soonest, cpu = time, actor.cpu
-    if cpu < 0:
-        return -1
-    if cpus[cpu].alone >= 0:
-        cpus[cpu].clock = soonest
-        return np.int64(cpus[cpu].alone)
-    current = cpus[cpu].current
-    for step in range(1, actors.size + 1):  # round robin, the current one last
-        turn = (max(current, 0) + step) % actors.size
-        actor = actors[turn]
-        if actor.cpu == cpu and actor.position < actor.total and actor.ready <= soonest:
-            chosen = turn
-            break
-    if current >= 0 and soonest < cpus[cpu].slice_end:
-        actor = actors[current]
-        if actor.position < actor.total and actor.ready <= soonest:
-            chosen = current
-    cpus[cpu].clock = soonest
-    return chosen
 
 
 @inner_apart
@@ -208,7 +176,7 @@ def enter_epoch(world: World, vm: Int, epoch: Int) -> None:
     world.vms[vm].epoch = epoch
 
 
-@kernel
+@inner_apart
 def host_loop(world: World) -> tuple[Int, Int]:
     """Run until all VMs are done, or Python must help; returns why, and the vCPU or VM concerned."""
     clock, rules = world.clock[0], world.rules[0]
@@ -248,6 +216,7 @@ def host_loop(world: World) -> tuple[Int, Int]:
                 log_preempt(world, now)
         length = min(length, guest_events(world, now, number))
         if length <= 0:  # it sleeps, or the log ran full among the events
+            set_due(world, np.int64(actor.cpu))
             continue
         length = min(length, rules.quantum, actor.filled - position)
         if actor.pace_ns > 0:
@@ -262,6 +231,7 @@ def host_loop(world: World) -> tuple[Int, Int]:
         if made > 0 and actor.pace_ns <= 0:  # nobody walks the tables of visits
             log_run(world, now, start, made)
         actor.position += made
+        set_due(world, np.int64(actor.cpu))
         world.vms[vm].done += made
         clock.merged += made
         if rules.tracked:

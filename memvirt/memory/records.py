@@ -131,6 +131,7 @@ class Actor:
 
     vm: I8  # whose it is
     cpu: I8  # physical CPU that it runs on
+    beside: I8  # next vCPU of that CPU, itself if there is none but it
     vcpu: I8  # its number within the VM
     vcpus: I8  # of how many
     position: I8  # accesses made
@@ -153,7 +154,7 @@ class Cpu:
     current: I8  # vCPU that runs, -1 if none did yet
     node: I8  # NUMA node that it is on
     label: I8  # its number in the order of first use, -1 while unused
-    alone: I8  # the only vCPU that it ever runs, -1 if there are several
+    ring: I8  # one of its vCPUs: it was the turn of that one last, while none has run; -1 if it has none
 
 
 class Node:

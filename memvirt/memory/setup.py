@@ -21,6 +21,7 @@ from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, No
 from memvirt.memory.replacement._none import make as untracked
 from memvirt.memory.state import AS_DATA, INTERLEAVE, LOCAL, NOTHING, OF_HOST, REPLICATED, Policies, Window, World
 from memvirt.memory.topology import as_bits, fallback_order, plain_distances
+from memvirt.memory.turns import rings, tournament
 from memvirt.policy import load
 from memvirt.types import FIRST_FRAME, GUEST_EVENT, ORDERS, EventRecord, GuestEvent, RunRecord, Trace
 from memvirt.typing import Records, dtype_of
@@ -125,14 +126,8 @@ def _nodes(frames: FrameLayout) -> Records[Node]:
 def _cpus(config: MemoryConfig) -> Records[Cpu]:
     cpus = records(config.numa.cpu_nodes * config.numa.cpus_per_node, Cpu)
     cpus.node = np.arange(cpus.size) // config.numa.cpus_per_node
-    cpus.current = cpus.label = cpus.alone = -1
+    cpus.current = cpus.label = -1
     return cpus
-
-
-def note_alone(cpus: Records[Cpu], actors: Records[Actor]) -> None:
-    """Note which vCPUs have a CPU for themselves."""
-    chosen, first, count = np.unique(actors.cpu, return_index=True, return_counts=True)
-    cpus.alone[chosen[count == 1]] = first[count == 1]
 
 
 def guest_swap(config: MemoryConfig, memory: int) -> int:
@@ -355,7 +350,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     vms = _vms(config, traces, pages, frames)
     actors, own_events_ = _actors(config, traces)
     cpus = _cpus(config)
-    note_alone(cpus, actors)
+    rings(cpus, actors)
     rules = _rules(config, traces, pages, frames)
     clock = records(1, Clock)
     clock.total = clock.free = frames.capacity.sum()
@@ -388,6 +383,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         ),
         own_events=own_events_,
         channels=np.zeros(config.reclaim.device.channels),
+        due=tournament(cpus, actors),
         clock=clock,
         rules=rules,
         runs=records(4096, RunRecord),

@@ -100,6 +100,8 @@ class World(NamedTuple):
         Those of each actor together.
     channels : (channels,) float64
         When each channel of the swap device is free (ns).
+    due : (2 x leaves,) float64
+        When each CPU can go on (ns), as a tournament (`memvirt.memory.turns`).
     clock, rules : (1,) Clock, Rules
     runs, events : (capacity,) RUN, EVENT
         The log, taken away when nearly full.
@@ -123,6 +125,7 @@ class World(NamedTuple):
     window: Window
     own_events: Records[OwnEvent]
     channels: NDArray[np.float64]
+    due: NDArray[np.float64]
     clock: Records[Clock]
     rules: Records[Rules]
     runs: Records[RunRecord]

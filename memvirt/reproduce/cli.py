@@ -124,10 +124,11 @@ def reproduce(name: str, overrides: list[str]) -> int:
     _sweep(name, words)
     frame = read_results(folder / table(name))
     frame.attrs["folder"] = str(folder)  # where its epochs are
-    for word in overrides:  # a key that was left one value is no column
+    restricted = [word for word in overrides if word.partition("=")[0].partition(".")[0] not in RUN_KEYS]
+    for word in restricted:
         key, _, value = word.partition("=")
-        if (key not in frame.columns and "." in key) or key in ("workload", "mmu"):
-            frame[key] = frame.get(key, int(value) if value.isdigit() else value)
+        if (column := key.replace("/", ".")) not in frame.columns:  # a key that was left one value
+            frame[column] = int(value) if value.isdigit() else value
     print(f"\n{name}: published beside simulated")
     try:
         values = measure(name, frame)
@@ -135,9 +136,8 @@ def reproduce(name: str, overrides: list[str]) -> int:
         raise MemvirtError(f"{name}: its claims can't be measured in so small or restricted a run ({wrong!r})") from wrong
     if text := remarks(name, frame):
         print(text)
-    as_it_is = all(word.partition("=")[0].partition(".")[0] in RUN_KEYS for word in overrides)
-    news = report(name, values, as_it_is)
-    if as_it_is:
+    news = report(name, values, as_it_is=not restricted)
+    if not restricted:
         keep(name, values)
     print(f"wrote {save(draw(name, frame), folder / 'figures' / f'{name}.png')}\n", flush=True)
     return news

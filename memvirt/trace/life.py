@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from memvirt.errors import MemvirtError
 from memvirt.trace.info import bytes_text
-from memvirt.trace.pages import ENDINGS, write
+from memvirt.trace.pages import check_name, write
+from memvirt.workload.life.pageset import OPTIONS
 from memvirt.workload.sniff import LIFE, choose
 from memvirt.workload.stream import STDIN, open_stream
-from memvirt.workload.visited import as_columns, read_visited
+from memvirt.workload.visited import as_columns, read_once
 
-STEP, WRITTEN = 1.0, 0.3  #: as `workload=pageset` has them
+STEP, WRITTEN = OPTIONS["step"], OPTIONS["written"]
 
 
 def holds_life(path: Path) -> bool:
@@ -41,11 +41,10 @@ def import_life(path: Path, output: Path, step: float = STEP, share: float = WRI
     Raises
     ------
     TraceError, MemvirtError
-        As `read_visited`; or if the place can't be written.
+        As `memvirt.workload.visited.read_visited`; or if the place can't be written.
     """
-    if output.suffix not in ENDINGS:
-        raise MemvirtError(f"{output}: tables of pages are named {' or '.join(f'NAME{ending}' for ending in ENDINGS)}")
-    visited, notes = read_visited(path, step)
+    check_name(output)
+    visited, notes = read_once(path, step)
     columns = as_columns(visited, share)
     numbers = [columns[name].astype(np.int64).tolist() for name in ("vm", "first", "pages", "written", "visits")]
     time = np.round(columns["time"] - columns["time"].min(), 9).tolist()
@@ -62,9 +61,9 @@ def describe_life(path: Path, step: float = STEP) -> str:
     Raises
     ------
     TraceError
-        As `read_visited`.
+        As `memvirt.workload.visited.read_visited`.
     """
-    visited, notes = read_visited(path, step)
+    visited, notes = read_once(path, step)
     columns = as_columns(visited, 0.0)
     times, which = np.unique(visited.time, return_inverse=True)
     each = np.bincount(which, visited.visits)

@@ -194,6 +194,17 @@ def _writable(mappings: list[Mapping]) -> list[tuple[int, int]]:
     return joined([each for each in mappings if each.writable])
 
 
+def check_name(path: Path) -> None:
+    """Refuse a name that doesn't say how the table is written.
+
+    Raises
+    ------
+    MemvirtError
+    """
+    if path.suffix not in ENDINGS:
+        raise MemvirtError(f"{path}: tables of pages are named {' or '.join(f'NAME{ending}' for ending in ENDINGS)}")
+
+
 def write(rows: Sequence[tuple[Any, ...]], path: Path, about: dict[str, str]) -> None:
     """Write the table, as CSV or Parquet by its name, whole or not at all; rows may end before ``busy``.
 
@@ -239,8 +250,7 @@ def record_pages(command: list[str], output: Path, step: float = 1.0) -> Recorde
     KeyboardInterrupt
         After Ctrl-C or SIGTERM (`Terminated`), when all that was recorded until then is written.
     """
-    if output.suffix not in ENDINGS:
-        raise MemvirtError(f"{output}: tables of pages are named NAME.csv or NAME.parquet")
+    check_name(output)
     if shutil.which(command[0]) is None:
         raise MemvirtError(f"there is no command {command[0]}")
     stopped: KeyboardInterrupt | None = None

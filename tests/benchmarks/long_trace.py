@@ -55,10 +55,9 @@ def main() -> None:
         from memvirt.api import make_point, simulate
         from memvirt.workload import stored
 
-        if given.whole:
-            stored.IN_MEMORY = given.accesses
+        stored.IN_MEMORY = given.accesses if given.whole else 0
         begin, clock = time.process_time(), time.perf_counter()
-        rows = simulate(make_point("workload=trace", f"workload.path={path}", "mmu=nested", "cache=full")).results
+        rows = simulate(make_point("workload=trace", f"workload.path={path}", "mmu=nested", "cache=full")).vms
         used, took = time.process_time() - begin, time.perf_counter() - clock
     row = json.loads(rows.drop(columns=[name for name in rows if "path" in name]).iloc[0].to_json())
     counts = {name: value for name, value in row.items() if isinstance(value, int) and not isinstance(value, bool)}

@@ -33,6 +33,7 @@ from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import Now, World
+from memvirt.memory.turns import set_due
 from memvirt.typing import Int
 
 PER_VM = True  #: victims are named of the VM above its target, not of all
@@ -224,6 +225,7 @@ def block(state: State, world: World, now: Now, until: float) -> None:
             since = max(np.float64(actor.ready), now.time_ns)
             if until > since:
                 actor.ready = until
+                set_due(world, np.int64(actor.cpu))
                 vm, epoch = np.int64(actor.vm), np.int64(world.vms[actor.vm].epoch)
                 world.counts[vm, epoch].stall_ns += np.int64(until - since)
                 world.counts[vm, epoch].elapsed_ns += np.int64(until - since)

@@ -22,7 +22,7 @@ from memvirt.workload.stream import open_stream
 from memvirt.workload.tables import Columns, Table, by_path, has_columns, read_table, rows_of_vm
 from memvirt.workload.visited import as_columns, read_once
 
-OPTIONS = {"busy": 1.0, "loop": "open", "step": 1.0, "written": 0.3, "columns": ""}
+OPTIONS: dict[str, Any] = {"busy": 1.0, "loop": "open", "step": 1.0, "written": 0.3, "columns": ""}
 DETAIL = {"name": "zipf"}
 NEEDED = ("time", "first", "pages", "written", "visits")
 MOST_PAGES = (1 << 31) - 1
