@@ -30,7 +30,8 @@ UNSCALED = (
     "state",
     "calls",
     "scans",
-)  #: units of what isn't sampled where one page of many is: time, and what concerns all pages
+    "moves",
+)  #: units of what isn't sampled where one page of many is: time, and what concerns all pages or none
 
 
 class Counter(NamedTuple):

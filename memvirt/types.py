@@ -174,6 +174,7 @@ class Event(IntEnum):
     FLUSH = 10  #: the guest flushes `asid` on `cpu`, or all of its address spaces (`EVERY_SPACE`)
     COW_FAULT = 11  #: a write finds `page` read-only after a fork: a fault, then the TABLE_WRITE that follows
     REMAP = 12  #: the host puts `hfn` behind `frame` of its own accord: a merged page, or a part of a split one
+    MOVE = 13  #: a vCPU of `vm` goes on on `cpu`, where the host flushes its VM's translations; the VM is on `count` other CPUs
 
 
 class EventKind(NamedTuple):
@@ -212,6 +213,7 @@ EVENTS = {
     Event.FLUSH: EventKind(("asid", "cpu"), rooms=("tlb", "mmu")),
     Event.COW_FAULT: EventKind(("page", "frame", "order"), fault="guest"),
     Event.REMAP: EventKind(("frame", "hfn"), backs=True),
+    Event.MOVE: EventKind(("cpu", "count"), rooms=("tlb", "mmu")),
 }
 
 # The kinds as kernels compare with them, in the order of `Event`.
@@ -228,6 +230,7 @@ EVENTS = {
     FLUSH,
     COW_FAULT,
     REMAP,
+    MOVE,
 ) = map(np.int64, Event)
 
 

@@ -1,4 +1,4 @@
-"""What goes on beside the VMs: scanners, balloons, the host's own policy; and what is the case at the end of an epoch."""
+"""What goes on beside the VMs (scanners, balloons, the host's policy, its scheduler), and what is the case at an epoch's end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import adjust
 from memvirt.memory.measure import measure
 from memvirt.memory.reclaim import balance
+from memvirt.memory.scheduler import rebalance
 from memvirt.memory.sharing import scan
 from memvirt.memory.state import Now, World
 from memvirt.memory.victims import watch_idle
@@ -32,9 +33,8 @@ COUNTERS = (
 def next_background(world: World) -> float:
     """When background work is due next (ns)."""
     clock = world.clock[0]
-    return min(
-        np.float64(clock.sharing_due), np.float64(clock.balloon_due), np.float64(clock.reclaim_due), np.float64(clock.watch_due)
-    )
+    host = min(np.float64(clock.reclaim_due), np.float64(clock.watch_due), np.float64(clock.move_due))
+    return min(np.float64(clock.sharing_due), np.float64(clock.balloon_due), host)
 
 
 @inner_apart
@@ -45,6 +45,8 @@ def background(world: World, now: Now) -> None:
     then = Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at, due)
     if clock.watch_due == due:
         clock.watch_due = watch_idle(world, then)
+    elif clock.move_due == due:
+        clock.move_due = rebalance(world.policies.scheduler, world, then)
     elif clock.reclaim_due == due:
         clock.reclaim_due = balance(world.policies.reclaim, world, then)
     elif clock.balloon_due == due:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from memvirt.counters import Counter
 from memvirt.jit import inner
 from memvirt.memory.state import NOTHING, OF_GUEST, OF_HOST, ZERO, Now, World
-from memvirt.types import COW_FAULT, DROP, EVICT, FLUSH, GUEST_MAP, GUEST_UNMAP, PREEMPT, REMAP, SWITCH, TABLE_WRITE
+from memvirt.types import COW_FAULT, DROP, EVICT, FLUSH, GUEST_MAP, GUEST_UNMAP, MOVE, PREEMPT, REMAP, SWITCH, TABLE_WRITE
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -109,6 +109,12 @@ def log_flush(world: World, now: Now, asid: Int) -> None:
 def log_preempt(world: World, now: Now) -> None:
     """The CPU goes over to another VM."""
     log_event(world, now, PREEMPT, NOTHING, ZERO, ZERO, ZERO, ZERO, now.vm)
+
+
+@inner
+def log_move(world: World, now: Now, others: Int) -> None:
+    """A vCPU goes on on this CPU, after another one; the VM's other vCPUs are on so many CPUs besides."""
+    log_event(world, now, MOVE, NOTHING, ZERO, ZERO, others, ZERO, now.vm)
 
 
 @inner

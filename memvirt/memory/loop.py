@@ -15,10 +15,11 @@ from memvirt.memory.background import background, fill_gauges, next_background, 
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, guest_unmap, new_contents, protect, table_write
-from memvirt.memory.log import log_flush, log_preempt, log_run, log_switch
+from memvirt.memory.log import log_flush, log_move, log_preempt, log_run, log_switch
 from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
+from memvirt.memory.scheduler._moves import others_of
 from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, ONE, REFILL, Now, World
 from memvirt.memory.turns import next_actor, set_due
 from memvirt.types import WRITE, GuestEvent
@@ -92,7 +93,8 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
     """Make up to ``length`` accesses of one vCPU; returns how many were made, and `OK` or what is full."""
     actor, clock, rules = world.actors[number], world.clock[0], world.rules[0]
     pages, frames, host_frames = world.pages, world.frames, world.host_frames
-    tracked, forks, node = rules.tracked, rules.forks, now.node
+    tracked, forks, node, follows = rules.tracked, rules.forks, now.node, rules.follows
+    touched = world.touched[number]
     pace_ns = np.float64(actor.pace_ns)  # charged after the visit, so that those of all VMs come in the order of their times
     ns_per_instruction = 0.0 if pace_ns > 0 else np.float64(rules.ns_per_instruction)
     contents, foresees, epoch = rules.contents, rules.foresees, now.epoch
@@ -146,8 +148,11 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
             if foresees and unit >= 0:
                 foresee(world.policies.replacement, unit, np.int64(world.window.coming[number, offset + made]))
             touch(world.policies.guest, np.int64(pages[page].first))
-        if host_frames[frames[frame].hfn].node != node:
+        home = host_frames[frames[frame].hfn].node
+        if home != node:
             remote += 1
+        if follows:
+            touched[home] += 1
         time += pace_ns
         made += 1
         if clock.awaited_ns > 0.0 or clock.events + rules.margin > world.events.size:
@@ -214,6 +219,10 @@ def host_loop(world: World) -> tuple[Int, Int]:
             cpu.slice_end = cpu.clock + rules.slice_ns
             if previous >= 0 and world.actors[previous].vm != vm:
                 log_preempt(world, now)
+        if actor.ran_on != actor.cpu:
+            if actor.ran_on >= 0:
+                log_move(world, now, others_of(world, number))
+            actor.ran_on = actor.cpu
         length = min(length, guest_events(world, now, number))
         if length <= 0:  # it sleeps, or the log ran full among the events
             set_due(world, np.int64(actor.cpu))

@@ -40,7 +40,7 @@ class Numa(Section):
     placement: Choice
     """On which node a page is put at its first touch (Linux, mm/mempolicy.c)."""
     scheduler: Choice
-    """On which CPUs the vCPUs are put."""
+    """On which CPUs the vCPUs are put, and whether they are moved."""
     guest_tables: str = "as_data"
     """On which node a process's page tables are put, in a VM its guest's: `as_data`, as a page of data would be; `local`, on that
     of the CPU that faults; a node's number; `interleave`, on the nodes in turn; `replicated`, on every node, so that each CPU
@@ -87,6 +87,13 @@ class Numa(Section):
             load("memory.placement", self.placement.name).make(self.nodes, **self.placement.options)
         except TypeError as wrong:
             raise ConfigError("numa.placement", self.placement.name, f"its options don't fit: {wrong}") from wrong
+        scheduler, options = load("memory.scheduler", self.scheduler.name), self.scheduler.options
+        try:
+            scheduler.assign([1], max(1, self.cpu_nodes), self.cpus_per_node, **options)
+            if hasattr(scheduler, "make"):
+                scheduler.make([1], 1, **options)
+        except TypeError as wrong:
+            raise ConfigError("numa.scheduler", self.scheduler.name, f"its options don't fit: {wrong}") from wrong
         old = ["as_data", "first_touch", "interleave"]
         if self.page_tables is not None and self.page_tables not in old:
             raise ConfigError("numa.page_tables", self.page_tables, "is none of its values", old)

@@ -131,6 +131,7 @@ class Actor:
 
     vm: I8  # whose it is
     cpu: I8  # physical CPU that it runs on
+    ran_on: I8  # that it ran on last, -1 while it ran on none
     beside: I8  # next vCPU of that CPU, itself if there is none but it
     vcpu: I8  # its number within the VM
     vcpus: I8  # of how many
@@ -184,6 +185,7 @@ class Clock:
     sharing_due: F8  # when the scanner works next
     balloon_due: F8  # when balloons move next
     watch_due: F8  # when the host looks next at which sampled pages are idle
+    move_due: F8  # when the scheduler looks next at where vCPUs are
     reclaim_due: F8  # when the host's policy acts next of its own accord
     epochs_until: F8  # until when all VMs have places for their epochs
 
@@ -203,6 +205,7 @@ class Rules:
     share: I8  # accesses dealt to a vCPU at a time
     tracked: I8  # whether the host can run short, so that replacement must see every access
     contents: I8  # whether it matters what is written
+    follows: I8  # whether the scheduler must know which nodes' memory each vCPU accesses
     forks: I8  # whether some guest forks, so that writes may find their page read-only
     charge_tables: I8  # whether page tables take data frames
     keep_mapped: I8  # whether pages stay mapped and writable, whatever the workload says

@@ -19,6 +19,7 @@ from memvirt.memory.placement import EVERY, allowed_nodes
 from memvirt.memory.readahead import FIRST_HITS
 from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, TableNodes, Vm
 from memvirt.memory.replacement._none import make as untracked
+from memvirt.memory.scheduler._moves import make_moves
 from memvirt.memory.state import AS_DATA, INTERLEAVE, LOCAL, NOTHING, OF_HOST, REPLICATED, Policies, Window, World
 from memvirt.memory.topology import as_bits, fallback_order, plain_distances
 from memvirt.memory.turns import rings, tournament
@@ -239,6 +240,7 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
     for name in every.dtype.names or ():
         own[name] = every[name]
     own.call = np.concatenate([begins_call(part) for part in events])
+    actors.ran_on = NOTHING
     actors.event_end = np.cumsum([part.size for part in events])
     actors.event_next[1:] = actors.event_end[:-1]
     return actors, own
@@ -269,6 +271,7 @@ def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, 
     return Policies(
         replacement=replacement,
         placement=make_policy("memory.placement", numa.placement, "numa.placement", numa.nodes),
+        scheduler=_scheduler(config),
         reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name, **reclaim.options), "reclaim", vms, config.seed),
         sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, host_frames, config.seed),
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
@@ -276,6 +279,15 @@ def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, 
         guest=guest,
         victims=victims.make(vms, config.seed, rule.name, **rule.options),
     )
+
+
+def _scheduler(config: MemoryConfig) -> Any:
+    """State of the scheduler; of one that moves nothing, the same for all."""
+    numa = config.numa
+    module, cpus = load("memory.scheduler", numa.scheduler.name, "numa.scheduler"), numa.cpu_nodes * numa.cpus_per_node
+    if not hasattr(module, "make"):
+        return make_moves(cpus)
+    return module.make([member.vcpus for member in config.members], cpus, **numa.scheduler.options)
 
 
 def measured(policies: Policies) -> tuple[Any, ...]:
@@ -295,6 +307,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.quantum_ns = OF_LATENCY * latency if latency > 0 else QUANTUM_NS
     rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
     rule.host_levels = config.host.levels if virtual else 0
+    rule.follows = config.numa.nodes > 1 and hasattr(load("memory.scheduler", config.numa.scheduler.name), "make")
     rule.forks = any((trace.events["kind"] == GuestEvent.PROTECT).any() for trace in traces)
     short = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
     limited = any(member.limit is not None for member in config.members)
@@ -375,6 +388,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         host_tables=_tables(host_tables),
         table_nodes=_table_nodes(config),
         fallback=_fallback(config),
+        touched=np.zeros((actors.size, config.numa.nodes), np.int64),
         window=Window(
             np.zeros((actors.size, window), np.uint32),
             np.zeros((actors.size, window), np.uint8),

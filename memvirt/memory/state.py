@@ -74,6 +74,7 @@ class Policies(NamedTuple):
 
     replacement: Any
     placement: Any
+    scheduler: Any
     reclaim: Any
     sharing: Any
     balloon: Any
@@ -96,6 +97,8 @@ class World(NamedTuple):
         Where the guests' tables go, and the host's.
     fallback : (nodes, nodes) int64
         For each node, the order in which its pages try the nodes.
+    touched : (actors, nodes) int64
+        Accesses of each vCPU to each node's memory of late, where the scheduler must know.
     own_events : (e,) OwnEvent
         Those of each actor together.
     channels : (channels,) float64
@@ -122,6 +125,7 @@ class World(NamedTuple):
     host_tables: Records[Table]
     table_nodes: Records[TableNodes]
     fallback: NDArray[np.int64]
+    touched: NDArray[np.int64]
     window: Window
     own_events: Records[OwnEvent]
     channels: NDArray[np.float64]

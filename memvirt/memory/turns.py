@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.records import Actor, Cpu
-from memvirt.memory.state import World
+from memvirt.memory.state import NOTHING, World
 from memvirt.typing import Int, Records
 
 
@@ -42,7 +42,7 @@ def set_due(world: World, cpu: Int) -> None:
     actors, due = world.actors, world.due
     clock, soonest = np.float64(world.cpus[cpu].clock), np.inf
     number = first = np.int64(world.cpus[cpu].ring)
-    while True:
+    while number >= 0:
         actor = actors[number]
         if actor.position < actor.total:
             soonest = min(soonest, max(np.float64(actor.ready), clock))
@@ -57,6 +57,28 @@ def set_due(world: World, cpu: Int) -> None:
         if lesser == due[node]:
             break
         due[node] = lesser
+
+
+@inner_apart
+def leave_cpu(world: World, number: Int) -> None:
+    """Take a vCPU out of its CPU's ring."""
+    actors, own = world.actors, world.cpus[world.actors[number].cpu]
+    before = number
+    while actors[before].beside != number:
+        before = np.int64(actors[before].beside)
+    actors[before].beside = actors[number].beside
+    if own.ring == number:
+        own.ring = NOTHING if before == number else before
+
+
+@inner_apart
+def join_cpu(world: World, number: Int) -> None:
+    """Put a vCPU into its CPU's ring, where its turn is the last."""
+    actors, own = world.actors, world.cpus[world.actors[number].cpu]
+    if own.ring == NOTHING:
+        own.ring = number
+    actors[number].beside = number if own.ring == number else actors[own.ring].beside
+    actors[own.ring].beside = number
 
 
 @inner
@@ -80,6 +102,8 @@ def next_actor(world: World) -> Int:
     own, soonest = world.cpus[cpu], world.due[1]
     own.clock = soonest
     number = np.int64(own.current)
+    if number >= 0 and actors[number].cpu != cpu:  # it was moved
+        number = NOTHING
     if number >= 0 and soonest < own.slice_end:
         actor = actors[number]
         if actor.position < actor.total and actor.ready <= soonest:

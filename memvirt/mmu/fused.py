@@ -144,7 +144,7 @@ def run(
         Its counters are those of both rooms.
     """
     space, schedule, frames, nodes = mapped
-    tlbs = build(tlb, traits(mmu), space, schedule)
+    tlbs = build(tlb, traits(mmu), space, schedule, frames.changes)
     state, port = start(mmu, cache, mapped, tlb.pcid, tlb.vpid, added)
     counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)

@@ -15,7 +15,7 @@ from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
 from memvirt.policy import verb
-from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, NONE, PREEMPT, SWITCH
+from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, MOVE, NONE, PREEMPT, SWITCH
 from memvirt.typing import Int
 
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
@@ -44,7 +44,7 @@ def forget(pwc: Pwc, port: Port, event: Any, page: Int, kind: Int) -> None:
         drop_spaces(pwc, host_space, host_space + 1)
     elif kind == SWITCH or kind == PREEMPT:
         flush_on_switch(pwc, port, event)
-    elif kind == FLUSH:
+    elif kind == FLUSH or kind == MOVE:
         flush_spaces(pwc, port, event)
     elif kind == DROP:
         space = port.space_of_page[page]

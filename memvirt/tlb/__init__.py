@@ -34,7 +34,7 @@ from memvirt.tlb.hierarchy import (
 )
 from memvirt.tlb.misses import pack
 from memvirt.tlb.segment import bypassing, no_segments
-from memvirt.types import CHUNK, Counters, Schedule, Space, Trace, Traits, Walks
+from memvirt.types import CHUNK, MOVE, Counters, Schedule, Space, Trace, Traits, Walks
 
 __all__ = ["Tlb", "build", "counted", "run"]
 
@@ -68,15 +68,18 @@ def is_plain(config: Tlb, traits: Traits, traces: list[Trace]) -> bool:
     return config.inclusion == "neither" and config.coalesce == 1 and traits.dirty == "none" and traits.bypass is None
 
 
-def others(schedule: Schedule) -> NDArray[np.int64]:
-    """How many CPUs the vCPUs of each VM run on besides each CPU, (vms, cpus)."""
+def others(schedule: Schedule, events: NDArray[np.void]) -> NDArray[np.int64]:
+    """How many CPUs the vCPUs of each VM run on besides each CPU, (vms, cpus), until one of them is moved."""
     runs_on = np.zeros((schedule.vms, schedule.cpus), np.int64)
-    runs_on[schedule.runs["vm"], schedule.runs["cpu"]] = 1
+    moved, moves = np.full(schedule.vms, schedule.accesses, np.uint64), events[events["kind"] == MOVE]
+    np.minimum.at(moved, moves["vm"], moves["at"])
+    runs = schedule.runs[schedule.runs["at"] < moved[schedule.runs["vm"]]]
+    runs_on[runs["vm"], runs["cpu"]] = 1
     return np.asarray(runs_on.sum(axis=1, keepdims=True) - runs_on, np.int64)
 
 
-def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hierarchy:
-    """Empty TLBs for every physical CPU.
+def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule, events: NDArray[np.void]) -> Hierarchy:
+    """Empty TLBs for every physical CPU; ``events``: those that concern TLBs, at the least.
 
     Raises
     ------
@@ -115,7 +118,7 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule) -> Hier
         written=np.zeros(space.vpn.size, np.uint8) if rules[DIRTY_BITS] else none,
         bit=(1 << (space.vpn.astype(np.int64) % config.coalesce)).astype(np.uint8) if rules[COALESCES] else none,
         asid=space.asid.copy(),
-        others=others(schedule),
+        others=others(schedule, events),
         batch=np.full(4, -1, np.int64),
     )
 
@@ -142,7 +145,7 @@ def run(
     step : int
         Accesses looked up at a time; offsets in the result are relative to such steps.
     """
-    tlbs = build(config, traits, space, schedule)
+    tlbs = build(config, traits, space, schedule, shootdowns)
     events: Any = shootdowns.view(np.recarray)
     offsets: list[Any] = []
     next_event = 0

@@ -18,7 +18,7 @@ from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import count_own, drop, fill, touch, victim
 from memvirt.tlb.segment import Escapes, take_away
-from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, SWITCH
+from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, MOVE, SWITCH
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -267,9 +267,12 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             return
         tlbs.rules[TO_PASS] = event.count
         begin, end = np.int64(0), np.int64(cpus)
-    elif kind != FLUSH and not tlbs.rules[SWITCH_FLUSHES if kind == SWITCH else PREEMPT_FLUSHES]:
+    elif kind != FLUSH and kind != MOVE and not tlbs.rules[SWITCH_FLUSHES if kind == SWITCH else PREEMPT_FLUSHES]:
         return
-    if kind == EVICT or kind == SWITCH or kind == FLUSH:
+    if kind == MOVE:
+        for cpu in range(cpus):
+            tlbs.others[event.vm, cpu] = event.count
+    if kind == EVICT or kind == SWITCH or kind == FLUSH or kind == MOVE:
         low, high = tlbs.base[event.vm], tlbs.base[event.vm + 1]
     if kind == FLUSH and np.int64(event.asid) != EVERY_SPACE:
         while low < high and np.int64(tlbs.asid[low]) != np.int64(event.asid):

@@ -12,7 +12,7 @@ from memvirt.mmu.port import Port, begin_walk, end_walk
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_guest
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, SERVED, forget, is_fault
-from memvirt.types import DROP, FLUSH, GUEST_MAP, NONE, PREEMPT, SWITCH, Traits
+from memvirt.types import DROP, FLUSH, GUEST_MAP, MOVE, NONE, PREEMPT, SWITCH, Traits
 from memvirt.typing import Int
 
 TRAITS = Traits(dimensions=1)
@@ -48,5 +48,5 @@ def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     if is_fault(kind):
         if page != NONE:
             walk_one(state.pwc, port, page, np.int64(event.count) if kind == GUEST_MAP else NONE_MISSING, FAULTED)
-    elif kind == SWITCH or kind == PREEMPT or kind == FLUSH or kind == DROP:
+    elif kind == SWITCH or kind == PREEMPT or kind == FLUSH or kind == MOVE or kind == DROP:
         forget(state.pwc, port, event, page, kind)

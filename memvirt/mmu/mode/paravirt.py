@@ -20,7 +20,7 @@ from memvirt.mmu.port import GUEST, HYPERCALL, SHADOW_FAULT_HIDDEN, SHADOW_FAULT
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, forget, is_fault
-from memvirt.types import DROP, FLUSH, GUEST_MAP, GUEST_UNMAP, HOST_MAP, NONE, PREEMPT, SWAP_IN, SWITCH, TABLE_WRITE, Traits
+from memvirt.types import DROP, FLUSH, GUEST_MAP, GUEST_UNMAP, HOST_MAP, MOVE, NONE, PREEMPT, SWAP_IN, SWITCH, TABLE_WRITE, Traits
 from memvirt.typing import Int
 
 OPTIONS = {"batch": 32}
@@ -84,5 +84,5 @@ def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
         state.pending[0] = 0
         exit_to_host(port, HYPERCALL, ONCE)
         forget(state.pwc, port, event, page, kind)
-    elif kind == DROP or kind == PREEMPT:
+    elif kind == DROP or kind == PREEMPT or kind == MOVE:
         forget(state.pwc, port, event, page, kind)

@@ -57,6 +57,7 @@ from memvirt.types import (
     FLUSH,
     GUEST_MAP,
     GUEST_UNMAP,
+    MOVE,
     NONE,
     PREEMPT,
     SWITCH,
@@ -207,5 +208,7 @@ def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
         resync(state, port, np.int64(event.vm), np.int64(event.asid))
     elif kind == PREEMPT:
         flush_on_switch(state.pwc, port, event)
+    elif kind == MOVE:
+        flush_spaces(state.pwc, port, event)
     elif page != NONE and (kind == GUEST_MAP or kind == TABLE_WRITE or kind == GUEST_UNMAP or kind == COW_FAULT):
         on_guest_event(state, port, event, page, kind)
