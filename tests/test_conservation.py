@@ -47,7 +47,13 @@ def designs(draw: st.DrawFn) -> list[str]:
     words += draw(st.sampled_from([[], ["vms.limit=200KiB"], ["guest.swap=300KiB", "vms.memory=400KiB"], ["guest.prefault=true"]]))
     words += draw(
         st.sampled_from(
-            [[], ["overcommit.charge_tables=true"], ["numa=two_socket"], ["workload.idle_every=90", "workload.idle_time=1ms"]]
+            [
+                [],
+                ["overcommit.charge_tables=true"],
+                ["numa=two_socket"],
+                ["numa=two_socket", "numa/scheduler=naive", "numa.scheduler.period=5us"],
+                ["workload.idle_every=90", "workload.idle_time=1ms"],
+            ]
         )
     )
     words += draw(st.sampled_from([[], ["guest.table_area=blocks"], ["guest.table_area=range"]]))
