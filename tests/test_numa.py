@@ -198,7 +198,7 @@ def test_one_vm_that_fits_a_node_is_local() -> None:
     """Unless the host's memory is said to be no more than is promised."""
     common = ("workload=uniform", "workload.footprint=4MiB", "workload.accesses=4000", "reclaim=none")
     assert [row(*common, f"numa={name}")["remote_accesses"] for name in NODES.values()] == [0, 0]
-    half = row(*common, "numa=two_socket", "overcommit.ratio=1")
+    half = row(*common, "guest.prefault=all", "numa=two_socket", "overcommit.ratio=1")
     assert half["remote_accesses"] == pytest.approx(half["accesses"] / 2, rel=0.1)
 
 

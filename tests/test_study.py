@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from memvirt.drawing.sensitivity import bars, history, screen
 from memvirt.sweep.plan.plan import Plan
-from memvirt.sweep.study import Incomplete, search, sensitivity
+from memvirt.sweep.study import Incomplete, Study, safe_overcommit, search, sensitivity
 from tests.support import here, sweep
 from tests.sweeps import called, table
 
@@ -195,6 +196,25 @@ def test_studies_end_to_end(tmp_path: Path) -> None:
     assert "Traceback" not in bad.stderr
 
 
+def test_columns_decide_what_is_simulated() -> None:
+    """What happens to memory needs no walks; what a VM takes does, unless it has a page life and nothing is said of translation."""
+
+    def detail(kind: Any, *words: str) -> object:
+        return kind.make(called(*words)).plan.point(0)[0].workload.detail
+
+    of_column = ("study=sensitivity", "workload=zipf", *INTERVALS)
+    assert detail(sensitivity, *of_column, "study.column=pressure") == "none"
+    assert detail(sensitivity, *of_column, "study.column=slowdown") is None
+    searched = ("study=search", "workload=zipf", f"{X}=1,2")
+    assert detail(search, *searched, "study.minimize=stall_ns") == "none"
+    assert detail(search, *searched, "study.minimize=stall_ns", 'study.subject_to=["walks<9"]') is None
+    safe = ("study=safe_overcommit", "reclaim=swap", "vms.scale=64")
+    assert detail(safe_overcommit, *safe, "workload=web_server") == "none"
+    assert detail(safe_overcommit, *safe, "workload=web_server", "mmu=native,nested") is None
+    assert detail(safe_overcommit, *safe, "workload=web_server", "workload.detail=zipf") == "zipf"
+    assert detail(safe_overcommit, *safe, "workload=zipf") is None
+
+
 def test_dry_run(tmp_path: Path) -> None:
     """The plan, its distinct stages and an estimate; nothing is written."""
     words = ["workload=zipf", "workload.accesses=100000", "mmu=native,nested", "cpu.memory=range(100,200,10)", "dry_run=true"]
@@ -207,6 +227,13 @@ def test_dry_run(tmp_path: Path) -> None:
     assert "CPU-s" in done.stdout
     assert "MiB" in done.stdout
     assert not (tmp_path / "outputs").exists()
+
+
+def test_figures_can_be_left_out() -> None:
+    """With `figures=false` a study's own as well."""
+    mine: Any = SimpleNamespace(call=SimpleNamespace(settings=SimpleNamespace(figures=False)), written=[])
+    Study.save(mine, None, "search")  # draws nothing, so that it needs no figure
+    assert mine.written == []
 
 
 def test_figures() -> None:

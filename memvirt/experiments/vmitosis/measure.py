@@ -12,11 +12,6 @@ from memvirt.experiments.pending import pending, shown
 PLACES = "LRIT"
 
 
-def _same(row: pd.Series) -> bool:
-    """Whether guest and host have pages of one size, as far as the host's matter."""
-    return bool(row["mmu"] == "native" or row["guest.page_size"] == row["host.page_size"])
-
-
 class Run(NamedTuple):
     """Cycles a touch: walks in the guest's dimension and the EPT's, all, and those without the data's."""
 
@@ -34,7 +29,7 @@ class Run(NamedTuple):
 def measure(frame: pd.DataFrame) -> dict[str, float]:
     """Walks by dimension, ratios of walks and of run times, and run times by where the tables are (guest's first, EPT second)."""
     rows = {
-        (row["mmu"], row["guest.page_size"], row["guest.table_area"] if _same(row) else "fragmented", place): row
+        (row["mmu"], row["guest.page_size"], row["guest.table_area"], place): row
         for place, (_, part) in zip(PLACES, frame.groupby("cpu.memory"), strict=True)
         for _, row in part.iterrows()
     }
@@ -47,7 +42,7 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
     }
     native, large = ({place: run["native", size, "blocks", place] for place in PLACES} for size in ("4K", "2M"))
     blocks, whole = ({place: run["nested", "4K", area, place] for place in PLACES} for area in ("blocks", "range"))
-    huge, mixed = ({place: run["nested", *kind, place] for place in PLACES} for kind in (("2M", "blocks"), ("4K", "fragmented")))
+    huge = {place: run["nested", "2M", "blocks", place] for place in PLACES}
 
     def tables(guest: str, ept: str, of: dict[str, Run] = blocks) -> float:
         """Run time with the guest's tables in one place, the host's in another, and data local, over all local."""
@@ -83,8 +78,5 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
             for first, second in ("LR", "RL", "RR")
         },
         "NUMA native time interference": native["L"].time + native["T"].fixed - native["L"].fixed,
-        "NUMA fragmented RRI": tables("T", "T", mixed),
-        "NUMA fragmented RLI": tables("T", "L", mixed),
-        "NUMA fragmented LRI": tables("L", "T", mixed),
         "NUMA 2M RRI": tables("T", "T", huge),
     }
