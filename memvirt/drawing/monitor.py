@@ -142,9 +142,10 @@ def alarms(axes: Any, epochs: pd.DataFrame) -> None:
         axes.plot(passed, [row] * len(passed), linestyle="", marker="|", markersize=6, color="0.55")
         axes.plot(found[name], row, marker=">", markersize=6, color="black", linestyle="")
         if end is not None and found[name] <= end:
-            text = f"{end - found[name]} ahead"
-            offset = {"xytext": (-7, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
-            axes.annotate(text, (found[name], row), fontsize="small", **offset)
+            text = f"{end - found[name]} ahead" if found[name] < end else "at once"
+            right = found[name] > 0.12 * epochs["epoch"].max()  # else there is no room on the left
+            offset = {"xytext": (-7 if right else 7, 0), "textcoords": "offset points", "ha": "right" if right else "left"}
+            axes.annotate(text, (found[name], row), fontsize="small", va="center", bbox={"color": "white", "pad": 0.5}, **offset)
     if end is not None:
         axes.axvline(end, color="C3", linewidth=1.2)
         axes.annotate(
