@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from memvirt.drawing.style import Picture, needs, use
 from memvirt.result.monitor import SIGNALS, THRASH
 
-#: What is drawn of memory, in MiB: (column, name, line style).
+#: What is drawn of memory: (column, name, line style).
 MEMORY = (
     ("resident_pages", "resident", "-"),
     ("active_pages", "active (true)", (0, (4, 1.5))),
@@ -93,6 +93,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
     grid = figure.add_gridspec(3, len(vms), height_ratios=[1.25, 0.9, 1.25])
     colours = sns.color_palette("colorblind", len(MEMORY))
     lines = [each for each in MEMORY if (epochs[each[0]] > 0).any()]
+    unit, pages = ("GiB", 1 << 18) if max(epochs[column].max() for column, _, _ in MEMORY) >= 1 << 18 else ("MiB", 1 << 8)
     memory: list[Any] = []
     waiting: list[Any] = []
     for place, vm in enumerate(vms):
@@ -101,7 +102,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         below = figure.add_subplot(grid[1, place], sharex=above, sharey=waiting[0] if waiting else None)
         for column, text, style in lines:
             colour = colours[[each[0] for each in MEMORY].index(column)]
-            above.plot(mine["epoch"], mine[column] / 256, label=text, color=colour, linestyle=style, linewidth=1.3)
+            above.plot(mine["epoch"], mine[column] / pages, label=text, color=colour, linestyle=style, linewidth=1.3)
         below.plot(mine["epoch"], 100 * mine["pressure"].fillna(0), color="black", linewidth=1.0, label="pressure")
         below.axhline(100 * THRASH, color=MARK, linewidth=0.8, linestyle="--")
         for axes in (above, below):
@@ -116,7 +117,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         above.tick_params(labelbottom=False)
         memory.append(above)
         waiting.append(below)
-    memory[0].set_ylabel("memory (MiB)")
+    memory[0].set_ylabel(f"memory ({unit})")
     waiting[0].set_ylabel("time waited for\nmemory (%)")
     alarms(figure.add_subplot(grid[2, :]), epochs)
     handles, texts = memory[0].get_legend_handles_labels()
