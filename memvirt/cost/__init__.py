@@ -134,7 +134,7 @@ def price(
                 "protected_entries": cpu.protect_page,
             }
         ),
-        "stall_cycles": total({"stall_ns": cpu.ghz}),
+        "stall_cycles": total({"stall_ns": cpu.ghz, "copy_ns": cpu.ghz}),
     }
     whole = zero.copy()
     for part in PARTS:

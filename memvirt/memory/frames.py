@@ -25,7 +25,8 @@ COUNTERS = (
     Counter("major_faults", "faults", doc="the host's faults with I/O"),
     Counter("swap_in_pages", "pages", doc="read from host swap, read-ahead included"),
     Counter("swap_out_pages", "pages", doc="written to host swap"),
-    Counter("refaults", "faults", doc="on pages that came back before as many others of the VM went as it has resident"),
+    Counter("refaults", "pages", doc="that the host had taken and that came back, read ahead or not (Linux: `workingset_refault`)"),
+    Counter("activations", "pages", doc="those that came back before as many others of the VM went as it has resident"),
     Counter("readahead_pages", "pages", doc="neighbours that were read along from swap"),
     Counter("decompressions", "pages", doc="back from the compressed cache"),
 )
@@ -157,15 +158,17 @@ def own(world: World, unit: Int, order: Int, hfn: Int) -> None:
 
 
 @inner_apart
-def note_refault(world: World, now: Now, unit: Int) -> None:
-    """Count a page that comes back before as many others of its VM went as that has resident: more memory would have kept it.
+def note_refault(world: World, now: Now, unit: Int, size: Int) -> None:
+    """Count pages that come back, and those before which no more others of the VM went than it has resident: more memory would keep them.
 
-    After the refault distance of Linux (mm/workingset.c), which counts those of a control group, too.
+    After Linux (mm/workingset.c, `workingset_refault`), which counts all of a control group's, and activates those of a distance up
+    to its active pages, of which the host knows nothing here.
     """
     guest = world.vms[world.frames[unit].vm]
     distance = (np.int64(guest.evicted) - np.int64(world.frames[unit].gone)) & 0x7FFFFFFF
+    world.counts[now.vm, now.epoch].refaults += size
     if distance <= guest.resident:
-        world.counts[now.vm, now.epoch].refaults += 1
+        world.counts[now.vm, now.epoch].activations += size
 
 
 @inner
@@ -181,8 +184,8 @@ def install(world: World, now: Now, unit: Int, order: Int, hfn: Int, evictable: 
     if evictable:
         insert(world.policies.replacement, unit)
         world.vms[head.vm].resident += size
-    if head.packed or head.swapped:
-        note_refault(world, now, unit)
+    if head.packed or reads:  # what still lingers never left
+        note_refault(world, now, unit, size)
     if head.packed:
         load(world.policies.compression, world, now, unit)
         wait_until(world, now.time_ns + world.rules[0].decompress_ns)
@@ -306,6 +309,7 @@ def read_ahead(world: World, now: Now, unit: Int) -> None:
         insert(world.policies.replacement, number)
         world.vms[vm].resident += 1
         world.vms[vm].swapped -= 1
+        note_refault(world, now, np.int64(number), ONE)
         log_remap(world, now, number, hfn, vm)
         read += 1
     if read > 0:

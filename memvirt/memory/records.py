@@ -86,6 +86,7 @@ class Vm:
     counted_from: F8  # when the warm-up ended, negative before
     epoch: I8  # that it is in
     noted: I8  # epoch up to which the host's state was noted
+    lived_until: F8  # until when one of its vCPUs at the least wasn't asleep
     free: TwoI4  # list of free frames that were used before
     reported: TwoI4  # list of free frames that the host was told of
     balloon: TwoI4  # list of frames in the balloon
@@ -133,6 +134,9 @@ class Actor:
     ready: F8  # from when on it may run
     start: F8  # when its VM began to
     pace_ns: F8  # CPU time of an access, 0 where its instructions say
+    away_from: F8  # when it began to be away last, waiting for memory or asleep
+    away_until: F8  # until when
+    stalled: I8  # whether it waited for memory
     event_next: I8  # next of its own events
     event_end: I8  # one past the last of those
 
@@ -162,6 +166,7 @@ class Clock:
 
     bus_ns: F8  # when the swap device's bus is free
     awaited_ns: F8  # when that is done which the present access waits for
+    copied_ns: F8  # what merged pages took that were copied for it
     quiet: I8  # 1 while the machine is prepared, and nothing is logged or counted
     runs: I8  # rows written of the log of runs
     events: I8  # rows written of the log of events

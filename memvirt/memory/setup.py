@@ -125,7 +125,7 @@ def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: F
     vms.ahead_last, vms.ahead_hits = NOTHING, FIRST_HITS
     for vm, member in enumerate(config.members):
         guest = vms[vm]
-        guest.shares, guest.least = member.shares, member.reservation >> 12
+        guest.lived_until, guest.shares, guest.least = member.start, member.shares, member.reservation >> 12
         guest.most = member.limit >> 12 if member.limit is not None else 0
         guest.fits_1k, guest.fits_2k = member.contents.fits_1k, member.contents.fits_2k
         guest.balloon_most = int(config.reclaim.balloon.options.get("cap", 1.0) * int(guest.limit))
