@@ -159,7 +159,7 @@ def own(world: World, unit: Int, order: Int, hfn: Int) -> None:
 
 @inner_apart
 def note_refault(world: World, now: Now, unit: Int, size: Int) -> None:
-    """Count pages that come back, and those before which no more others of the VM went than it has resident: more memory would keep them.
+    """Count pages that come back, and those that came before as many others of their VM went as it has resident.
 
     After Linux (mm/workingset.c, `workingset_refault`), which counts all of a control group's, and activates those of a distance up
     to its active pages, of which the host knows nothing here.
