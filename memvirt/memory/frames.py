@@ -15,7 +15,7 @@ from memvirt.memory.readahead import window
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
-from memvirt.memory.state import NOTHING, ONE, SMALL, ZERO, Now, World
+from memvirt.memory.state import CACHE, FREE, NOTHING, ONE, SMALL, ZERO, Now, World
 from memvirt.types import HOST_MAP, SWAP_IN
 from memvirt.typing import Int
 
@@ -25,6 +25,7 @@ COUNTERS = (
     Counter("major_faults", "faults", doc="the host's faults with I/O"),
     Counter("swap_in_pages", "pages", doc="read from host swap, read-ahead included"),
     Counter("swap_out_pages", "pages", doc="written to host swap"),
+    Counter("silent_write_pages", "pages", doc="those of them that the guest has on its disk, or has freed: written for nothing"),
     Counter("refaults", "pages", doc="that the host had taken and that came back, read ahead or not (Linux: `workingset_refault`)"),
     Counter("activations", "pages", doc="those that came back before as many others of the VM went as it has resident"),
     Counter("readahead_pages", "pages", doc="neighbours that were read along from swap"),
@@ -63,7 +64,10 @@ def swap_out(world: World, now: Now, unit: Int, size: Int, written: Int) -> None
     """Leave the contents of guest frames to host swap, where they must be ``written`` unless it holds them already."""
     owner = np.int64(world.frames[unit].vm)
     if written:
-        world.counts[owner, world.vms[owner].epoch].swap_out_pages += size
+        counts = world.counts[owner, world.vms[owner].epoch]
+        counts.swap_out_pages += size
+        for number in range(unit, unit + size):
+            counts.silent_write_pages += world.frames[number].role == CACHE or world.frames[number].role == FREE
         write_pages(world, now, size)
     for number in range(unit, unit + size):
         world.frames[number].swapped = 1
