@@ -234,6 +234,18 @@ def test_zswap_refuses_until_there_is_room(plain: Checker) -> None:
     assert got["compressed_evictions"] > 0 and got["swap_out_pages"] > 0
 
 
+def test_zswap_keeps_zeros_for_nothing(plain: Checker) -> None:
+    """Pages of zeros take none of the pool and no time, and are never written; 256 pages of zeros swap in no host frame but their own."""
+    words = ("workload=uniform", "workload.accesses=1500", "workload.footprint=1MiB", "workload.write_share=0", "clock.quantum=40",
+             "reclaim=compression", "reclaim/compression=zswap", "overcommit.ratio=2", "guest.prefault=true")  # fmt: skip
+    zeros = plain(*words, "contents.zero=1")
+    assert zeros["zero_filled_pages"] > 500
+    assert zeros["compressions"] == zeros["stall_ns"] == zeros["swap_out_pages"] == zeros["vms"][0]["host_pool_pages"] == 0
+    mixed = plain(*words, "contents.zero=0.5")
+    assert 0 < mixed["zero_filled_pages"] < zeros["zero_filled_pages"]
+    assert mixed["compressions"] > 0
+
+
 def test_limits_and_shares(plain: Checker) -> None:
     """A VM never has more than its limit; where the host is short, it is the VM with fewer shares that gives."""
     members = "vms.members=[{shares: 1000}, {shares: 3000}]"

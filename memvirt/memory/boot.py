@@ -45,10 +45,10 @@ GUEST_SHORT = np.int64(-2)  #: no frame, for want of room in the guest
 
 @inner_apart
 def use_frame(world: World, now: Now, role: Int, content: Int) -> Int:
-    """Have a guest use a frame for something other than a program's page, and the host back it; `NOTHING` if the host is full,
-    `GUEST_SHORT` if the guest has no room.
+    """Have a guest use a frame for something other than a program's page, and the host back it.
 
-    Room is made for it as for a program's page: a host short of memory may have pressed the balloon meanwhile.
+    `NOTHING` if the host is full, `GUEST_SHORT` if the guest has no room. That is made as for a program's page: a host short of
+    memory may have pressed the balloon meanwhile.
     """
     if not make_guest_room(world, now, now.vm, ONE):
         return GUEST_SHORT

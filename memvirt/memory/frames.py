@@ -190,6 +190,10 @@ def install(world: World, now: Now, unit: Int, order: Int, hfn: Int, evictable: 
         world.vms[head.vm].resident += size
     if head.packed or reads:  # what still lingers never left
         note_refault(world, now, unit, size)
+    if head.packed < 0:  # zeros, of which nothing was kept
+        load(world.policies.compression, world, now, unit)
+        world.counts[now.vm, now.epoch].host_cleared_pages += 1
+        return False
     if head.packed:
         load(world.policies.compression, world, now, unit)
         wait_until(world, now.time_ns + world.rules[0].decompress_ns)

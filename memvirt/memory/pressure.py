@@ -55,6 +55,7 @@ def note_away(world: World, number: Int, epoch: Int, since: float, until: float,
     actor.away_until, actor.stalled = until, stalled
     counts = world.counts[np.int64(actor.vm), epoch]
     counts.stall_some_ns += np.int64(some)
+    world.vms[np.int64(actor.vm)].stalled_ns += some
     counts.stall_full_ns += np.int64(full)
 
 

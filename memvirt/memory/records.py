@@ -36,7 +36,9 @@ class Frame:
     seen: I4  # epoch of the last access
     gone: I4  # how many pages of its VM had been evicted when it was
     vm: I2  # whose it is
-    packed: I2  # of the host page: the compressed slot that holds it, in quarters of a page or bytes; 0 if none
+    packed: (
+        I2  # of the host page: the compressed slot that holds it, in quarters of a page or bytes; 0 if none, -1 if it needs none
+    )
     order: I1  # of the host page behind it
     swapped: I1  # of the host page: whether swap holds a copy
     dirty: I1  # of the host page: whether memory differs from what swap holds
@@ -86,6 +88,7 @@ class Vm:
     counted_from: F8  # when the warm-up ended, negative before
     epoch: I8  # that it is in
     noted: I8  # epoch up to which the host's state was noted
+    stalled_ns: F8  # for how long one of its vCPUs or more waited for memory so far
     lived_until: F8  # until when one of its vCPUs at the least wasn't asleep
     free: TwoI4  # list of free frames that were used before
     reported: TwoI4  # list of free frames that the host was told of
