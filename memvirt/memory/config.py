@@ -223,7 +223,7 @@ class Overcommit(Section):
 
 
 class Contents(Section):
-    """What pages hold before they are written: zeros, pages of an image, or contents of their own."""
+    """What pages hold before they are written: zeros, pages of an image, contents that a VM has several times, or their own."""
 
     zero: float = Field(0.0, ge=0, le=1)
     """[share] Of pages that hold zeros until they are written."""
@@ -233,6 +233,10 @@ class Contents(Section):
     """Name of that image: pages of the same image are equal across VMs."""
     distinct: int | None = Field(None, ge=1, lt=1 << 32)
     """[contents] Different ones in the image; null: each of its pages has its own."""
+    repeated: float = Field(0.0, ge=0, le=1)
+    """[share] Of pages that hold what the VM itself holds `contents.repeats` times and no other VM does, until they are written."""
+    repeats: int = Field(2, ge=2, lt=1 << 32)
+    """[pages] With each of those contents."""
     seed: Seed = 7
     """[1] Of the draw of contents."""
     fits_1k: float = Field(0.2, ge=0, le=1)
@@ -245,6 +249,8 @@ class Contents(Section):
         for first, second in (("zero", "common"), ("fits_1k", "fits_2k")):
             if getattr(self, first) + getattr(self, second) > 1:
                 raise ConfigError(f"contents.{second}", getattr(self, second), f"is more than contents.{first} leaves of 1")
+        if self.zero + self.common + self.repeated > 1 + 1e-12:
+            raise ConfigError("contents.repeated", self.repeated, "is more than contents.zero and contents.common leave of 1")
         return self
 
 
