@@ -246,6 +246,26 @@ def test_zswap_keeps_zeros_for_nothing(plain: Checker) -> None:
     assert mixed["compressions"] > 0
 
 
+def test_host_swap_has_an_end(plain: Checker) -> None:
+    """128 pages in 80 frames need 48 slots and one for who is on its way: one less, and the run ends (OOM); a balloon needs none."""
+    words = (
+        "mmu=native",
+        "workload=uniform",
+        "workload.accesses=1200",
+        "workload.footprint=512KiB",
+        "overcommit.host_memory=320KiB",
+    )
+    assert plain(*words, "reclaim=swap", "reclaim.swap_size=196KiB")["vms"][0]["swapped_pages"] == 48
+    assert plain(*words, "reclaim=swap", "reclaim.swap_size=196KiB") == plain(*words, "reclaim=swap")
+    ended = plain(*words, "reclaim=swap", "reclaim.swap_size=192KiB")["ended"]
+    assert "the host is full with 80 resident pages" in ended
+    assert "48 of the 48 pages of reclaim.swap_size are in use" in ended
+    zswap = plain(*words, "reclaim=compression", "reclaim/compression=zswap", "reclaim.swap_size=192KiB")
+    assert "48 of the 48" in zswap["ended"]  # what is in the pool has its slot
+    virtual = ("workload=uniform", "workload.accesses=1200", "workload.footprint=512KiB", "overcommit.host_memory=320KiB")
+    assert "ended" not in plain(*virtual, "reclaim=balloon", "reclaim.swap_size=4KiB")
+
+
 def test_limits_and_shares(plain: Checker) -> None:
     """A VM never has more than its limit; where the host is short, it is the VM with fewer shares that gives."""
     members = "vms.members=[{shares: 1000}, {shares: 3000}]"

@@ -113,7 +113,12 @@ def _check(status: Int, vm: Int, world: World) -> None:
         raise CapacityError(why)
     if status == HOST_FULL:
         frames = int(world.vms.resident.sum())
-        raise CapacityError(f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room")
+        why = f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room"
+        slots = int(world.rules[0].slots)
+        if slots:
+            used = int(world.vms.swapped.sum() + world.vms.compressed.sum())
+            why += f"; {used} of the {slots} pages of reclaim.swap_size are in use (Linux would kill a VM)"
+        raise CapacityError(why)
 
 
 def _refill(world: World, traces: list[Trace], future: Future, actor: Int) -> None:

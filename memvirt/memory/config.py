@@ -323,6 +323,10 @@ class Reclaim(BaseModel):
     """Where pages are compressed before they go to the swap device."""
     device: Device
     """The swap device; its file has the source of its numbers."""
+    swap_size: Size | None = Field(None, ge=4096)
+    """[bytes] Of the host's swap, with what a compressed cache holds for it; null: as much as is wanted. Where it is full and no
+    memory is left the run ends, as Linux would kill a VM.
+    """
     page_cluster: int = Field(0, ge=0, le=6)
     """[log2 pages] A page that comes from swap brings neighbours along: up to 2 to this power of pages in all, fewer where those
     weren't used before (Linux's window).

@@ -60,6 +60,19 @@ def unback(world: World, now: Now, unit: Int, later: Int) -> None:
 
 
 @inner_apart
+def has_slots(world: World, unit: Int) -> bool:
+    """Whether host swap has room for a host page, were it to go; who is in a compressed cache has a slot as well (zswap, ESX)."""
+    slots = np.int64(world.rules[0].slots)
+    if slots == 0:
+        return True
+    used = np.int64(1) << np.int64(world.frames[unit].order)
+    used = max(used, np.int64(world.host_frames[world.frames[unit].hfn].refs))
+    for number in range(world.vms.size):
+        used += np.int64(world.vms[number].swapped + world.vms[number].compressed)
+    return used <= slots  # type: ignore[return-value]
+
+
+@inner_apart
 def swap_out(world: World, now: Now, unit: Int, size: Int, written: Int) -> None:
     """Leave the contents of guest frames to host swap, where they must be ``written`` unless it holds them already."""
     owner = np.int64(world.frames[unit].vm)
@@ -120,10 +133,10 @@ def keep_to_limit(world: World, now: Now, order: Int) -> bool:
     """Have a VM that would grow beyond its limit give pages of its own; False if it has none."""
     guest = world.vms[now.vm]
     while guest.resident - guest.saved + (1 << order) > guest.most:
-        unit = victim_of(world.policies.replacement, now.vm)
-        if unit < 0:
+        unit = np.int64(victim_of(world.policies.replacement, now.vm))
+        if unit < 0 or not has_slots(world, unit):
             return False
-        evict(world, now, np.int64(unit))
+        evict(world, now, unit)
     return True
 
 

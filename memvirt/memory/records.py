@@ -213,6 +213,7 @@ class Rules:
     split: I8  # whether a large host page is split when it is swapped out, and not made where no block is free
     per_vm: I8  # whether reclaim asks for victims of one VM
     foresees: I8  # whether replacement knows the future
+    slots: I8  # pages that host swap holds, 0 for any number
     readahead: I8  # frames that are read at once from swap, at the most
     read_latency_ns: F8  # of the swap device
     write_latency_ns: F8

@@ -285,6 +285,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.per_vm = per_vm(config)
     rule.foresees = config.reclaim.foresees
     rule.readahead = 1 << config.reclaim.page_cluster
+    rule.slots = (config.reclaim.swap_size or 0) >> 12
     largest = min(max(frames.unit, 1 << int(pages.order.max(initial=0))), int(pages.vpn.size)) + 2
     rule.margin = 64 + 2 * largest + (8 * largest + 2 * STEP if rule.tracked else 0)
     rule.block = max(512, frames.unit) if virtual else 512

@@ -163,6 +163,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     overcommit["host_memory"] = _part(overcommit["host_memory"], scale)
     guest = {**point.guest.model_dump(), **({"table_area": None} if alone else {})}
     guest["swap"] = _part(guest["swap"], scale)
+    reclaim["swap_size"] = _part(reclaim["swap_size"], scale)
     if "max_page_sharing" in reclaim["sharing"]:
         reclaim["sharing"]["max_page_sharing"] = max(2, round(reclaim["sharing"]["max_page_sharing"] / scale))
     if _has_enough(point, vms):
