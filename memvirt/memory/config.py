@@ -33,7 +33,18 @@ class Vm(Section):
     reservation: Size = Field(0, ge=0)
     """What a VM is never asked for."""
     limit: Size | None = Field(None, ge=4096)
-    """The most host memory that a VM gets, as a cgroup's limit: it swaps pages of its own; null: no limit."""
+    """The most host memory that a VM gets, as a cgroup's `memory.max`: it swaps pages of its own, and the run ends where it has
+    none to give; null: no limit.
+    """
+    high: Size | None = Field(None, ge=4096)
+    """Host memory from which on a VM swaps pages of its own and, where it has none to give, is held up the longer the further it is
+    beyond, as a cgroup's `memory.high`; null: none.
+    """
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether it gives up pages of its own however much the host has left."""
+        return self.limit is not None or self.high is not None
 
 
 class Vms(Vm):

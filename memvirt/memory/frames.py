@@ -19,6 +19,9 @@ from memvirt.memory.state import CACHE, FREE, NOTHING, ONE, SMALL, ZERO, Now, Wo
 from memvirt.types import HOST_MAP, SWAP_IN
 from memvirt.typing import Int
 
+CHARGE_BATCH = 64  #: pages that are charged at a time (MEMCG_CHARGE_BATCH)
+MOST_DELAY_NS, LEAST_DELAY_NS = 2e9, 10e6  #: for which who is beyond its `high` sleeps (MEMCG_MAX_HIGH_DELAY_JIFFIES, HZ / 100)
+
 COUNTERS = (
     Counter("host_minor_faults", "faults", doc="the host's faults without I/O"),
     Counter("host_cleared_pages", "pages", doc="that the host clears behind the guest's, and for tables of its own"),
@@ -140,11 +143,44 @@ def keep_to_limit(world: World, now: Now, order: Int) -> bool:
     return True
 
 
+@inner
+def high_delay_ns(over: float, pages: Int) -> float:
+    """For how long a VM is held up that got so many pages while it was a share ``over`` beyond its `high` (ns).
+
+    After `calculate_high_delay` and `mem_cgroup_handle_over_high` (mm/memcontrol.c): over² s a page, 2 s at the most, and nothing
+    up to 10 ms.
+    """
+    delay = min(over * over * pages * 1e9, MOST_DELAY_NS)
+    return delay if delay > LEAST_DELAY_NS else 0.0
+
+
+@inner_apart
+def keep_to_high(world: World, now: Now, order: Int) -> None:
+    """Have a VM that would grow beyond its `high` give pages of its own, and hold it up where it has none to give."""
+    guest, size = world.vms[now.vm], 1 << order
+    while guest.resident - guest.saved + size > guest.high:
+        unit = np.int64(victim_of(world.policies.replacement, now.vm))
+        if unit < 0 or not has_slots(world, unit):
+            break
+        evict(world, now, unit)
+    beyond = guest.resident - guest.saved + size - guest.high
+    if beyond <= 0:
+        return
+    guest.over += size
+    if guest.over >= CHARGE_BATCH:  # each page of which stands for `scale`, and so does each wait
+        delay = high_delay_ns(beyond / guest.high, np.int64(guest.over)) * world.rules[0].scale
+        guest.over = 0
+        if delay > 0.0:
+            wait_until(world, now.time_ns + delay)
+
+
 @inner_apart
 def take_page(world: World, now: Now, node: Int, order: Int) -> Int:
     """Take a data frame, reclaiming until there is one; -1 if reclaim gives up."""
     if world.vms[now.vm].most > 0 and not keep_to_limit(world, now, order):
         return -1
+    if world.vms[now.vm].high > 0:
+        keep_to_high(world, now, order)
     hfn = any_host_frame(world, node, order)
     while hfn < 0:
         if not make_room(world.policies.reclaim, world, now, order):

@@ -116,6 +116,8 @@ class Vm:
     shares: F8  # its claim to memory
     least: I8  # resident pages that it is never asked for
     most: I8  # resident pages that it may have, 0 for any number
+    high: I8  # resident pages from which on it gives up its own and is held up, 0 for none
+    over: I8  # pages that it got beyond that since it was last held up
     active: F8  # the host's estimate of its active pages
     fits_1k: F8  # share of its pages that fit 1 KiB when compressed
     fits_2k: F8  # and 2 KiB

@@ -127,6 +127,7 @@ def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: F
         guest = vms[vm]
         guest.lived_until, guest.shares, guest.least = member.start, member.shares, member.reservation >> 12
         guest.most = member.limit >> 12 if member.limit is not None else 0
+        guest.high = member.high >> 12 if member.high is not None else 0
         guest.fits_1k, guest.fits_2k = member.contents.fits_1k, member.contents.fits_2k
         guest.balloon_most = int(config.reclaim.balloon.options.get("cap", 1.0) * int(guest.limit))
         guest.guest_swap = guest_swap(config, int(guest.limit))
@@ -225,7 +226,7 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
 
 def per_vm(config: MemoryConfig) -> bool:
     """Whether reclaim takes pages from one VM at a time, so that replacement must tell VMs apart."""
-    limited = any(member.limit is not None for member in config.members)
+    limited = any(member.is_capped for member in config.members)
     return config.reclaim.per_vm or limited
 
 
@@ -278,7 +279,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.host_levels = config.host.levels if virtual else 0
     rule.forks = any((trace.events["kind"] == GuestEvent.PROTECT).any() for trace in traces)
     short = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
-    limited = any(member.limit is not None for member in config.members)
+    limited = any(member.is_capped for member in config.members)
     rule.contents = config.reclaim.sharing.name != "none" or config.reclaim.compression.name != "none"
     swaps = any(guest_swap(config, int(limit)) for limit in frames.limit)
     rule.tracked = short or limited or rule.contents or swaps or config.reclaim.in_background
