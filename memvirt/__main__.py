@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-from memvirt.command import COMMANDS, leave, run_command
+from memvirt.command import COMMANDS, begin, leave, run_command
 from memvirt.errors import MemvirtError, suggest
 
 
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def script() -> None:
     """Run a command, and end this process."""
+    begin()
     leave(main())
 
 

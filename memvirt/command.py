@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import sys
@@ -64,6 +65,11 @@ def run_command(who: str, run: Callable[[list[str]], int | None], argv: Sequence
         if text := str(stopped):
             print(text, file=sys.stderr)
         return stopped.exit_code if isinstance(stopped, Terminated) else 130
+
+
+def begin() -> None:
+    """Begin a process that is a command's own: garbage is looked for seldom, since what loads and composes makes little of it."""
+    gc.set_threshold(50_000)
 
 
 def leave(code: int) -> NoReturn:

@@ -12,8 +12,10 @@ import contextlib
 import fcntl
 import gc
 import hashlib
+import importlib
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
@@ -33,6 +35,27 @@ from memvirt.linking import PartCompiler, rebuild
 from memvirt.policy import modules_of
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _load_without_scipy() -> None:
+    """Load numba's functions of arrays without SciPy, which takes half a second.
+
+    They load its linear algebra to see whether it is there; whoever compiles a product of matrices loads it then.
+    """
+    if "numba.np.arraymath" in sys.modules:
+        return
+    from numba.np import linalg
+
+    load = linalg.ensure_blas
+    linalg.ensure_blas = lambda: None
+    try:
+        arraymath: Any = importlib.import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = load
+    arraymath.ensure_blas = load
+
+
+_load_without_scipy()
 
 
 @cache

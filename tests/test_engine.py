@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from memvirt.sweep import executor
 from memvirt.sweep.engine.node import Failure
-from memvirt.sweep.executor import Ended, Job, Outcome
+from memvirt.sweep.executor import Compiling, Ended, Job, Outcome, attempt
 from memvirt.sweep.executor.local import Serial
 from memvirt.sweep.store.kept import Kept
 from tests.sweeps import SMALL, engine_rows, planned
@@ -134,6 +136,25 @@ def test_fields_that_are_lost_each_time() -> None:
     found, _ = engine_rows(planned(*SMALL, "mmu=native,nested"), executor=Shaky(fate))
     assert {result.status for result in found.values()} == {"crashed"}
     assert all("what mmu reads was lost 9 times" in result.error for result in found.values())
+
+
+def test_a_stage_that_compiled_on_a_busy_machine_has_its_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling that waits for a CPU isn't taken off what the stage itself computed: it would seem to take no time, and be sent with all others."""
+    compiling = Compiling()
+
+    def waits_then_works(job: Job, inputs: object) -> Outcome:
+        compiling.on_start(None)
+        time.sleep(0.2)
+        compiling.on_end(None)
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+        return Outcome("ok")
+
+    monkeypatch.setattr(executor, "_attempt", waits_then_works)
+    outcome = attempt(None, [], compiling)  # type: ignore[arg-type]
+    assert outcome.seconds >= 0.05
+    assert outcome.compiling >= 0.2
 
 
 def test_a_limit() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from memvirt.experiments import HERE, Claim, claims, families, names
+from memvirt.experiments import HERE, Claim, claims, counted, families, names
 from memvirt.experiments.pending import pending, shown
 from memvirt.reproduce.verdict import NEWS, code_of, keep, kept, table, verdict, write_report
 from tests.support import command, here
@@ -137,10 +138,29 @@ def test_families_and_sources() -> None:
     assert set(families()) == set(names())
     assert {about.family for about in families().values()} == {"translation", "overcommit", "numa", "peers"}
     assert sum(about.seconds for about in families().values()) < 3600
-    found = [claim for name in names() for claim in claims(name)]
-    sources = {claim.source.partition(",")[0].partition(" (")[0].partition(" fig")[0] for claim in found}
-    assert len(found) >= 40
+    numbers = [claim for name in names() for claim in claims(name) if claim.published.replace(".", "", 1).isdigit()]
+    sources = {claim.publication for claim in numbers} - {None}
+    assert len(numbers) >= 40
     assert len(sources) >= 15, sources
+    assert all(math.isfinite(claim.low) or math.isfinite(claim.high) for name in names() for claim in claims(name))
+    assert counted(names()).startswith(f"{len(names())} experiments, ")
+
+
+def test_sources() -> None:
+    """The place in a publication makes no other one of it; a law that is derived here has none."""
+    claim = Claim("T0", "what", "2", 1.0, 3.0, "50 %", "", "")
+    same = ("Waldspurger, OSDI'02", "Waldspurger, OSDI'02, figure 2 (recalled)", "Waldspurger, OSDI'02, section 5.2")
+    assert {claim._replace(source=each).publication for each in same} == {"Waldspurger, OSDI'02"}
+    assert claim._replace(source="Linux, mm/workingset.c").publication == "Linux"
+    assert claim._replace(source="1 + m2 + m2 m3").publication is None
+
+
+def test_plan_only(tmp_path: Path) -> None:
+    """`dry_run=true` plans an experiment's sweep, and measures nothing."""
+    done = here("memvirt.reproduce", "walk_references", "dry_run=true", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "nothing was run" in done.stdout
+    assert "published beside simulated" not in done.stdout
 
 
 def test_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memvirt.errors import ConfigError
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.layout import Layout, graph
-from memvirt.result.join import Detail, join
+from memvirt.result.join import SEEN, Detail, join
 from memvirt.result.rows import slowdowns
 from tests.support import point
 
@@ -142,3 +143,20 @@ def test_native_in_steady_state_is_the_baseline() -> None:
     for row in simulate(point(*LIFE, "mmu=nested", "workload.detail=none"))[0]:
         assert "walks" not in row
         assert 1 <= row["slowdown"] < 1.1
+
+
+def test_accesses_whose_walks_nobody_asked_for() -> None:
+    """What happens to memory is counted as it is, and instructions are the work; stages end at the memory room."""
+    alone = Detail({"accesses": 0, "instructions": 1000, **dict.fromkeys(SEEN, 0)}, 400.0, np.zeros(1), np.zeros((2, 5, 5)), np.zeros((0, 2)))  # fmt: skip
+    found = join(life(), [alone, alone], GHZ, None, {})
+    assert found.baseline_cycles.tolist() == [[1.6, 4, 8], [1.6, 0, 2]]
+    for name in ("accesses", "instructions", "minor_faults", "remote_accesses", "stall_ns"):
+        assert found.counts[name].tolist() == life()[name].tolist(), name
+    assert not found.counts["visits"].any()
+    whole, memory_alone = (graph(point("workload=zipf", "vms.count=2", *more)) for more in ((), ("workload.detail=none",)))
+    assert [stage.room for stage in memory_alone] == ["workload", "workload", "memory", "join", "result"]
+    of_memory = [next(stage.config.digest for stage in stages if stage.room == "memory") for stages in (whole, memory_alone)]
+    assert of_memory[0] == of_memory[1]  # asked for once
+    members = "vms.members=[{workload:zipf},{workload:{name:zipf,detail:none}}]"
+    with pytest.raises(ConfigError, match=r"workload.detail=none: of others than VM 0"):
+        graph(point("vms=identical", members))

@@ -12,7 +12,7 @@ import pytest
 
 from memvirt.drawing.sensitivity import bars, history, screen
 from memvirt.sweep.plan.plan import Plan
-from memvirt.sweep.study import Incomplete, search, sensitivity
+from memvirt.sweep.study import Incomplete, safe_overcommit, search, sensitivity
 from tests.support import here, sweep
 from tests.sweeps import called, table
 
@@ -193,6 +193,25 @@ def test_studies_end_to_end(tmp_path: Path) -> None:
     assert bad.returncode == 2
     assert "would make every index wrong" in bad.stderr
     assert "Traceback" not in bad.stderr
+
+
+def test_columns_decide_what_is_simulated() -> None:
+    """What happens to memory needs no walks; what a VM takes does, unless it has a page life and nothing is said of translation."""
+
+    def detail(kind: Any, *words: str) -> object:
+        return kind.make(called(*words)).plan.point(0)[0].workload.detail
+
+    of_column = ("study=sensitivity", "workload=zipf", *INTERVALS)
+    assert detail(sensitivity, *of_column, "study.column=pressure") == "none"
+    assert detail(sensitivity, *of_column, "study.column=slowdown") is None
+    searched = ("study=search", "workload=zipf", f"{X}=1,2")
+    assert detail(search, *searched, "study.minimize=stall_ns") == "none"
+    assert detail(search, *searched, "study.minimize=stall_ns", 'study.subject_to=["walks<9"]') is None
+    safe = ("study=safe_overcommit", "reclaim=swap", "vms.scale=64")
+    assert detail(safe_overcommit, *safe, "workload=web_server") == "none"
+    assert detail(safe_overcommit, *safe, "workload=web_server", "mmu=native,nested") is None
+    assert detail(safe_overcommit, *safe, "workload=web_server", "workload.detail=zipf") == "zipf"
+    assert detail(safe_overcommit, *safe, "workload=zipf") is None
 
 
 def test_dry_run(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from memvirt.drawing.style import Picture, needs, use
 from memvirt.result.monitor import SIGNALS, STALLED
 
-#: What is drawn of memory, in MiB: (column, name, line style).
+#: What is drawn of memory: (column, name, line style).
 MEMORY = (
     ("resident_pages", "resident", "-"),
     ("active_pages", "active (true)", (0, (4, 1.5))),
@@ -102,6 +102,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
     grid = figure.add_gridspec(3, len(vms), height_ratios=[1.25, 0.9, 1.25])
     colours = sns.color_palette("colorblind", len(MEMORY))
     lines = [each for each in MEMORY if (epochs[each[0]] > 0).any()]
+    unit, pages = ("GiB", 1 << 18) if max(epochs[column].max() for column, _, _ in MEMORY) >= 1 << 18 else ("MiB", 1 << 8)
     memory: list[Any] = []
     waiting: list[Any] = []
     for place, vm in enumerate(vms):
@@ -110,7 +111,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         below = figure.add_subplot(grid[1, place], sharex=above, sharey=waiting[0] if waiting else None)
         for column, text, style in lines:
             colour = colours[[each[0] for each in MEMORY].index(column)]
-            above.plot(mine["epoch"], mine[column] / 256, label=text, color=colour, linestyle=style, linewidth=1.3)
+            above.plot(mine["epoch"], mine[column] / pages, label=text, color=colour, linestyle=style, linewidth=1.3)
         below.plot(mine["epoch"], 100 * mine["pressure"].fillna(0), color="black", linewidth=1.0, label="pressure")
         below.axhline(100 * STALLED, color=MARK, linewidth=0.8, linestyle="--")
         for axes in (above, below):
@@ -125,7 +126,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         above.tick_params(labelbottom=False)
         memory.append(above)
         waiting.append(below)
-    memory[0].set_ylabel("memory (MiB)")
+    memory[0].set_ylabel(f"memory ({unit})")
     waiting[0].set_ylabel("time waited for\nmemory (%)")
     alarms(figure.add_subplot(grid[2, :]), epochs)
     handles, texts = memory[0].get_legend_handles_labels()
@@ -151,9 +152,10 @@ def alarms(axes: Any, epochs: pd.DataFrame) -> None:
         axes.plot(passed, [row] * len(passed), linestyle="", marker="|", markersize=6, color="0.55")
         axes.plot(found[name], row, marker=">", markersize=6, color="black", linestyle="")
         if end is not None and found[name] <= end:
-            text = f"{end - found[name]} ahead"
-            offset = {"xytext": (-7, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
-            axes.annotate(text, (found[name], row), fontsize="small", **offset)
+            text = f"{end - found[name]} ahead" if found[name] < end else "at once"
+            right = found[name] > 0.12 * epochs["epoch"].max()  # else there is no room on the left
+            offset = {"xytext": (-7 if right else 7, 0), "textcoords": "offset points", "ha": "right" if right else "left"}
+            axes.annotate(text, (found[name], row), fontsize="small", va="center", bbox={"color": "white", "pad": 0.5}, **offset)
     for at, text, side in ((end, "a VM is stalled", "right"), (thrash, "the host thrashes", "left")):
         if at is not None:
             axes.axvline(at, color="C3", linewidth=1.2)

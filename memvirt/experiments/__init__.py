@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import importlib
 import math
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,16 @@ class Claim(NamedTuple):
     tolerance: str
     source: str
     note: str
+
+    @property
+    def publication(self) -> str | None:
+        """Who published it and where, without the place in it; None of a law that is derived here."""
+        who, _, rest = re.split(r" \(| artifact| fig", re.sub("^derived from .* of ", "", self.source))[0].partition(", ")
+        if re.search(r" [-+=/] ", who):
+            return None
+        if re.match("Linux|Documentation/", who):
+            return "Linux"
+        return f"{who}, {rest.partition(',')[0]}" if rest else who
 
     def holds(self, value: float) -> bool:
         """Whether a number is within the bounds (to rounding)."""
@@ -103,6 +114,16 @@ def families() -> dict[str, Family]:
     with (HERE / "families.csv").open(newline="") as file:
         known = {row["name"]: Family(row["family"], int(row["seconds"])) for row in csv.DictReader(file)}
     return {name: known.get(name, Family("other", 60)) for name in names()}
+
+
+def counted(experiments: list[str]) -> str:
+    """Say how many numbers experiments hold, of how many publications, and how long they take."""
+    found = [claim for name in experiments for claim in claims(name)]
+    orders = sum(not claim.published.replace(".", "", 1).isdigit() for claim in found)
+    sources = {claim.publication for claim in found} - {None}
+    minutes = sum(families()[name].seconds for name in experiments) / 60
+    numbers = f"{len(found)} numbers ({orders} of them an order or a range) of {len(sources)} sources"
+    return f"{len(experiments)} experiments, {numbers}, about {minutes:.0f} CPU-minutes after compilation"
 
 
 def _module(name: str) -> Any:

@@ -9,6 +9,7 @@ from memvirt.errors import ConfigError
 from memvirt.memory.config import Clock, Contents, Epoch, Numa, Overcommit, Reclaim, Vms
 from memvirt.pipeline.point import Point
 from memvirt.workload.config import Workload
+from memvirt.workload.names import NOTHING
 
 WARMUP = 0.25  #: share of a detail that is left out unless it says: until caches and TLBs hold what they do in steady state
 
@@ -38,6 +39,11 @@ def has_lives(point: Point) -> bool:
     return workload.is_life(point.member(0).workload)
 
 
+def is_joined(point: Point) -> bool:
+    """Whether what happens to memory is a thing of its own: of page lives, and where nothing is to be known of translation."""
+    return has_lives(point) or any(point.member(vm).workload.detail == NOTHING for vm in range(point.count))
+
+
 def details(point: Point) -> tuple[list[Workload], list[int]]:
     """The distinct details of a point's VMs, and which of them each VM has; none of either where no VM has one.
 
@@ -46,7 +52,13 @@ def details(point: Point) -> tuple[list[Workload], list[int]]:
     ConfigError
         If only some have one.
     """
-    of_vm = [workload.detail_of(point.member(vm).workload) for vm in range(point.count)]
+    works = [point.member(vm).workload for vm in range(point.count)]
+    walked = next((vm for vm, work in enumerate(works) if not workload.is_life(work) and work.detail != NOTHING), None)
+    if walked is not None:
+        raise ConfigError(
+            "workload.detail", "none", f"of others than VM {walked}: nothing is known of the walks of any VM, or of all"
+        )
+    of_vm = [workload.detail_of(work) for work in works]
     found: list[Workload] = []
     places = []
     for detail in of_vm:

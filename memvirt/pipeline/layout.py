@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from memvirt.digest import canonical, text_digest
-from memvirt.pipeline.detail import alone, details, has_lives
+from memvirt.pipeline.detail import alone, details, is_joined
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Reading, Room, Vms
 from memvirt.pipeline.rooms import ROOMS, room_code
@@ -165,10 +165,10 @@ class Layout:
         return tuple(map(id, sections))
 
     def _details(self, point: Point) -> list[Workload] | None:
-        """Distinct details of a point's page lives; None where its VMs have none."""
+        """Distinct details of a point's page lives; None where translation is the VMs' own accesses'."""
         known = self._known_by(point, ("workload", "vms", "contents"))
         if known not in self._lives:
-            self._lives[known] = details(point)[0] if has_lives(point) else None
+            self._lives[known] = details(point)[0] if is_joined(point) else None
         return self._lives[known]
 
     def _detail(self, point: Point, detail: Workload) -> Point:

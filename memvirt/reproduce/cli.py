@@ -83,6 +83,11 @@ def report(name: str, values: dict[str, float], as_it_is: bool) -> int:
     return news
 
 
+def plans_only(overrides: Sequence[str]) -> bool:
+    """Whether nothing is to be run."""
+    return any(word.lower() in ("dry_run=true", "dry_run=1", "dry_run=yes", "dry_run=on") for word in overrides)
+
+
 def _sweep(name: str, words: list[str]) -> None:
     """Run an experiment's sweep, in the place of an older one with other words or code."""
     from memvirt.api import run_sweep
@@ -99,7 +104,7 @@ def _sweep(name: str, words: list[str]) -> None:
 
 
 def reproduce(name: str, overrides: list[str]) -> int:
-    """Run an experiment's sweep, report, and draw; returns how many verdicts aren't the listed ones.
+    """Run an experiment's sweep, report, and draw; returns how many verdicts aren't the listed ones (0 of a plan that isn't run).
 
     Raises
     ------
@@ -122,6 +127,8 @@ def reproduce(name: str, overrides: list[str]) -> int:
         words += ["plan=list", f"plan.path={place}"]
     words += overrides
     _sweep(name, words)
+    if plans_only(overrides):
+        return 0
     frame = read_results(folder / table(name))
     frame.attrs["folder"] = str(folder)  # where its epochs are
     restricted = [word for word in overrides if word.partition("=")[0].partition(".")[0] not in RUN_KEYS]
@@ -149,21 +156,25 @@ def run(argv: list[str]) -> int:
     words = [word for word in [*arguments.names, *rest] if "=" not in word]
     if any(word.startswith("-") for word in words):
         parser().error(f"unrecognized arguments: {' '.join(word for word in words if word.startswith('-'))}")
+    from memvirt.experiments import counted
+
     experiments = chosen(words)
     if arguments.list:
         for name in experiments:
             show(name)
+        print(counted(experiments))
         return 0
-    from memvirt.experiments import families
     from memvirt.reproduce.verdict import kept, write_report
 
     if arguments.changed:
         same = [name for name in experiments if kept(name)[1]]
         print(f"unchanged since they were run, and left out: {', '.join(same) or 'none'}")
         experiments = [name for name in experiments if name not in same]
-    seconds = sum(families()[name].seconds for name in experiments)
-    print(f"{len(experiments)} experiments, about {seconds / 60:.0f} CPU-minutes after compilation", flush=True)
-    news = {name: reproduce(name, [word for word in [*arguments.names, *rest] if "=" in word]) for name in experiments}
+    print(counted(experiments), flush=True)
+    overrides = [word for word in [*arguments.names, *rest] if "=" in word]
+    news = {name: reproduce(name, overrides) for name in experiments}
+    if plans_only(overrides):
+        return 0
     out = {name: count for name, count in news.items() if count}
     told = ", ".join(f"{name}: {count}" for name, count in out.items())
     print(f"wrote {', '.join(map(str, write_report()))}")

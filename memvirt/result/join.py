@@ -99,11 +99,11 @@ def join(
     life: Counts,
     details: Sequence[Detail],
     ghz: float,
-    scale: float,
+    scale: float | None,
     exits: Mapping[str, tuple[int, int]],
     tables_remote: bool = True,
 ) -> Joined:
-    """Join the lives of a host's VMs with their details.
+    """Join the lives of a host's VMs with their details; or make up accounts of accesses whose walks nobody asked for.
 
     Parameters
     ----------
@@ -113,21 +113,28 @@ def join(
         One a VM.
     ghz : float
         Cycles in a ns.
-    scale : float
+    scale : float, optional
         How many pages each page of the lives stands for: what happens to it counts so often, as each counter says (its weight).
+        None of access-level traces, which are their own details: of that, cycles of an instruction are used alone.
     exits : dict of (int, int)
         Exits by reason that each fault of the guest takes, and each of the host.
     tables_remote : bool
         Whether page tables are as often on another node as the data are; else never.
     """
-    times = weights("memory", scale)
+    times = weights("memory", scale or 1.0)
     counts = {name: whole(values * times[name]) for name, values in life.items() if name not in OF_DETAIL}
-    busy = life["busy_ns"] * ghz
-    often = busy / np.array([[each.baseline_cycles] for each in details])
+    cycles = np.array([[each.baseline_cycles] for each in details])
+    if scale is None:
+        busy = life["instructions"] * cycles / np.array([[each.counts["instructions"]] for each in details])
+    else:
+        busy = life["busy_ns"] * ghz
+    often = busy / cycles
     remote = ratio(life["remote_accesses"], life["accesses"])
     for name in details[0].counts:
         if name in OF_DETAIL or name not in life:
             counts[name] = whole(often * np.array([[each.counts[name]] for each in details]))
+    if scale is None:
+        counts["accesses"] = life["accesses"]
     counts["remote_accesses"] = whole(remote * counts["accesses"])
     counts["data_refs_in_memory_remote"] = whole(remote * counts["data_refs_in_memory"])
     table_share = remote if tables_remote else np.zeros_like(remote)
@@ -138,7 +145,7 @@ def join(
         more = of_guest * guest + of_host * host
         counts[f"vm_exits_{reason}"] = counts[f"vm_exits_{reason}"] + more
         counts["vm_exits"] = counts["vm_exits"] + more
-    counts["visits"] = life["accesses"]
+    counts["visits"] = life["accesses"] if scale is not None else np.zeros_like(life["accesses"])
     in_all = often[:, 1:].sum(axis=1)
     levels = whole(in_all[:, None, None, None] * np.stack([each.levels for each in details]))
     share = ratio((table_share * busy)[:, 1:].sum(axis=1), busy[:, 1:].sum(axis=1))

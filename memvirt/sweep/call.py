@@ -16,6 +16,7 @@ from memvirt.sweep.plan.groups import find_groups
 from memvirt.sweep.plan.plan import Plan, make_design, own_settings, parse, plan_design
 from memvirt.sweep.plan.words import Words, asks_for_nothing, prepare, read_words
 from memvirt.sweep.settings import Settings, read_settings
+from memvirt.workload.names import NOTHING
 
 
 class Call:
@@ -48,6 +49,17 @@ class Call:
         named = next((word.partition("=")[2] for word in given if word.startswith("experiment=")), None)
         self.experiment = named if named != "null" else None
         self.plain = all(re.split("[=/.]", word)[0] in (*Settings.model_fields, "experiment") for word in given)
+
+    def leave_out_walks(self) -> None:
+        """Have no translation simulated, unless something is said of `workload.detail`."""
+        said = [word.partition("=")[0] for word in self.fixed] + [axis.key for axis in self.axes]
+        if "workload.detail" not in said:
+            self.fixed = [*self.fixed, f"workload.detail={NOTHING}"]
+
+    def mentions(self, groups: Sequence[str]) -> bool:
+        """Whether the command line says anything of some groups."""
+        said = [word.partition("=")[0] for word in self.fixed] + [axis.key for axis in self.axes]
+        return any(key.replace("/", ".").partition(".")[0] in groups for key in said)
 
     def plan(self, design: Design | None = None) -> Plan:
         """Plan a design: the one that was asked for, if none is given."""

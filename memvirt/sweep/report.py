@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import NamedTuple
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Column
+from typing import TYPE_CHECKING, NamedTuple
 
 from memvirt.jit import compiling
 from memvirt.sweep.engine.engine import Engine
 from memvirt.sweep.engine.node import Tally
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 EVERY = 10.0  #: seconds between lines where there is no terminal
 LOOK = 0.2  #: seconds between looks at what is running
@@ -29,6 +29,9 @@ def clock(seconds: float) -> str:
 
 def view(title: str, console: Console) -> Progress:
     """The live view, whole at 80 columns: what is done and the times come before what is running, which is cut if it must be."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
+
     whole = Column(no_wrap=True)
     columns = [
         TextColumn(title, table_column=whole), BarColumn(8, table_column=whole), MofNCompleteColumn(table_column=whole),
@@ -66,12 +69,13 @@ class Watch:
     def __init__(self, voice: Voice, points: int, kept: int, title: str = "points") -> None:
         self.points, self.kept, self.done, self.failed = points, kept, kept, 0
         self.voice, self.title = voice, title
-        self.console = Console(stderr=True)
         self.begin = self.last = self.looked = time.monotonic()
         self.compiling = 0.0  # seconds in which kernels were compiled: of no use to tell how long the rest takes
         self.bar: Progress | None = None
-        if voice.heard and self.console.is_terminal:
-            self.bar = view(title.partition(" ")[0], self.console)
+        if voice.heard and sys.stderr.isatty():
+            from rich.console import Console
+
+            self.bar = view(title.partition(" ")[0], Console(stderr=True))
             self.task = self.bar.add_task("", total=points, completed=kept, doing="", times="")
             self.bar.start()
 

@@ -69,8 +69,8 @@ class Workload(BaseModel):
     """How long it sleeps each time."""
 
     detail: str | dict[str, Any] | None = None
-    """Of a page life: the access-level workload that stands for what its CPU does, a name or a mapping of keys; null: its own;
-    `none`: no translation is simulated, which tells what memory alone costs, sooner.
+    """Of a page life: the access-level workload that stands for what its CPU does, a name or a mapping of keys; null: its own.
+    Of any workload `none`: no translation is simulated, which tells what memory alone costs, sooner.
     """
 
     @model_validator(mode="after")

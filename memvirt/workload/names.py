@@ -45,8 +45,9 @@ def check(name: str, path: str | None, options: dict[str, Any], detail: str | di
     reads_file = getattr(load(family, name, "workload"), "READS_FILE", None) if family else None
     if family == LIFE and reads_file and not path:
         raise ConfigError("workload.path", path, f"workload={name} needs a table: workload.path=FILE")
-    if detail is not None and family != LIFE:
-        raise ConfigError("workload.detail", detail, f"is for page lives; {name} is an access-level workload and its own detail")
+    if detail not in (None, NOTHING) and family != LIFE:
+        why = f"is for page lives; {name} is an access-level workload and its own detail: only none can be said of it"
+        raise ConfigError("workload.detail", detail, why)
     if path and reads_file:
         reads_file(path, **{key: str(value) for key, value in options.items() if key == "columns"})
     elif name != "trace" and path:

@@ -9,7 +9,7 @@ import numpy as np
 from memvirt import mmu, workload
 from memvirt.cost import CYCLES, latencies, price, price_levels
 from memvirt.cost.config import Cpu
-from memvirt.pipeline.detail import details, has_lives
+from memvirt.pipeline.detail import details, has_lives, is_joined
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.pipeline.rooms.outcome import by_name, counts_by_name
@@ -18,7 +18,7 @@ from memvirt.types import Counters
 
 
 def _config(point: Point, vms: Vms) -> dict[str, Any]:
-    if not has_lives(point):
+    if not is_joined(point):
         return {}
     found, places = details(point)
     return {
@@ -27,7 +27,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
         "cpu": point.cpu.model_dump(),
         "virtual": mmu.traits(point.mmu).dimensions == 2,
         "exits": mmu.fault_exits(point.mmu),
-        "scale": point.vms.scale,
+        "scale": point.vms.scale if has_lives(point) else None,
         "tables_remote": point.numa.page_tables in ("as_data", point.numa.placement.name),
     }
 

@@ -13,7 +13,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numba.core import event
+from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError, MemvirtError
 from memvirt.pipeline.compute import compute
@@ -163,35 +165,46 @@ class Executor(Protocol):
 
 
 class Compiling(event.Listener):
-    """Measures how long numba has compiled, up to now."""
+    """Measures how long numba has compiled, up to now: by the clock, and in CPU time of this process."""
 
     def __init__(self) -> None:
-        self.done, self.depth, self.begin = 0.0, 0, 0.0
+        self.done, self.depth, self.begin = np.zeros(2), 0, np.zeros(2)
+
+    @staticmethod
+    def _now() -> NDArray[np.float64]:
+        return np.array([time.perf_counter(), time.process_time()])
 
     def on_start(self, _: Any) -> None:
         """Begin, or go one deeper."""
         if self.depth == 0:
-            self.begin = time.perf_counter()
+            self.begin = self._now()
         self.depth += 1
 
     def on_end(self, _: Any) -> None:
         """End, if it is the outermost."""
         self.depth -= 1
         if self.depth == 0:
-            self.done += time.perf_counter() - self.begin
+            self.done += self._now() - self.begin
+
+    def _so_far(self) -> NDArray[np.float64]:
+        return self.done + (self._now() - self.begin if self.depth else 0.0)
 
     def seconds(self) -> float:
-        """Seconds so far, those of a compilation that goes on included."""
-        return self.done + (time.perf_counter() - self.begin if self.depth else 0.0)
+        """Seconds by the clock so far, those of a compilation that goes on included."""
+        return float(self._so_far()[0])
+
+    def cpu_seconds(self) -> float:
+        """The same in CPU seconds."""
+        return float(self._so_far()[1])
 
 
 def attempt(job: Job, inputs: list[dict[str, Any]], compiling: Compiling) -> Outcome:
     """Run a job in this thread; its failure is an outcome too."""
-    before = compiling.seconds()
+    before, of_them = compiling.seconds(), compiling.cpu_seconds()
     begin = time.process_time()
     outcome = _attempt(job, inputs)
-    compiled = compiling.seconds() - before
-    return outcome._replace(seconds=max(time.process_time() - begin - compiled, 0.0), compiling=compiled)
+    seconds = time.process_time() - begin - (compiling.cpu_seconds() - of_them)
+    return outcome._replace(seconds=max(seconds, 0.0), compiling=compiling.seconds() - before)
 
 
 def _attempt(job: Job, inputs: list[dict[str, Any]]) -> Outcome:

@@ -14,7 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from memvirt.counters import every
 from memvirt.errors import ConfigError, MemvirtError
+from memvirt.result import monitor
+from memvirt.result.join import OF_DETAIL
 from memvirt.result.rows import counters
 from memvirt.result.table import harmless, result_columns, write_whole
 from memvirt.sweep.call import Call
@@ -159,6 +162,12 @@ def check_columns(options: Mapping[str, Any], key: str, columns: Sequence[str]) 
             raise ConfigError(key, column, "is not a column of numbers", numbers)
     if options["over_vms"] not in OVER_VMS:
         raise ConfigError("study.over_vms", options["over_vms"], "is none of its values", OVER_VMS)
+
+
+def needs_no_walks(columns: Sequence[str]) -> bool:
+    """Whether columns are of time and of what happens to memory alone: all are the memory room's, or made of what it counts."""
+    of_memory = {name for counter in every("memory") for name in counter.names} | {each.name for each in monitor.COLUMNS}
+    return set(columns) <= of_memory - {*OF_DETAIL, "remote_accesses"}
 
 
 def check_plan(plan: Mapping[str, Any], why: str) -> None:

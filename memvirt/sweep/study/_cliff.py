@@ -1,11 +1,13 @@
-"""Where something that holds at low ratios ceases to: a scan that brackets the first failure, then bisection.
+"""Where something that holds at low ratios ceases to: a scan upwards to the first failure, then bisection.
 
 Slowdown need not grow with the ratio (a policy may wake up at one and do better), so a scan comes first; what is looked for is the
-highest ratio below the first failure that is known, and what held beyond that is told.
+highest ratio below the first failure that is known. The scan goes on for so many ratios as it is told; what held there is told.
+Beyond a cliff hosts thrash, which takes long to simulate, and nobody asked how much.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 DIGITS = 6  #: of a ratio, so that the same one is always the same point
@@ -48,11 +50,15 @@ class Hunt:
         By ratio.
     tolerance : float
         How near to the cliff it goes.
+    scan : sequence of float
+        Ratios to try first, ascending.
+    beyond : int
+        How many of them it goes on for after the first that failed.
     """
 
-    def __init__(self, tolerance: float) -> None:
+    def __init__(self, tolerance: float, scan: Sequence[float] = (), beyond: int = 0) -> None:
         self.tried: dict[float, Verdict] = {}
-        self.tolerance = tolerance
+        self.tolerance, self.scan, self.beyond = tolerance, scan, beyond
 
     def tell(self, verdict: Verdict) -> None:
         """Learn what became of a ratio."""
@@ -77,6 +83,9 @@ class Hunt:
 
     def ask(self) -> float | None:
         """Say which ratio to try next; None when the cliff is known closely enough, or isn't in sight."""
+        left = [ratio for ratio in self.scan if ratio > max(self.tried, default=0.0)]
+        if left and (self.failed is None or sum(ratio > self.failed.ratio for ratio in self.tried) < self.beyond):
+            return left[0]
         if self.failed is None or self.safe is None or self.failed.ratio - self.safe.ratio <= self.tolerance:
             return None
         return round((self.safe.ratio + self.failed.ratio) / 2, DIGITS)

@@ -4,7 +4,7 @@ One search for each combination of the swept keys, such as ``reclaim=swap,balloo
 so that each round is one batch. A VM is slowed against itself on a host that has promised no more than it has and takes nothing
 back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``. Of page lives two things are compared, and the worse one
 counts: the slowdown that 99 of 100 epochs don't exceed, and that of the worst ten epochs in a row; of access-level traces the
-whole run's.
+whole run's. Of page lives no translation is simulated unless the command line says something of it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from memvirt.errors import ConfigError
+from memvirt.pipeline.detail import has_lives
 from memvirt.pipeline.point import Point
 from memvirt.sweep.call import Call
 from memvirt.sweep.plan.axes import Axis
@@ -30,6 +31,9 @@ from memvirt.sweep.study._hindsight import Hindsight, look_back
 RATIO, POLICY, IDLE = "overcommit.ratio", "reclaim", "none"
 MEASURES = {"slowdown_p99": "p99 epoch", "slowdown_peak": "peak"}  #: of page lives
 RUN = {"cycles": "run"}
+#: Groups of which nothing is said where only memory is asked about: walks of page lives, which say how long their CPUs are busy,
+#: aren't simulated then. How long an access-level trace is busy is known by its walks alone.
+OF_TRANSLATION = ("mmu", "tlb", "cache", "machine", "cpu", "guest", "host")
 COLUMNS = ["cycles", "stalled_epochs", "slowdown", *MEASURES]
 
 
@@ -44,7 +48,7 @@ class SafeOvercommit:
     Attributes
     ----------
     plan : Plan
-        Of the scan.
+        Of the whole scan, which is gone through upwards as far as need be.
     """
 
     def __init__(self, call: Call) -> None:
@@ -55,8 +59,13 @@ class SafeOvercommit:
         self.combinations = [grid[row] for row in range(len(grid))]
         low, high = self.options["ratio"]
         scanned = np.linspace(low, high, number(self.options, "scan", 2, "study")).round(DIGITS).tolist()
-        self.asked = [(place, ratio) for place in range(len(self.combinations)) for ratio in scanned]
-        self.plan: Plan = call.plan(self._design(self.asked))
+        beyond = number(self.options, "beyond", 0, "study")
+        self.hunts = [Hunt(self.options["tolerance"], scanned, beyond) for _ in self.combinations]
+        every = [(place, ratio) for place in range(len(self.combinations)) for ratio in scanned]
+        self.plan: Plan = call.plan(self._design(every))
+        if not call.mentions(OF_TRANSLATION) and all(has_lives(self._point(each)) for each in self.combinations):
+            call.leave_out_walks()
+            self.plan = call.plan(self._design(every))
         self.reference = self._reference(call)
 
     def _check(self, call: Call) -> None:
@@ -100,18 +109,19 @@ class SafeOvercommit:
             If what the others are compared with failed.
         """
         study.draws_itself = True
-        ids = study.evaluate(self.plan, f"points of the scan ({len(self.combinations)} × {self.options['scan']} ratios)")
-        reference = self._references(study, ids)
-        hunts = [Hunt(self.options["tolerance"]) for _ in self.combinations]
-        asked, plan = self.asked, self.plan
-        while True:
+        hunts = self.hunts
+        reference: pd.DataFrame | None = None
+        while asked := [(place, ratio) for place, hunt in enumerate(hunts) if (ratio := hunt.ask()) is not None]:
+            plan = self.plan.another(self._design(asked))
+            open_ended = sum(hunts[place].failed is None for place, _ in asked)
+            known = [hunt.failed.ratio - hunt.safe.ratio for hunt in hunts if hunt.failed and hunt.safe]
+            said = f"{open_ended} cliffs not in sight yet" if open_ended else ""
+            said += (", others" if said else "cliffs") + f" known to {max(known):.3g}" if known else ""
+            ids = study.evaluate(plan, f"points ({said})")
+            if reference is None:
+                reference = self._references(study, ids)
             self._tell(study, plan, ids, asked, reference, hunts)
-            asked = [(place, ratio) for place, hunt in enumerate(hunts) if (ratio := hunt.ask()) is not None]
-            if not asked:
-                break
-            plan = plan.another(self._design(asked))
-            widest = max(hunts[place].failed.ratio - hunts[place].safe.ratio for place, _ in asked)  # type: ignore[union-attr]
-            ids = study.evaluate(plan, f"points of the bisection (cliffs known to {widest:.3g})")
+        assert reference is not None
         self._conclude(study, hunts, reference)
 
     def _references(self, study: Study, scanned: list[str]) -> pd.DataFrame:
@@ -224,7 +234,7 @@ class SafeOvercommit:
                     "held_again_at": " ".join(f"{ratio:g}" for ratio in hunt.again),
                 }
             )
-            study.said.append(self._line(values, hunt, told))
+            study.said.append(self._line(values, hunt, told) + (f"; bound without sharing {bound.ratio:.3g}" if bound else ""))
         study.said += dict.fromkeys(str(bound) for bound in bounds.values() if bound)
         study.write(pd.DataFrame(found).convert_dtypes(), "safe_overcommit.csv")
         study.write(pd.DataFrame(tried), "ratios_tried.csv")

@@ -19,7 +19,7 @@ from memvirt.errors import ConfigError
 from memvirt.sweep.call import Call
 from memvirt.sweep.plan.choices import Design, Rows, number
 from memvirt.sweep.plan.plan import Plan
-from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
+from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan, needs_no_walks
 
 AGAIN = 8  #: times that the sampler is asked for another design than a known one
 
@@ -43,7 +43,10 @@ class Search:
         self.conditions = read_constraints(self.options["subject_to"], "study.subject_to")
         known = {axis.key for axis in self.axes}
         check_columns(self.options, "study.minimize", [self.options["minimize"]])
-        check_columns(self.options, "study.subject_to", [key for each in self.conditions for key in each.keys if key not in known])
+        conditions = [key for each in self.conditions for key in each.keys if key not in known]
+        check_columns(self.options, "study.subject_to", conditions)
+        if needs_no_walks([self.options["minimize"], *conditions]):
+            call.leave_out_walks()
         self.tried: set[tuple[Any, ...]] = set()
         self.trials = min(self.trials, self._designs())
         self._begin()

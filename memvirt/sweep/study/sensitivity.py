@@ -19,7 +19,7 @@ from memvirt.sweep.call import Call
 from memvirt.sweep.design import morris, saltelli
 from memvirt.sweep.plan.axes import Axis
 from memvirt.sweep.plan.plan import Plan
-from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan
+from memvirt.sweep.study import Incomplete, Study, check_columns, check_plan, needs_no_walks
 
 LEVEL = 0.95  #: of the confidence intervals
 
@@ -47,6 +47,8 @@ class Sensitivity:
         if not isinstance(share, (int, float)) or not 0 <= share <= 1:
             raise ConfigError("study.screen", share, "must be a share from 0 to 1")
         check_columns(self.options, "study.column", [self.options["column"]])
+        if needs_no_walks([self.options["column"]]):
+            call.leave_out_walks()
         check_plan(call.config["plan"], "study=sensitivity makes its own designs, without constraints")
         if not isinstance(self.options["log"], bool):
             raise ConfigError("study.log", self.options["log"], "must be true or false")
