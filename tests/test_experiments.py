@@ -18,10 +18,16 @@ from tests.support import command, here
 #: What makes each small; the numbers are other ones then, but everything runs.
 SMALL = {
     "before_the_cliff": [
-        "vms.members=[{workload:{name:bursty,footprint:4MiB,accesses:20000,peak_at:10000}},{workload:{name:zipf,footprint:2MiB,accesses:20000}}]",
-        "workload.instructions_per_access=255",
-        "epoch.time=1ms",
-        "reclaim=swap,balloon",
+        "workload=working_sets",
+        "workload.path=null",
+        "vms.members=[{workload:{footprint:4MiB}},{cache:1MiB,memory:3MiB,workload:{footprint:2MiB,loop:closed}}]",
+        "vms.scale=1",
+        "workload.seconds=60",
+        "workload.warmup=20",
+        "workload.fill=10",
+        "workload.burst_every=10",
+        "workload.burst=60",
+        "reclaim=swap",
     ],
     "agile_paging": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=8MiB"],
     "balloon_overhead": ["workload.accesses=20000", "overcommit.host_memory=48MiB,64MiB", "vms.memory=48MiB,64MiB"],

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 from memvirt.cost import PARTS
-from memvirt.drawing.monitor import monitor
+from memvirt.drawing.monitor import MEMORY, NAMES, monitor
 from memvirt.drawing.style import means
 from memvirt.drawing.sweep import left_over, overview
 from memvirt.drawing.words import label
 from memvirt.errors import MemvirtError
 from memvirt.figures import draw, draw_sweep, kinds, save, save_all
 from memvirt.result.choose import of_point, where
+from memvirt.result.monitor import SIGNALS
 from tests.support import command, here
 
 
@@ -158,6 +159,14 @@ def test_rows_are_chosen(tmp_path: Path) -> None:
         overview(pd.read_csv(tmp_path / "old.csv"), ["mmu"])
     with pytest.raises(MemvirtError, match="no column"):
         monitor(pd.DataFrame({"epoch": [1], "vm": [0]}))
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_epoch_is_drawn() -> None:
+    """A run that is over within an epoch has an axis too."""
+    columns = ["stall_ns", *(column for column, _, _ in MEMORY), *(SIGNALS[name].column for name in NAMES)]
+    epochs = pd.DataFrame({"epoch": [0], "vm": [0], "thrash": [1]} | {column: [1.0] for column in columns})
+    assert monitor(epochs).axes[0].get_xlim() == (0, 1)
 
 
 def test_labels_have_units() -> None:

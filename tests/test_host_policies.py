@@ -191,8 +191,8 @@ def test_refused(name: str, key: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("words", "scale"),
     [
-        (["experiment=before_the_cliff"], 256.0),
-        (["experiment=before_the_cliff", "vms=desktops"], 256.0),
+        (["experiment=before_the_cliff"], 32.0),
+        (["vms=desktops"], 256.0),
         (["experiment=before_the_cliff", "reclaim.scale=5"], 5.0),
         (["vms=four"], 1.0),
     ],

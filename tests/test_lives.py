@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -205,6 +206,17 @@ def test_what_cannot_be_is_refused(words: tuple[str, ...], why: str) -> None:
     with pytest.raises(ConfigError) as told:
         memory_room.check(point(*words))
     assert why in str(told.value)
+
+
+def test_a_table_that_comes_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found from everywhere; one of that name where the user is comes first."""
+    monkeypatch.chdir(tmp_path)
+    name = "experiments/before_the_cliff/memory.csv"
+    found = Workload(name="memory_series", path=name).path
+    assert found is not None
+    assert Path(found).is_absolute()
+    shutil.copytree(Path(found).parent, Path(name).parent)
+    assert Workload(name="memory_series", path=name).path == name
 
 
 def test_a_detail_is_no_life() -> None:

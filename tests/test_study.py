@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from memvirt.drawing.sensitivity import bars, history, screen
 from memvirt.sweep.plan.plan import Plan
-from memvirt.sweep.study import Incomplete, safe_overcommit, search, sensitivity
+from memvirt.sweep.study import Incomplete, Study, safe_overcommit, search, sensitivity
 from tests.support import here, sweep
 from tests.sweeps import called, table
 
@@ -226,6 +227,13 @@ def test_dry_run(tmp_path: Path) -> None:
     assert "CPU-s" in done.stdout
     assert "MiB" in done.stdout
     assert not (tmp_path / "outputs").exists()
+
+
+def test_figures_can_be_left_out() -> None:
+    """With `figures=false` a study's own as well."""
+    mine: Any = SimpleNamespace(call=SimpleNamespace(settings=SimpleNamespace(figures=False)), written=[])
+    Study.save(mine, None, "search")  # draws nothing, so that it needs no figure
+    assert mine.written == []
 
 
 def test_figures() -> None:

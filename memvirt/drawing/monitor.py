@@ -116,7 +116,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
         below.axhline(100 * STALLED, color=MARK, linewidth=0.8, linestyle="--")
         for axes in (above, below):
             shade(axes, mine)
-            axes.set_xlim(0, epochs["epoch"].max())
+            axes.set_xlim(0, max(1, epochs["epoch"].max()))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         above.set_title(names.get(vm, f"VM {vm}") if names else f"VM {vm}")
         below.set(ylim=(-4, 104), xlabel="epoch")
@@ -163,7 +163,7 @@ def alarms(axes: Any, epochs: pd.DataFrame) -> None:
             words = {"xycoords": ("data", "axes fraction"), "color": "C3", "va": "bottom", "fontsize": "small", "ha": side}
             axes.annotate(f" {text} from {at} ", place, **words)
     axes.set_yticks(range(len(found)), [NAMES[name] for name in found])
-    axes.set(xlabel="epoch: when any VM's signal is beyond its threshold", xlim=(0, epochs["epoch"].max()))
+    axes.set(xlabel="epoch: when any VM's signal is beyond its threshold", xlim=(0, max(1, epochs["epoch"].max())))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from memvirt.config import Many, Seed, Size, TimeNs
+
+PACKAGE = Path(__file__).parents[1]  #: where files that come with it are
 
 
 class Workload(BaseModel):
@@ -18,7 +21,9 @@ class Workload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     name: str
     path: str | None = None
-    """The trace's file, of `workload=trace`, or the table's of a life that is read from one; null for all others."""
+    """The trace's file, of `workload=trace`, or the table's of a life that is read from one; null for all others. Where there is
+    none of that name, one that comes with the package (`experiments/before_the_cliff/memory.csv`).
+    """
     format: str | None = None
     """How that file is written; null: its content says."""
     accesses: Many | None = Field(None, ge=1)
@@ -72,6 +77,12 @@ class Workload(BaseModel):
     """Of a page life: the access-level workload that stands for what its CPU does, a name or a mapping of keys; null: its own.
     Of any workload `none`: no translation is simulated, which tells what memory alone costs, sooner.
     """
+
+    @field_validator("path")
+    @classmethod
+    def _in_the_package(cls, path: str | None) -> str | None:
+        ours = PACKAGE / path if path else PACKAGE
+        return str(ours) if path and not Path(path).exists() and ours.is_file() else path
 
     @model_validator(mode="after")
     def _known(self) -> Workload:

@@ -116,7 +116,9 @@ class Study:
         self.written.append(name)
 
     def save(self, figure: Any, name: str) -> None:
-        """Save a figure of the study's own."""
+        """Save a figure of the study's own, unless figures are left out."""
+        if not self.call.settings.figures:
+            return
         from memvirt.figures import save
 
         for suffix in (".png", ".pdf"):
