@@ -22,6 +22,7 @@ LEVEL_BITS = 9  #: log2 of the entries in one page table
 ENTRIES_PER_LINE_BITS = 3  #: log2 of the 8-byte entries in one cache line
 FIRST_FRAME = 0x100  #: the first frame that a guest or a host hands out
 ORDERS = {"4K": 0, "2M": 9, "1G": 18}  #: page sizes by name
+ON_EVERY = 0xFF  #: the node of a table that has a replica on each (`Nodes.node_of_hfn`)
 NONE = 0xFFFFFFFF  #: no page, no frame, no table (in a uint32 array)
 WRITE = 0x80  #: the bit of ``Accesses.line`` that says the access is a write
 FETCH = 0x40  #: the one that says it is an instruction fetch
@@ -29,6 +30,8 @@ LINE_MASK = 0x3F  #: the bits of ``Accesses.line`` that name the line
 CHUNK = 1 << 20  #: accesses that a room looks at in one step
 #: Where a reference is found; a remote one stands under memory as well.
 PLACES = ("l1d", "l2", "llc", "memory", "memory_remote")
+#: What is read from memory: data, tables of processes (in a VM its guest's), the host's behind a VM, and those that a mode adds.
+READ_KINDS = ("data", "guest_tables", "host_tables", "shadow_tables")
 PATH_BITS = 7  #: of each number in the key of a path: what a walk took, as the MMU packs it and the cost room prices it
 
 
@@ -452,7 +455,7 @@ class Nodes(NamedTuple):
     Attributes
     ----------
     node_of_hfn : (host_frames,) uint8
-        Of each host frame, tables included.
+        Of each host frame, tables included; `ON_EVERY` of a table that has a replica on each.
     node_of_cpu : (cpus,) uint8
     place_of_cpu : (cpus,) uint16
         Its number among its node's CPUs: neighbours share an LLC.

@@ -130,7 +130,7 @@ def test_tlb_replacement(name: str) -> None:
 @pytest.mark.parametrize("name", names("memory.placement"))
 def test_placement(name: str) -> None:
     """A node that there is; the same again for the same state."""
-    first, second = (load("memory.placement", name).make() for _ in range(2))
+    first, second = (load("memory.placement", name).make(3) for _ in range(2))
     chosen = [int(choose_node(first, cpu % 3, 3)) for cpu in range(30)]
     assert set(chosen) <= {0, 1, 2}
     assert chosen == [int(choose_node(second, cpu % 3, 3)) for cpu in range(30)]

@@ -19,7 +19,7 @@ CHOICES = {
     "numa": ["uma", "two_socket", "four_socket"],
     "numa/placement": ["first_touch", "interleave"],
     "numa/scheduler": ["packed", "spread"],
-    "numa.page_tables": ["as_data", "interleave"],
+    "numa.guest_tables": ["as_data", "interleave"],
     "numa.cpus_per_node": ["1", "4"],
     "numa.slice": ["100ns", "3ms"],
     "overcommit.ratio": ["null", "1", "1.3", "2"],

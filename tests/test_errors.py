@@ -68,7 +68,7 @@ CASES = {
     "mmu=native reclaim=balloon": "reclaim.balloon=driver: a process of the host (mmu=native) has no balloon",
     "mmu=nested,native reclaim=swap,esx overcommit.ratio=1.5": "at the point mmu=native reclaim=esx; plan.constraints leaves out",
     "reclaim/replacement=opt overcommit.ratio=1.5 vms.vcpus=2": "of one vCPU a VM",
-    "numa.placement=nearest": "choose from first_touch, interleave",
+    "numa.placement=nearest": "choose from bind, first_touch, interleave, preferred, weighted_interleave",
     "mmu.pwc.guest.pde.ways=5": "must divide the 32 entries",
     "overcommit.ratio=glob(1*)": "write its values with commas between",
     "workload.seed=interval(1,7) plan=random plan.points=4": "must be whole numbers: workload.seed=int(interval(1,7))",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,20 @@ def test_a_point_that_cant_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         .str.contains(r"needs about .* of memory, and a worker here has 1 MiB: .* times the memory and footprint.* would fit")
         .all()
     )
+
+
+def test_pages_that_are_never_touched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Have arrays, and take time only where `guest.prefault=all` maps them."""
+    words = ("workload=gups", "workload.footprint=4GiB", "workload.accesses=1000")
+    made = point(*words)
+    stage = next(each for each in graph(made) if each.room == "workload")
+    assert needs.pages_of(stage.config.value) == workload.load(made.member(0).workload, 0).pages.vpn.size == 1 << 20
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for prefault in ("true", "all"):
+        memvirt.run_sweep(*words, f"guest.prefault={prefault}", "dry_run=true", quiet=False)
+        told.append(re.search(r"about ([\d,]+) CPU-s, .*\nmemory: .*, at most (\d+) MiB for the arrays", capsys.readouterr().out))
+    (seconds, size), (more, same) = (each.groups() for each in told if each)
+    assert float(seconds) < 1 < float(more)
+    assert size == same
+    assert float(size) > 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from memvirt.cost.config import Cpu
 from memvirt.counters import Column, names_of
 from memvirt.types import EXITS, PATH_BITS, PLACES
 
-__all__ = ["COLUMNS", "CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels", "shown"]
+__all__ = ["COLUMNS", "CYCLES", "HOST_CYCLES", "PARTS", "Cpu", "latencies", "price", "price_levels", "price_pairs", "shown"]
 
 #: The parts of a VM's cycles, in the order in which they are summed.
 PART_COLUMNS = (
@@ -21,9 +22,9 @@ PART_COLUMNS = (
     Column("data_cycles", "cycles", doc="of data beyond the L1D: what the program waits for"),
     Column("exit_cycles", "cycles", doc="of VM exits"),
     Column("shootdown_cycles", "cycles", doc="of invalidating translations"),
-    Column("fault_cycles", "cycles", doc="of page faults, waiting left out"),
+    Column("fault_cycles", "cycles", doc="of page faults, waiting left out; replicas of page tables written for them too"),
     Column("clearing_cycles", "cycles", doc="of clearing and copying pages"),
-    Column("syscall_cycles", "cycles", doc="of system calls that unmap and protect"),
+    Column("syscall_cycles", "cycles", doc="of system calls that unmap and protect, and of doing so in replicas of page tables"),
     Column("stall_cycles", "cycles", doc="of waiting for memory"),
 )
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
@@ -46,8 +47,46 @@ def shown(at_once: int, dependence: float | NDArray[np.float64]) -> float | NDAr
     return dependence + (1.0 - dependence) / at_once
 
 
+class Beyond(NamedTuple):
+    """What references to memory cost beyond `cpu.memory`.
+
+    Attributes
+    ----------
+    data, walks : (vms, epochs) float64
+        Cycles of those for data, and of walks.
+    remote_walk : (vms, epochs) float64
+        Of a walk's reference to another node, at the mean.
+    """
+
+    data: NDArray[np.float64]
+    walks: NDArray[np.float64]
+    remote_walk: NDArray[np.float64]
+
+
+def price_pairs(cpu: Cpu, latencies_ns: Sequence[Sequence[float]], traffic: NDArray[np.int64]) -> Beyond:
+    """Price references to memory by node pair.
+
+    Parameters
+    ----------
+    cpu : Cpu
+    latencies_ns : (nodes, nodes) float
+        Of a reference from a CPU of each node (row) to memory of each.
+    traffic : (vms, epochs, kinds, nodes, nodes) int64
+        As the MMU room has it; the first kind is data.
+    """
+    more = np.array(latencies_ns, np.float64) * cpu.ghz - cpu.memory
+    cycles = (traffic * more).sum(axis=(3, 4))
+    away = traffic[:, :, 1:].sum(axis=2) * ~np.eye(more.shape[0], dtype=bool)
+    mean = (away * more).sum(axis=(2, 3)) / np.maximum(away.sum(axis=(2, 3)), 1)
+    return Beyond(cycles[:, :, 0], cycles[:, :, 1:].sum(axis=2), mean)
+
+
 def price(
-    cpu: Cpu, counts: dict[str, NDArray[np.int64]], dependence: Sequence[float | None] = (None,), virtual: bool = False
+    cpu: Cpu,
+    counts: dict[str, NDArray[np.int64]],
+    dependence: Sequence[float | None] = (None,),
+    virtual: bool = False,
+    beyond: Beyond | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Price the counts of one design.
 
@@ -60,6 +99,8 @@ def price(
         Of each VM's accesses, or one for all; None where only the CPU's default is known.
     virtual : bool
         Whether the VMs are guests, whose interrupts of each other pass through the host.
+    beyond : Beyond, optional
+        What references to memory cost beyond `cpu.memory`, by node pair; else a remote one costs `cpu.memory_remote`.
 
     Returns
     -------
@@ -80,31 +121,37 @@ def price(
                 amount += each * counts[name]
         return amount
 
-    remote = cpu.memory_remote - cpu.memory
-    overlapped = {f"walk_refs_overlapped_in_{place}": -each for place, each in zip(PLACES, place_prices(cpu), strict=True)}
+    remote = cpu.memory_remote - cpu.memory if beyond is None else 0.0
+    in_place = (*place_prices(cpu)[:-1], remote)
+    overlapped = {f"walk_refs_overlapped_in_{place}": -each for place, each in zip(PLACES, in_place, strict=True)}
     pending = total(
         {
             "pwc_lookups_guest": cpu.pwc,
             "pwc_lookups_host": cpu.pwc,
             "nested_tlb_lookups": cpu.pwc,
-            **{f"walk_refs_in_{place}": each for place, each in zip(PLACES, place_prices(cpu), strict=True)},
+            **{f"walk_refs_in_{place}": each for place, each in zip(PLACES, in_place, strict=True)},
             **overlapped,
             "walk_refs_in_stacked": stacked_price(cpu),
             "walk_lookup_cycles": 1.0,
         }
     )
+    beyond = Beyond(zero, zero, zero) if beyond is None else beyond
+    pending += beyond.walks - beyond.remote_walk * counts.get("walk_refs_overlapped_in_memory_remote", zero)
     cleared, copied = (4096.0 / bandwidth * cpu.ghz for bandwidth in (cpu.clear_bandwidth, cpu.copy_bandwidth))
     cycles = {
         "base_cycles": total({"instructions": cpu.cycles_per_instruction}),
         "tlb_cycles": total({"tlb_lookup_cycles": 1.0}),
         "walk_cycles": pending * walk_shown + total({"ad_updates_guest": cpu.ad_update, "ad_updates_host": cpu.ad_update}),
-        "data_cycles": total(
-            {
-                "data_refs_in_l2": cpu.l2 - cpu.l1d,
-                "data_refs_in_llc": cpu.llc - cpu.l1d,
-                "data_refs_in_memory": cpu.memory - cpu.l1d,
-                "data_refs_in_memory_remote": remote,
-            }
+        "data_cycles": (
+            total(
+                {
+                    "data_refs_in_l2": cpu.l2 - cpu.l1d,
+                    "data_refs_in_llc": cpu.llc - cpu.l1d,
+                    "data_refs_in_memory": cpu.memory - cpu.l1d,
+                    "data_refs_in_memory_remote": remote,
+                }
+            )
+            + beyond.data
         )
         * data_shown,
         "exit_cycles": total({f"vm_exits_{reason}": getattr(cpu, f"exit_{reason}") for reason in EXITS} | {"resyncs": cpu.resync}),
@@ -123,6 +170,8 @@ def price(
                 "host_minor_faults": cpu.minor_fault,
                 "major_faults": cpu.major_fault,
                 "guest_major_faults": cpu.major_fault,
+                "replica_maps": cpu.replica_map,
+                "shadow_replica_writes": cpu.replica_map,
             }
         ),
         "clearing_cycles": total({"guest_cleared_pages": cleared, "host_cleared_pages": cleared, "guest_copied_pages": copied}),
@@ -132,6 +181,8 @@ def price(
                 "unmapped_entries": cpu.unmap_page,
                 "protect_calls": cpu.protect,
                 "protected_entries": cpu.protect_page,
+                "replica_unmaps": cpu.replica_unmap,
+                "replica_protects": cpu.replica_protect,
             }
         ),
         "stall_cycles": total({"stall_ns": cpu.ghz, "copy_ns": cpu.ghz}),

@@ -85,6 +85,14 @@ class Cpu(Section):
     """[cycles] Of a system call that protects, without its pages."""
     protect_page: Cycles = 60
     """[cycles] Of each entry that it protects, without invalidating it."""
+    replica_map: Cycles = 46
+    """[cycles] Of each entry that is mapped in a replica of a page table, its part of clearing that included (Mitosis, ASPLOS'20,
+    the artifact's table 5, of 2,048 pages: a page takes 1677 cycles with four replicas, and 1539 without).
+    """
+    replica_unmap: Cycles = 53.67
+    """[cycles] Of each that is unmapped there (471 for 310)."""
+    replica_protect: Cycles = 65.67
+    """[cycles] Of each that is rewritten there (257 for 60)."""
     clear_bandwidth: float = Field(7.95, ge=1e-6, le=1e6)
     """[GB/s] At which pages are cleared."""
     copy_bandwidth: float = Field(4.0, ge=1e-6, le=1e6)

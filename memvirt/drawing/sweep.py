@@ -27,6 +27,7 @@ from memvirt.drawing.style import (
     outer_labels,
     spans_decades,
 )
+from memvirt.drawing.traffic import has_traffic, node_traffic
 from memvirt.drawing.words import is_number, said, short
 from memvirt.errors import MemvirtError
 
@@ -316,6 +317,7 @@ def overview(frame: pd.DataFrame, axes: list[str], averages: bool = True) -> lis
     if over:
         raise MemvirtError(f"the list's points differ in {', '.join(over)} as well; python -m memvirt.figures draws chosen columns")
     role = roles(good, axes)
+    traffic = [("traffic", node_traffic(good))] if has_traffic(good) else []
     if role.x is None:  # one point: its VMs
-        return [("cycles", cycle_parts(good, Roles("vm")))]
-    return [("slowdown", slowdowns(good, role)), ("cycles", cycle_parts(good, role))]
+        return [("cycles", cycle_parts(good, Roles("vm"))), *traffic]
+    return [("slowdown", slowdowns(good, role)), ("cycles", cycle_parts(good, role)), *traffic]

@@ -23,11 +23,24 @@ from memvirt.memory.dump import as_dumped
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.setup import MOST_EPOCHS, SHARE, VISITS, WINDOW, build, image_number, measured
-from memvirt.memory.state import DONE, GUEST_FULL, HOST_FULL, LOG_FULL, MORE_EPOCHS, Now, World
+from memvirt.memory.state import (
+    DONE,
+    EVERY_NODE,
+    GUEST_FULL,
+    HOST_FULL,
+    LOG_FULL,
+    MORE_EPOCHS,
+    NOTHING,
+    OF_GUEST,
+    OF_HOST,
+    Now,
+    World,
+)
 from memvirt.memory.step import Step, look
 from memvirt.memory.tasks import FILL_CACHE, GO_ON, KEEP_FOR_KERNEL, MAP, NO_NUMBERS, NOBODY, do_task
 from memvirt.types import (
     EVENT,
+    ON_EVERY,
     ORDERS,
     RUN,
     SHOOTDOWNS,
@@ -113,6 +126,10 @@ def _check(status: Int, vm: Int, world: World) -> None:
         raise CapacityError(why)
     if status == HOST_FULL:
         frames = int(world.vms.resident.sum())
+        if int(world.vms[vm].nodes) != EVERY_NODE:
+            nodes = ", ".join(str(node) for node in range(world.nodes.size) if int(world.vms[vm].nodes) >> node & 1)
+            why = f"the nodes that VM {vm} may use ({nodes}) are full, and reclaim makes no room on some nodes alone"
+            raise CapacityError(f"{why}: let it use more (vms.nodes, numa.placement), or give them more memory")
         why = f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room"
         slots = int(world.rules[0].slots)
         if slots:
@@ -215,6 +232,17 @@ def _space(pages: PageLayout, config: MemoryConfig, world: World) -> Space:
     return Space(pages.base, pages.vpn.astype(np.uint64), pages.asid.astype(np.uint16), pages.order, host_order)
 
 
+def _replicated(world: World) -> Iterator[NDArray[np.int64]]:
+    """Host frames of tables that have a replica on each node."""
+    if world.table_nodes[OF_GUEST].copies:
+        held = np.asarray(world.guest_tables.frame)
+        frames = held[held != NOTHING]
+        yield np.asarray(world.guest_tables.hfn[held != NOTHING] if world.rules[0].dimensions == 1 else world.frames.hfn[frames])
+    if world.table_nodes[OF_HOST].copies and world.rules[0].dimensions == 2:
+        held = np.asarray(world.host_tables.hfn)
+        yield held[held != NOTHING]
+
+
 def _begin(config: MemoryConfig, traces: list[Trace], window: int = WINDOW) -> tuple[World, PageLayout, FrameLayout, Future]:
     """Build and boot the machine."""
     pages: PageLayout = lay_out_pages(config, traces)
@@ -285,6 +313,9 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     place_of_cpu = np.zeros(node_of_cpu.size, np.uint16)
     node_of_cpu[world.cpus.label[first_used]] = world.cpus.node[first_used]
     place_of_cpu[world.cpus.label[first_used]] = np.flatnonzero(first_used) % config.numa.cpus_per_node
+    node_of_hfn = world.host_frames.node[:used].astype(np.uint8)
+    for tables in _replicated(world):
+        node_of_hfn[tables] = ON_EVERY
     machine = Machine(
         space=_space(pages, config, world),
         schedule=Schedule(runs, int(world.clock[0].merged), epochs, node_of_cpu.size, len(traces)),
@@ -305,7 +336,7 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
             host_frames=used,
             changes=events,
         ),
-        nodes=Nodes(world.host_frames.node[:used].astype(np.uint8), node_of_cpu, place_of_cpu, config.numa.nodes),
+        nodes=Nodes(node_of_hfn, node_of_cpu, place_of_cpu, config.numa.nodes),
         counters=as_counters(world.counts[:, :epochs], in_use("memory", measured(world.policies))),
     )
     return freeze(as_dumped(machine, config))

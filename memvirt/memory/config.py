@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from memvirt.config import Choice, Many, Section, Seed, Size, TimeNs, parse_time_ns
 from memvirt.errors import ConfigError, Conflict
 from memvirt.memory.fleet import each_vm, read_fleet
+from memvirt.memory.numa import Numa
 from memvirt.memory.victims import make as make_victims
 from memvirt.policy import load, names
 
@@ -40,6 +41,8 @@ class Vm(Section):
     """Host memory from which on a VM swaps pages of its own and, where it has none to give, is held up the longer the further it is
     beyond, as a cgroup's `memory.high`; null: none.
     """
+    nodes: list[int] | None = Field(None, min_length=1)
+    """[nodes] Whose memory a VM may have, as a cpuset's mems: `[0,1]`; its data are on no other; null: all nodes."""
 
     @property
     def is_capped(self) -> bool:
@@ -184,33 +187,6 @@ class Epoch(Section):
     def _one(self) -> Epoch:
         if self.accesses is not None and self.time is not None:
             raise ConfigError("epoch.time", self.time, "set epoch.accesses or epoch.time, not both")
-        return self
-
-
-class Numa(Section):
-    """Nodes, the CPUs of each, and where pages, tables and vCPUs go."""
-
-    nodes: int = Field(1, ge=1, le=64)
-    """[nodes] Each with an equal part of the host's memory."""
-    cpus_per_node: int = Field(8, ge=1, le=1024)
-    """[CPUs] Of each node; each has TLBs, walk caches, an L1D and an L2 of its own."""
-    placement: Choice
-    """On which node a page is put at its first touch (Linux, mm/mempolicy.c)."""
-    scheduler: Choice
-    """On which CPUs the vCPUs are put."""
-    page_tables: str = "as_data"
-    """On which node page tables are put: `as_data`, as the data that they map, or as a policy of `numa.placement` says."""
-    slice: TimeNs = Field(3e6, ge=1)
-    """How long a vCPU runs before the next takes its turn, where there are more vCPUs than CPUs."""
-
-    @model_validator(mode="after")
-    def _known(self) -> Numa:
-        choices = ["as_data", *names("memory.placement")]
-        if self.page_tables not in choices:
-            raise ConfigError("numa.page_tables", self.page_tables, "is none of its values", choices)
-        for family, choice in (("placement", self.placement), ("scheduler", self.scheduler)):
-            if choice.name not in names(f"memory.{family}"):
-                raise ConfigError(f"numa.{family}", choice.name, "there is no such policy", names(f"memory.{family}"))
         return self
 
 

@@ -15,7 +15,21 @@ from memvirt.memory.readahead import window
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
-from memvirt.memory.state import CACHE, FREE, NOTHING, ONE, SMALL, ZERO, Now, World
+from memvirt.memory.state import (
+    AS_DATA,
+    CACHE,
+    EVERY_NODE,
+    FREE,
+    INTERLEAVE,
+    NOTHING,
+    OF_GUEST,
+    OF_HOST,
+    ONE,
+    SMALL,
+    ZERO,
+    Now,
+    World,
+)
 from memvirt.types import HOST_MAP, SWAP_IN
 from memvirt.typing import Int
 
@@ -175,26 +189,44 @@ def keep_to_high(world: World, now: Now, order: Int) -> None:
 
 
 @inner_apart
-def take_page(world: World, now: Now, node: Int, order: Int) -> Int:
-    """Take a data frame, reclaiming until there is one; -1 if reclaim gives up."""
+def take_page(world: World, now: Now, node: Int, order: Int, allowed: Int) -> Int:
+    """Take a data frame of an ``allowed`` node, reclaiming until there is one; -1 if reclaim gives up.
+
+    Reclaim takes pages whatever node they are on, so it isn't asked for room on some nodes alone.
+    """
     if world.vms[now.vm].most > 0 and not keep_to_limit(world, now, order):
         return -1
     if world.vms[now.vm].high > 0:
         keep_to_high(world, now, order)
-    hfn = any_host_frame(world, node, order)
+    hfn = any_host_frame(world, node, order, allowed)
     while hfn < 0:
-        if not make_room(world.policies.reclaim, world, now, order):
+        if allowed != EVERY_NODE or not make_room(world.policies.reclaim, world, now, order):
             return -1
-        hfn = any_host_frame(world, node, order)
+        hfn = any_host_frame(world, node, order, allowed)
     return np.int64(hfn)
 
 
+@inner
+def table_node(world: World, now: Now, kind: Int) -> Int:
+    """Name the node for a table of a kind, `OF_GUEST` or `OF_HOST`."""
+    chosen = world.table_nodes[kind]
+    if chosen.node >= 0:
+        return np.int64(chosen.node)
+    if chosen.node == AS_DATA:
+        return np.int64(choose_node(world.policies.placement, now.node, world.nodes.size))
+    if chosen.node == INTERLEAVE:
+        node = np.int64(chosen.turn)
+        chosen.turn = (node + 1) % world.nodes.size
+        return node
+    return np.int64(now.node)
+
+
 @inner_apart
-def take_table(world: World, now: Now) -> Int:
-    """Take a frame for a page table, from beside the data frames unless tables are charged; -1 if none."""
-    node = choose_node(world.policies.table_placement, now.node, world.nodes.size)
+def take_table(world: World, now: Now, kind: Int) -> Int:
+    """Take a frame for a page table of a kind, from beside the data frames unless tables are charged; -1 if none."""
+    node = table_node(world, now, kind)
     if world.rules[0].charge_tables:
-        return np.int64(take_page(world, now, node, SMALL))
+        return np.int64(take_page(world, now, node, SMALL, EVERY_NODE))
     return np.int64(new_host_frame(world, node, SMALL))
 
 
@@ -260,21 +292,25 @@ def install(world: World, now: Now, unit: Int, order: Int, hfn: Int, evictable: 
 
 
 @inner
-def host_frame_for(world: World, now: Now, frame: Int, charged: Int) -> Int:
+def host_frame_for(world: World, now: Now, frame: Int, holds_table: Int) -> Int:
     """Take the host frame, or block of frames, that is to back a guest frame; -1 if none is to be had."""
-    node = choose_node(world.policies.placement, now.node, world.nodes.size)
+    if holds_table:
+        node = table_node(world, now, OF_GUEST)
+    else:
+        node = np.int64(choose_node(world.policies.placement, now.node, world.nodes.size))
     order = np.int64(world.frames[frame].order)
-    if not charged:
+    if holds_table and not world.rules[0].charge_tables:
         return np.int64(new_host_frame(world, node, order))
+    allowed = EVERY_NODE if holds_table else np.int64(world.vms[now.vm].nodes)
     if order > 0 and world.rules[0].split:
-        hfn = any_host_frame(world, node, order)
+        hfn = any_host_frame(world, node, order, allowed)
         if hfn >= 0:
             return np.int64(hfn)
         unit = frame >> order << order  # no block is free: small pages from now on, as Linux falls back
         for part in range(unit, unit + (1 << order)):
             world.frames[part].order = 0
         order = SMALL
-    return np.int64(take_page(world, now, node, order))
+    return np.int64(take_page(world, now, node, order, allowed))
 
 
 @inner_apart
@@ -282,7 +318,7 @@ def add_lowest_table(world: World, now: Now, frame: Int) -> Int:
     """Give a guest frame the host table whose entries map small pages; how many are new, -1 if there is no frame for it."""
     if has_lowest_table(world, frame):
         return 0
-    taken = take_table(world, now)
+    taken = take_table(world, now, OF_HOST)
     if taken < 0:
         return -1
     world.host_tables[world.host_rows[frame >> 9, 0]].hfn = taken
@@ -303,8 +339,11 @@ def add_spare_table(world: World, now: Now, frame: Int) -> bool:
     """
     if has_lowest_table(world, frame):
         return True
-    node = choose_node(world.policies.table_placement, now.node, world.nodes.size)
-    taken = any_host_frame(world, node, SMALL) if world.rules[0].charge_tables else new_host_frame(world, node, SMALL)
+    node = table_node(world, now, OF_HOST)
+    if world.rules[0].charge_tables:
+        taken = np.int64(any_host_frame(world, node, SMALL, EVERY_NODE))
+    else:
+        taken = np.int64(new_host_frame(world, node, SMALL))
     if taken < 0:
         return False
     world.host_tables[world.host_rows[frame >> 9, 0]].hfn = taken
@@ -322,12 +361,12 @@ def back(world: World, now: Now, frame: Int, page: Int, holds_table: Int) -> boo
     for level in range(world.rules[0].host_levels - 1, np.int64(world.frames[frame].order) // 9 - 1, -1):
         table = world.host_tables[world.host_rows[frame >> 9, level]]
         if table.hfn == NOTHING:
-            taken = take_table(world, now)
+            taken = take_table(world, now, OF_HOST)
             if taken < 0:
                 return False
             table.hfn = taken
             new += 1
-    hfn = host_frame_for(world, now, frame, max(1 - holds_table, world.rules[0].charge_tables))
+    hfn = host_frame_for(world, now, frame, holds_table)
     if hfn < 0:
         return False
     order = np.int64(world.frames[frame].order)
@@ -357,7 +396,8 @@ def read_ahead(world: World, now: Now, unit: Int) -> None:
         frame = world.frames[number]
         if frame.vm != vm or frame.hfn != NOTHING or not frame.swapped or frame.packed or frame.order > 0:
             continue
-        hfn = take_page(world, now, choose_node(world.policies.placement, now.node, world.nodes.size), SMALL)
+        node = choose_node(world.policies.placement, now.node, world.nodes.size)
+        hfn = take_page(world, now, node, SMALL, np.int64(world.vms[vm].nodes))
         if hfn < 0:
             break
         own(world, number, SMALL, hfn)

@@ -14,7 +14,21 @@ from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert
 from memvirt.memory.share import break_share
-from memvirt.memory.state import DATA, FOR_DATA, FOR_TABLE, GUEST_FULL, HOST_FULL, NOTHING, OK, ONE, TABLE_FRAME, ZERO, Now, World
+from memvirt.memory.state import (
+    DATA,
+    FOR_DATA,
+    FOR_TABLE,
+    GUEST_FULL,
+    HOST_FULL,
+    NOTHING,
+    OF_GUEST,
+    OK,
+    ONE,
+    TABLE_FRAME,
+    ZERO,
+    Now,
+    World,
+)
 from memvirt.typing import Int
 
 ATTEMPTS = 64  #: at getting a page in that goes out again while another is made room for
@@ -67,7 +81,7 @@ def add_tables(world: World, now: Now, page: Int) -> Int:
             if world.rules[0].table_order >= 0:
                 set_table_order(world, np.int64(table.frame))
             if world.rules[0].dimensions == 1:
-                taken = take_table(world, now)
+                taken = take_table(world, now, OF_GUEST)
                 if taken < 0:
                     return -1
                 table.hfn = taken
@@ -135,7 +149,7 @@ def guest_map(world: World, now: Now, page: Int) -> Int:
     hfn: Int = ZERO
     if world.rules[0].dimensions == 1:
         node = choose_node(world.policies.placement, now.node, world.nodes.size)
-        hfn = take_page(world, now, node, order)
+        hfn = take_page(world, now, node, order, np.int64(world.vms[vm].nodes))
         if hfn < 0:
             return HOST_FULL
         for part in range(head, head + size):

@@ -201,6 +201,17 @@ def lay_out_frames(config: MemoryConfig, pages: PageLayout) -> FrameLayout:
         frames = int(total / (config.overcommit.ratio or 1.0))
     mixed = (config.host if config.dimensions == 2 else config.guest).page_size == "thp"
     whole = 1 if mixed else data_unit
-    parts = np.full(config.numa.nodes, frames // whole // config.numa.nodes, np.int64)
-    parts[: frames // whole % config.numa.nodes] += 1
-    return FrameLayout(base, limit, promised, tables, parts * whole, unit)
+    return FrameLayout(base, limit, promised, tables, _share_out(config, frames // whole, whole) * whole, unit)
+
+
+def _share_out(config: MemoryConfig, pages: int, unit: int) -> NDArray[np.int64]:
+    """Host pages, of ``unit`` frames, that each node has of the ``pages`` that VMs were promised or `overcommit` says."""
+    numa, said = config.numa, config.overcommit.ratio is not None or config.overcommit.host_memory is not None
+    if numa.memory is None and not said:  # each node holds everything
+        return np.full(numa.nodes, pages, np.int64)
+    if numa.memory is not None and not said:
+        return np.array(numa.memory, np.int64) // (unit << PAGE_BITS)
+    sizes = np.ones(numa.nodes, object) if numa.memory is None else np.array(numa.memory, object)
+    parts = np.array(pages * sizes // sizes.sum(), np.int64)
+    parts[np.flatnonzero(sizes)[: pages - int(parts.sum())]] += 1
+    return parts

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from memvirt.counters import Counter
 from memvirt.jit import inner
-from memvirt.memory.state import NOTHING, ZERO, Now, World
+from memvirt.memory.state import NOTHING, OF_GUEST, OF_HOST, ZERO, Now, World
 from memvirt.types import COW_FAULT, DROP, EVICT, FLUSH, GUEST_MAP, GUEST_UNMAP, PREEMPT, REMAP, SWITCH, TABLE_WRITE
 from memvirt.typing import Int
 
+COUNTERS = (
+    Counter("replica_maps", "entries", doc="of replicas of page tables, that map something or point to a new table"),
+    Counter("replica_unmaps", "entries", doc="of replicas of page tables, that map something no more"),
+    Counter("replica_protects", "entries", doc="of replicas of page tables, that are rewritten"),
+)
 STEP = 4096  #: events that one page given up, merged or split can write at the most
 
 
@@ -34,18 +40,21 @@ def log_event(world: World, now: Now, kind: Int, page: Int, frame: Int, hfn: Int
 @inner
 def log_guest_map(world: World, now: Now, page: Int, frame: Int, hfn: Int, tables: Int, order: Int) -> None:
     """The guest maps a page at a frame, with so many new tables; in one dimension, behind it is a host frame."""
+    world.counts[now.vm, now.epoch].replica_maps += world.table_nodes[OF_GUEST].copies * (1 + tables)
     log_event(world, now, GUEST_MAP, page, frame, hfn, tables, order, now.vm)
 
 
 @inner
 def log_backing(world: World, now: Now, kind: Int, page: Int, unit: Int, hfn: Int, tables: Int, order: Int) -> None:
     """The host backs a page of its own (`HOST_MAP`, `SWAP_IN`), with so many new tables, for the access to a guest's page."""
+    world.counts[now.vm, now.epoch].replica_maps += world.table_nodes[OF_HOST].copies * (1 + tables)
     log_event(world, now, kind, page, unit, hfn, tables, order, now.vm)
 
 
 @inner
 def log_evict(world: World, now: Now, unit: Int, drops: Int, order: Int, vm: Int) -> None:
     """The host takes what is behind a VM's frames away; so many DROPs follow."""
+    world.counts[vm, world.vms[vm].epoch].replica_unmaps += world.table_nodes[OF_HOST].copies
     log_event(world, now, EVICT, NOTHING, unit, ZERO, drops, order, vm)
 
 
@@ -58,18 +67,21 @@ def log_drop(world: World, now: Now, page: Int, order: Int, vm: Int) -> None:
 @inner
 def log_remap(world: World, now: Now, frame: Int, hfn: Int, vm: Int) -> None:
     """The host puts a small host page behind a VM's frame of its own accord."""
+    world.counts[vm, world.vms[vm].epoch].replica_maps += world.table_nodes[OF_HOST].copies
     log_event(world, now, REMAP, NOTHING, frame, hfn, ZERO, ZERO, vm)
 
 
 @inner
 def log_guest_unmap(world: World, now: Now, page: Int, frame: Int, drops: Int, order: Int, vm: Int) -> None:
     """A guest unmaps a page of this order from its frame; so many DROPs follow."""
+    world.counts[vm, world.vms[vm].epoch].replica_unmaps += world.table_nodes[OF_GUEST].copies
     log_event(world, now, GUEST_UNMAP, page, frame, ZERO, drops, order, vm)
 
 
 @inner
 def log_table_write(world: World, now: Now, page: Int, frame: Int, drops: Int, order: Int) -> None:
     """The guest rewrites the entry of a page of this order; so many DROPs follow, or none since a flush will."""
+    world.counts[now.vm, now.epoch].replica_protects += world.table_nodes[OF_GUEST].copies
     log_event(world, now, TABLE_WRITE, page, frame, ZERO, drops, order, now.vm)
 
 

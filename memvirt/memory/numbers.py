@@ -150,10 +150,12 @@ def node_frame(world: World, number: Int, order: Int) -> Int:
 
 
 @inner
-def any_host_frame(world: World, first: Int, order: Int) -> Int:
-    """Take a data frame without reclaim, of node ``first`` if it has one; -1 if no node has."""
-    for step in range(world.nodes.size):
-        hfn = node_frame(world, (first + step) % world.nodes.size, order)
-        if hfn >= 0:
-            return np.int64(hfn)
+def any_host_frame(world: World, first: Int, order: Int, allowed: Int) -> Int:
+    """Take a data frame without reclaim, of node ``first`` or the next that has one and is ``allowed``; -1 if there is none."""
+    for place in range(world.nodes.size):
+        node = world.fallback[first, place]
+        if allowed >> node & 1:
+            hfn = node_frame(world, node, order)
+            if hfn >= 0:
+                return np.int64(hfn)
     return -1

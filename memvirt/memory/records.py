@@ -64,6 +64,14 @@ class Table:
     hfn: I4  # host frame that holds it, or none; of the host's table, and in one dimension of a guest's
 
 
+class TableNodes:
+    """Where tables of one kind go."""
+
+    node: I8  # a NUMA node, or how one is chosen: `AS_DATA`, `LOCAL`, `INTERLEAVE`, `REPLICATED`
+    turn: I8  # node whose turn it is, of those that are interleaved
+    copies: I8  # of each table, beside the one that stands for all
+
+
 class Bump:
     """A source of frame numbers.
 
@@ -110,6 +118,7 @@ class Vm:
     swapped: I8  # pages on host swap
     compressed: I8  # pages in the compressed cache
     evicted: I8  # pages that the host took so far
+    nodes: I8  # NUMA nodes that its data may be on, a bit each
     ahead_last: I8  # last page that was read ahead for
     ahead_window: I8  # its window
     ahead_hits: I8  # pages of that window that were accessed

@@ -15,10 +15,12 @@ from memvirt.memory.config import MemoryConfig, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
+from memvirt.memory.placement import EVERY, allowed_nodes
 from memvirt.memory.readahead import FIRST_HITS
-from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, Vm
+from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, TableNodes, Vm
 from memvirt.memory.replacement._none import make as untracked
-from memvirt.memory.state import NOTHING, Policies, Window, World
+from memvirt.memory.state import AS_DATA, INTERLEAVE, LOCAL, NOTHING, OF_HOST, REPLICATED, Policies, Window, World
+from memvirt.memory.topology import as_bits, fallback_order, plain_distances
 from memvirt.memory.turns import rings, tournament
 from memvirt.policy import load
 from memvirt.types import FIRST_FRAME, GUEST_EVENT, ORDERS, EventRecord, GuestEvent, RunRecord, Trace
@@ -96,6 +98,24 @@ def _tables(count: int) -> Records[Table]:
     return tables
 
 
+def _table_nodes(config: MemoryConfig) -> Records[TableNodes]:
+    """Where tables go; in one dimension the host's table of a process is that process's."""
+    numa, places = config.numa, {"as_data": AS_DATA, "local": LOCAL, "interleave": INTERLEAVE, "replicated": REPLICATED}
+    chosen = [numa.of_processes(config.dimensions)] * 2
+    if config.dimensions == 2:
+        chosen[OF_HOST] = numa.of_host(config.dimensions)
+    kinds = records(2, TableNodes)
+    kinds.node = [int(each) if each.isdigit() else places[each] for each in chosen]
+    kinds.copies = [numa.nodes - 1 if each == "replicated" else 0 for each in chosen]
+    return kinds
+
+
+def _fallback(config: MemoryConfig) -> NDArray[np.int64]:
+    numa = config.numa
+    distances = plain_distances(numa.nodes) if numa.distances is None else np.array(numa.distances, np.int64)
+    return fallback_order(distances, [node < numa.cpu_nodes for node in range(numa.nodes)])
+
+
 def _nodes(frames: FrameLayout) -> Records[Node]:
     nodes = records(frames.capacity.size, Node)
     nodes.capacity = nodes.free = frames.capacity
@@ -104,7 +124,7 @@ def _nodes(frames: FrameLayout) -> Records[Node]:
 
 
 def _cpus(config: MemoryConfig) -> Records[Cpu]:
-    cpus = records(config.numa.nodes * config.numa.cpus_per_node, Cpu)
+    cpus = records(config.numa.cpu_nodes * config.numa.cpus_per_node, Cpu)
     cpus.node = np.arange(cpus.size) // config.numa.cpus_per_node
     cpus.current = cpus.label = -1
     return cpus
@@ -131,6 +151,7 @@ def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: F
         guest.fits_1k, guest.fits_2k = member.contents.fits_1k, member.contents.fits_2k
         guest.balloon_most = int(config.reclaim.balloon.options.get("cap", 1.0) * int(guest.limit))
         guest.guest_swap = guest_swap(config, int(guest.limit))
+        guest.nodes = EVERY if member.nodes is None else as_bits("vms.nodes", member.nodes, config.numa.nodes)
     vms.warmup = [warmup_of(trace, member.warmup) for trace, member in zip(traces, config.members, strict=True)]
     return vms
 
@@ -205,7 +226,7 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
     scheduler = load("memory.scheduler", numa.scheduler.name, "numa.scheduler")
     counts = [member.vcpus for member in config.members]
     actors = records(sum(counts), Actor)
-    actors.cpu = scheduler.assign(counts, numa.nodes, numa.cpus_per_node, **numa.scheduler.options)
+    actors.cpu = scheduler.assign(counts, numa.cpu_nodes, numa.cpus_per_node, **numa.scheduler.options)
     events = []
     for number, (vm, vcpu) in enumerate((vm, vcpu) for vm, count in enumerate(counts) for vcpu in range(count)):
         actor, trace, vcpus = actors[number], traces[vm], counts[vm]
@@ -233,7 +254,6 @@ def per_vm(config: MemoryConfig) -> bool:
 def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, host_frames: int) -> Policies:
     """States of the policies, for so many frames of guests and host."""
     numa, reclaim, vms = config.numa, config.reclaim, len(config.members)
-    tables = numa.placement if numa.page_tables == "as_data" else Choice(name=numa.page_tables)
     items = int(frames.base[-1])
     owner = np.repeat(np.arange(vms), np.diff(frames.base))
     if per_vm(config):
@@ -249,8 +269,7 @@ def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, 
         rule = Choice(name="shares")
     return Policies(
         replacement=replacement,
-        placement=make_policy("memory.placement", numa.placement, "numa.placement"),
-        table_placement=make_policy("memory.placement", tables, "numa.page_tables"),
+        placement=make_policy("memory.placement", numa.placement, "numa.placement", numa.nodes),
         reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name, **reclaim.options), "reclaim", vms, config.seed),
         sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, host_frames, config.seed),
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
@@ -340,6 +359,7 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     clock.contents = WRITTEN
     window = max(1, min(most_window, int(actors.total.max())))
     policies = make_policies(config, pages, frames, most)
+    vms.nodes &= allowed_nodes(policies.placement)
     record = record_of(in_use("memory", measured(policies)))
     counts: Any = np.zeros((len(traces), first_epochs(config, vms, traces)), record).view(np.recarray)
     return World(
@@ -355,6 +375,8 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
         host_rows=host_rows,
         guest_tables=_tables(pages.tables),
         host_tables=_tables(host_tables),
+        table_nodes=_table_nodes(config),
+        fallback=_fallback(config),
         window=Window(
             np.zeros((actors.size, window), np.uint32),
             np.zeros((actors.size, window), np.uint8),

@@ -63,7 +63,11 @@ def break_share(world: World, now: Now, frame: Int, page: Int) -> Int:
     node = choose_node(world.policies.placement, now.node, world.nodes.size)
     written = world.frames[frame]
     alone = written.sharer == NOTHING
-    hfn = np.int64(any_host_frame(world, node, SMALL) if alone else take_page(world, now, node, SMALL))
+    allowed = np.int64(world.vms[now.vm].nodes)
+    if alone:
+        hfn = np.int64(any_host_frame(world, node, SMALL, allowed))
+    else:
+        hfn = np.int64(take_page(world, now, node, SMALL, allowed))
     if hfn < 0 and not alone:
         return HOST_FULL
     if written.hfn == NOTHING:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, Vm
+from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, TableNodes, Vm
 from memvirt.types import EventRecord, RunRecord
 from memvirt.typing import Int, Records
 
@@ -20,10 +20,16 @@ NOTHING = np.int64(-1)
 # Arguments of kernels that would otherwise be literals, for each of which numba compiles the callee again.
 ZERO, ONE, SMALL, DATA_AREA, BLOCK = np.int64(0), np.int64(1), np.int64(0), np.int64(0), np.int64(512)
 FOR_DATA, FOR_TABLE = np.int64(0), np.int64(1)
+EVERY_NODE = np.int64(-1)  #: NUMA nodes as bits, all of them
 
 # Why the loop came back to Python.
 OK = -1
 DONE, REFILL, LOG_FULL, MORE_EPOCHS, GUEST_FULL, HOST_FULL = range(6)
+
+# Whose tables: a process's or a guest's, the host's behind a VM.
+OF_GUEST, OF_HOST = np.int64(0), np.int64(1)
+# Where they go: a node's number, or one of these (`memvirt.memory.numa.TABLES`).
+AS_DATA, LOCAL, INTERLEAVE, REPLICATED = map(np.int64, (-1, -2, -3, -4))
 
 # What a guest frame is used for.
 FREE, DATA, CACHE, BALLOON, TABLE_FRAME, KERNEL = map(np.int64, range(6))
@@ -68,7 +74,6 @@ class Policies(NamedTuple):
 
     replacement: Any
     placement: Any
-    table_placement: Any
     reclaim: Any
     sharing: Any
     balloon: Any
@@ -87,6 +92,10 @@ class World(NamedTuple):
     guest_rows, host_rows : (rows, levels) uint32
         Number of the table at each level, for each lowest-level table of all guests, and of the host.
     guest_tables, host_tables : (tables,) Table
+    table_nodes : (2,) TableNodes
+        Where the guests' tables go, and the host's.
+    fallback : (nodes, nodes) int64
+        For each node, the order in which its pages try the nodes.
     own_events : (e,) OwnEvent
         Those of each actor together.
     channels : (channels,) float64
@@ -111,6 +120,8 @@ class World(NamedTuple):
     host_rows: NDArray[np.uint32]
     guest_tables: Records[Table]
     host_tables: Records[Table]
+    table_nodes: Records[TableNodes]
+    fallback: NDArray[np.int64]
     window: Window
     own_events: Records[OwnEvent]
     channels: NDArray[np.float64]

@@ -10,18 +10,20 @@ from numpy.typing import NDArray
 
 from memvirt.counters import Counter, as_counters, of_module, record_of, told_apart
 from memvirt.memory.merge import merged
+from memvirt.memory.placement._turns import OF_CPU, Turns, make_turns
 from memvirt.mmu.caches import make_caches
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.mmu.loop import walk_stretch
 from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import COUNTERS as TALLIED
 from memvirt.mmu.port import HISTOGRAM, LEVELS, ROWS, TALLY, Port
+from memvirt.mmu.traffic import home_nodes, make_traffic, remote, turns_of
 from memvirt.policy import load
 from memvirt.tlb.misses import Misses, unpack
-from memvirt.types import CHUNK, EXITS, NONE, PLACES, Counters, Mapped, Space, Trace, Traits
+from memvirt.types import CHUNK, EXITS, NONE, ON_EVERY, PLACES, READ_KINDS, Counters, Mapped, Space, Trace, Traits
 from memvirt.typing import Int
 
-__all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "fault_exits", "run", "traits"]
+__all__ = ["COUNTERS", "Cache", "Mmu", "MmuOut", "fault_exits", "run", "traits", "turns_of"]
 
 KINDS = {"none": 0, "pte": 1, "full": 2}
 #: What follows from the tally (`memvirt.mmu.port.COUNTERS`).
@@ -33,6 +35,12 @@ COUNTERS = (
     Counter("l2_cache_misses", "references", doc="of data and walks, not found in the L2"),
     Counter("llc_hits", "references", doc="of data and walks, found in the LLC"),
     Counter("llc_misses", "references", doc="of data and walks, not found in the LLC"),
+    Counter(
+        "remote_refs_{}",
+        "references",
+        doc="to another node's memory: data, tables of processes (in a VM its guest's), the host's, those that a mode adds",
+        over=READ_KINDS,
+    ),
     Counter("walk_steps", "references", doc="of walks, one after the other: all but those that went out beside a slower one"),
 )
 MOST_PATHS = 1 << 22  #: slots of all VMs' tables of paths together
@@ -50,12 +58,15 @@ class MmuOut(NamedTuple):
         References by what they were read for, table level and place.
     paths : list of (n, 2) int64
         Of each VM: kinds of walks (`memvirt.mmu.port.keep_path`), ascending, and how many there were.
+    traffic : (vms, epochs, `READ_KINDS`, nodes, nodes) int64
+        References to memory, by node of CPU and of memory; of size 0 where there is one node.
     """
 
     counters: Counters
     histogram: NDArray[np.int64]
     levels: NDArray[np.int64]
     paths: list[NDArray[np.int64]]
+    traffic: NDArray[np.int64]
 
 
 def traits(mmu: Mmu) -> Traits:
@@ -108,7 +119,7 @@ def tallied(mode: str) -> tuple[Counter, ...]:
     return told_apart((*TALLIED, *of_module(mode)))
 
 
-def make_port(mmu: Mmu, cache: Cache, mapped: Mapped) -> Port:
+def make_port(mmu: Mmu, cache: Cache, mapped: Mapped, added: Turns) -> Port:
     """Show the machine as it is before access 0, without caches yet."""
     space, schedule, frames, nodes = mapped
     of_page, base, page_base = _spaces(space)
@@ -125,7 +136,7 @@ def make_port(mmu: Mmu, cache: Cache, mapped: Mapped) -> Port:
     return Port(
         kind=KINDS[cache.name],
         caches=make_caches(cache, nodes, frames.host_frames),
-        now=np.zeros(9, np.int64),
+        now=np.zeros(10, np.int64),
         walk=np.zeros(9, np.int64),
         tally=tally,
         counts=tally.view(record).view(np.recarray),
@@ -154,11 +165,15 @@ def make_port(mmu: Mmu, cache: Cache, mapped: Mapped) -> Port:
         frame_base=frames.frame_base.copy(),
         dimensions=frames.dimensions,
         spare=frames.host_frames,
+        traffic=make_traffic(schedule, nodes.nodes),
+        added=added,
+        copies=nodes.nodes - 1 if added.nodes[0] == ON_EVERY else 0,
+        home_of_vm=home_nodes(schedule, nodes),
     )
 
 
-def counters(counts: NDArray[np.int64], kind: int, mode: str) -> Counters:
-    """Add to the tally of a mode's module what follows from it: exits in all, and hits and misses of each cache."""
+def counters(counts: NDArray[np.int64], kind: int, mode: str, traffic: NDArray[np.int64]) -> Counters:
+    """Add to the tally of a mode's module what follows from it: exits in all, hits and misses of each cache, remote references."""
     place = {name: number for number, name in enumerate(TALLY)}
     extra = [sum((counts[:, :, place[f"vm_exits_{reason}"]] for reason in EXITS), np.zeros(counts.shape[:2], np.int64))]
     refs = np.array([[counts[:, :, place[f"{who}_refs_in_{where}"]] for who in ("walk", "data")]
@@ -168,15 +183,16 @@ def counters(counts: NDArray[np.int64], kind: int, mode: str) -> Counters:
         if level == 0:
             missed = missed - counts[:, :, place["pom_tlb_lookups"]]  # which never ask the L1D
         extra += [refs[level] if kind else 0 * refs[level], missed if kind else 0 * missed]
+    extra += list(np.moveaxis(remote(traffic), 2, 0)) if traffic.size else [0 * refs[0]] * len(READ_KINDS)
     hidden = sum(counts[:, :, place[f"walk_refs_overlapped_in_{where}"]] for where in PLACES[:4])
     extra.append(counts[:, :, place["walk_refs_guest"]] + counts[:, :, place["walk_refs_host"]] - hidden)
     return as_counters(np.concatenate([counts, np.stack(extra, axis=2)], axis=2), (*tallied(mode), *COUNTERS))
 
 
-def start(mmu: Mmu, cache: Cache, mapped: Mapped, pcid: bool, vpid: bool) -> tuple[Any, Port]:
+def start(mmu: Mmu, cache: Cache, mapped: Mapped, pcid: bool, vpid: bool, added: Turns | None = None) -> tuple[Any, Port]:
     """Make a mode's state, and the machine that it sees, with frames for the tables that the mode adds."""
     module = load("mmu.mode", mmu.name, "mmu")
-    port = make_port(mmu, cache, mapped)
+    port = make_port(mmu, cache, mapped, added or make_turns([OF_CPU]))
     setup = Setup(mmu, mapped.space, mapped.schedule, mapped.frames, port, pcid, vpid)
     extra = int(module.frames(setup)) if hasattr(module, "frames") else 0
     if extra:
@@ -194,7 +210,8 @@ def finish(counts: NDArray[np.int64], port: Port, state: Any) -> MmuOut:
         used = table[table[:, 0] > 0]
         used[:, 0] -= 1
         paths.append(used[np.argsort(used[:, 0])])
-    return MmuOut(counters(counts, port.kind, type(state).__module__), port.histogram, port.levels, paths)
+    found = counters(counts, port.kind, type(state).__module__, port.traffic)
+    return MmuOut(found, port.histogram, port.levels, paths, port.traffic)
 
 
 def run(
@@ -206,6 +223,7 @@ def run(
     pcid: bool = True,
     vpid: bool = True,
     step: int = CHUNK,
+    added: Turns | None = None,
 ) -> MmuOut:
     """Walk the tables for every access that missed the TLBs.
 
@@ -221,8 +239,10 @@ def run(
         Whether page-walk caches are tagged by address space and by VM, or flushed on a switch.
     step : int
         Accesses simulated at a time, as in the TLB room.
+    added : Turns, optional
+        Where tables go that the mode adds (`memvirt.mmu.traffic.turns_of`); local if not given.
     """
-    state, port = start(mmu, cache, mapped, pcid, vpid)
+    state, port = start(mmu, cache, mapped, pcid, vpid, added)
     return drive(state, port, traces, mapped, offsets, step)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.jit import inner, kernel
 from memvirt.memory.merge import merged
+from memvirt.memory.placement._turns import Turns
 from memvirt.mmu import Cache, Mmu, MmuOut, finish, start, traits
 from memvirt.mmu.loop import access_data, happen, walk_access
 from memvirt.mmu.port import AT, CPU, VM, Port, enter
@@ -80,7 +81,9 @@ def run_stretch(
             page, flags = np.int64(pages[at]), np.int64(lines[at] >> 6)
             while next_event < events.size and np.int64(events[next_event].at) <= first + at:
                 if port.kind == 2 and data < at:
-                    access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, at)
+                    access_data(
+                        port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, port.traffic, pages, lines, data, at
+                    )
                     data = at
                 event = events[next_event]
                 kind = np.int64(event.kind)
@@ -92,7 +95,9 @@ def run_stretch(
             outcome = look_up_one(tlbs, mine, cpu, page, flags)
             if outcome != HIT:
                 if port.kind == 2 and data < at:
-                    access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, at)
+                    access_data(
+                        port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, port.traffic, pages, lines, data, at
+                    )
                     data = at
                 port.now[AT] = first + at
                 walk_access(state, port, page, flags >> 1)
@@ -101,7 +106,9 @@ def run_stretch(
                     covers = neighbours(tlbs, port, page) if tlbs.rules[COALESCES] else np.int64(1)
                     fill_both(tlbs, cpu, page, flags, covers)
         if port.kind == 2:
-            access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, data, end)
+            access_data(
+                port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, port.traffic, pages, lines, data, end
+            )
         count_policies(tlbs, mine)
         for name in range(port.tally.size):
             counts[run.vm, run.epoch, name] += port.tally[name]
@@ -116,6 +123,7 @@ def run(
     traces: list[Trace],
     mapped: Mapped,
     step: int = CHUNK,
+    added: Turns | None = None,
 ) -> MmuOut:
     """Look every access up, and walk the tables for those that miss.
 
@@ -127,6 +135,8 @@ def run(
     mapped : Mapped
     step : int
         Accesses simulated at a time.
+    added : Turns, optional
+        As `memvirt.mmu.run` has it.
 
     Returns
     -------
@@ -135,7 +145,7 @@ def run(
     """
     space, schedule, frames, nodes = mapped
     tlbs = build(tlb, traits(mmu), space, schedule)
-    state, port = start(mmu, cache, mapped, tlb.pcid, tlb.vpid)
+    state, port = start(mmu, cache, mapped, tlb.pcid, tlb.vpid, added)
     counts = np.zeros((schedule.vms, schedule.epochs, port.tally.size), np.int64)
     changes: Any = frames.changes.view(np.recarray)
     next_event: Int = 0

@@ -17,7 +17,9 @@ from memvirt.mmu.port import (
     CPU,
     DATA_IN_L1D,
     DATA_REMOTE,
+    EPOCH,
     NODE,
+    VM,
     WALK_FAULTS,
     WRITE_PROTECT,
     WRITES,
@@ -25,6 +27,7 @@ from memvirt.mmu.port import (
     enter,
     exit_to_host,
 )
+from memvirt.mmu.traffic import DATA, note_reference
 from memvirt.types import BACKINGS, EVICT, FETCH, GUEST_MAP, HOST_MAP, NONE, SWAP_IN, TABLE_WRITE
 from memvirt.typing import Int
 
@@ -148,6 +151,7 @@ def access_data(
     hfn_of_page: NDArray[np.uint32],
     node_of_hfn: NDArray[np.uint8],
     now: NDArray[np.int64],
+    traffic: NDArray[np.int64],
     pages: NDArray[np.uint32],
     lines: NDArray[np.uint8],
     begin: Int,
@@ -171,8 +175,12 @@ def access_data(
             continue
         where = read_line(caches, cpu, line)
         tally[DATA_IN_L1D + where] += 1
-        if where == 3 and node_of_hfn[line >> 6] != node:
-            tally[DATA_REMOTE] += 1
+        if where == 3:
+            home = np.int64(node_of_hfn[line >> 6])
+            if home != node:
+                tally[DATA_REMOTE] += 1
+            if traffic.size > 0:
+                note_reference(traffic, now[VM], now[EPOCH], DATA, node, home)
     tally[DATA_IN_L1D] += hits
 
 
@@ -218,7 +226,16 @@ def walk_stretch(
                 missed = np.int64(walks[number]) if number < walks.size else end
                 if port.kind == 2 and at < missed:
                     access_data(
-                        port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, at, min(missed, stop)
+                        port.caches,
+                        port.tally,
+                        port.hfn_of_page,
+                        port.node_of_hfn,
+                        port.now,
+                        port.traffic,
+                        pages,
+                        lines,
+                        at,
+                        min(missed, stop),
                     )
                 at = min(missed, stop)
                 if at < stop:
@@ -226,7 +243,18 @@ def walk_stretch(
                     walk_access(state, port, np.int64(pages[at]), np.int64(lines[at] >> 7))
                     number += 1
                     if port.kind == 2:
-                        access_data(port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, pages, lines, at, at + 1)
+                        access_data(
+                            port.caches,
+                            port.tally,
+                            port.hfn_of_page,
+                            port.node_of_hfn,
+                            port.now,
+                            port.traffic,
+                            pages,
+                            lines,
+                            at,
+                            at + 1,
+                        )
                     at += 1
         for name in range(port.tally.size):
             counts[run.vm, run.epoch, name] += port.tally[name]

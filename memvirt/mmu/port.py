@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from memvirt.counters import Counter, names_of
 from memvirt.jit import inner
+from memvirt.memory.placement._turns import Turns
 from memvirt.mmu.caches import Caches, read_beyond_l1d, read_line
-from memvirt.types import EXITS, PATH_BITS, PLACES
+from memvirt.mmu.traffic import GUEST_TABLES, SHADOW_TABLES, note_reference
+from memvirt.types import EXITS, ON_EVERY, PATH_BITS, PLACES
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -43,6 +45,7 @@ COUNTERS = (
     Counter("ad_updates_guest", "updates", doc="of accessed and dirty bits of guest entries by the hardware"),
     Counter("ad_updates_host", "updates", doc="of accessed and dirty bits of host entries by the hardware"),
     Counter("resyncs", "tables", doc="shadow tables that were synchronized"),
+    Counter("shadow_replica_writes", "entries", doc="of replicas of shadow tables, that are filled or emptied"),
     Counter(
         "data_refs_in_{}",
         "references",
@@ -67,7 +70,7 @@ PWC_LOOKUPS, NESTED_TLB_LOOKUPS = place_of("pwc_lookups_guest"), place_of("neste
 PWC_HITS, NESTED_TLB_HITS = place_of("pwc_hits_guest"), place_of("nested_tlb_hits")
 POM_TLB_LOOKUPS = place_of("pom_tlb_lookups")
 AD_UPDATES_GUEST, AD_UPDATES_HOST = place_of("ad_updates_guest"), place_of("ad_updates_host")
-RESYNCS = place_of("resyncs")
+RESYNCS, REPLICA_WRITES = place_of("resyncs"), place_of("shadow_replica_writes")
 DATA_IN_L1D, DATA_REMOTE = place_of("data_refs_in_l1d"), place_of("data_refs_in_memory_remote")
 (
     EPT_VIOLATION,
@@ -90,8 +93,9 @@ LEVELS = 5
 HISTOGRAM = 1024  #: references a walk that the histogram tells apart
 
 # What `Port.now` holds: physical CPU, its node, VM, the space of the VM's guest-physical addresses, first global frame of the
-# VM, whether the epoch counts, whether the access is a write, the row that references are read for, the place in the merged order.
-CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT = np.arange(9)
+# VM, whether the epoch counts, whether the access is a write, the row that references are read for, the place in the merged order,
+# the epoch.
+CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT, EPOCH = np.arange(10)
 # What `Port.walk` holds: references so far by place, look-ups of walk caches, references to stacked memory, cycles of looking up
 # what a mode adds, then whether the walk is one that faults.
 WALK_LOOKUPS, STACKED, ADDED, WALK_FAULTS = np.arange(5, 9)
@@ -105,7 +109,7 @@ class Port(NamedTuple):
     kind : int
         0 no caches, 1 table entries only, 2 data too.
     caches : Caches
-    now : (9,) int64
+    now : (10,) int64
         Who is walking, and why.
     walk : (9,) int64
         What the walk that goes on has read.
@@ -148,6 +152,14 @@ class Port(NamedTuple):
     dimensions : int
     spare : int
         First host frame that no one uses, for tables that a mode adds.
+    traffic : (vms, epochs, `READ_KINDS`, nodes, nodes) int64
+        References to memory by node of CPU and of memory (`memvirt.mmu.traffic`); of size 0 where there is one node.
+    added : Turns
+        Where tables go that a mode adds.
+    copies : int
+        Of each of them, beside the one that stands for all.
+    home_of_vm : (vms,) int64
+        Node of the first CPU that each VM runs on.
     """
 
     kind: int
@@ -181,6 +193,10 @@ class Port(NamedTuple):
     frame_base: NDArray[np.int64]
     dimensions: int
     spare: int
+    traffic: NDArray[np.int64]
+    added: Turns
+    copies: int
+    home_of_vm: NDArray[np.int64]
 
 
 @inner
@@ -193,7 +209,10 @@ def read_entry(port: Port, dimension: Int, hfn: Int, index: Int, level: Int) -> 
     port.tally[REFS_GUEST + dimension] += 1
     port.tally[IN_L1D + where] += 1
     port.walk[where] += 1
-    remote = where == 3 and port.node_of_hfn[hfn] != port.now[NODE]
+    remote = where == 3 and port.node_of_hfn[hfn] != port.now[NODE] and port.node_of_hfn[hfn] != ON_EVERY
+    if where == 3 and port.traffic.size > 0:
+        kind = SHADOW_TABLES if hfn >= port.spare else GUEST_TABLES + dimension
+        note_reference(port.traffic, port.now[VM], port.now[EPOCH], kind, port.now[NODE], np.int64(port.node_of_hfn[hfn]))
     if remote:
         port.tally[WALK_REMOTE] += 1
         port.walk[4] += 1
@@ -217,6 +236,8 @@ def read_stacked(port: Port, hfn: Int, index: Int) -> Int:
     port.walk[where] += 1
     if where == 3:
         port.tally[WALK_STACKED] += 1
+        if port.traffic.size > 0:  # the die's own
+            note_reference(port.traffic, port.now[VM], port.now[EPOCH], SHADOW_TABLES, port.now[NODE], port.now[NODE])
         port.walk[STACKED] += 1
     if port.now[COUNTED]:
         port.levels[port.now[VM], GUEST_ROW, 0, where] += 1
@@ -314,3 +335,4 @@ def enter(port: Port, run: Any, node: Int) -> None:
     port.now[HOST_SPACE] = port.space_base[-1] + run.vm
     port.now[FRAME_BASE] = port.frame_base[run.vm]
     port.now[COUNTED] = run.epoch > 0
+    port.now[EPOCH] = run.epoch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from memvirt.jit import inner, kernel
 from memvirt.memory.layout import radix_tables
 from memvirt.mmu.mode import Setup
-from memvirt.mmu.port import NODE, Port
+from memvirt.mmu.port import NODE, REPLICA_WRITES, Port
+from memvirt.mmu.traffic import place_table
 from memvirt.tlb.geometry import Entries, lay_out_entries
 from memvirt.types import NONE
 from memvirt.typing import Int
@@ -72,7 +74,12 @@ def make_shadow(setup: Setup) -> Shadow:
         np.zeros(table.shape[1], np.uint32),
     )
     mapped = np.flatnonzero(setup.port.hfn_of_page != NONE)
-    fill_all(shadow, setup.port, mapped[np.argsort(setup.port.frame_of_page[mapped], kind="stable")])
+    mapped = mapped[np.argsort(setup.port.frame_of_page[mapped], kind="stable")]
+    ends = np.searchsorted(setup.port.frame_of_page[mapped], setup.port.frame_base)
+    for vm, (first, end) in enumerate(pairwise(ends)):
+        setup.port.now[NODE] = setup.port.home_of_vm[vm]
+        fill_all(shadow, setup.port, mapped[first:end])
+    setup.port.tally[:] = 0
     return shadow
 
 
@@ -94,7 +101,8 @@ def make_table(shadow: Shadow, port: Port, page: Int, level: Int) -> None:
     table = shadow.table[port.guest_row[page], level]
     if shadow.hfn[table] == NONE:
         shadow.hfn[table] = shadow.hfn[-1]
-        port.node_of_hfn[shadow.hfn[-1]] = port.now[NODE]
+        place_table(port, np.int64(shadow.hfn[-1]), port.now[NODE])
+        port.tally[REPLICA_WRITES] += port.copies
         shadow.hfn[-1] += 1
 
 
@@ -105,6 +113,7 @@ def fill_entry(shadow: Shadow, port: Port, page: Int) -> None:
     for level in range(shadow.table.shape[1] - 1, lowest - 1, -1):
         make_table(shadow, port, page, level)
     shadow.present[shadow.entries.tag[page, lowest]] = PRESENT
+    port.tally[REPLICA_WRITES] += port.copies
 
 
 @kernel
@@ -115,8 +124,10 @@ def fill_all(shadow: Shadow, port: Port, pages: NDArray[np.int64]) -> None:
 
 
 @inner
-def zap_entry(shadow: Shadow, page: Int) -> None:
+def zap_entry(shadow: Shadow, port: Port, page: Int) -> None:
     """Empty a page's shadow entry."""
+    if port.copies > 0 and is_present(shadow, page):
+        port.tally[REPLICA_WRITES] += port.copies
     shadow.present[shadow.entries.tag[page, lowest_level(shadow, page)]] = MISSING
 
 
@@ -127,7 +138,7 @@ def zap_guest_entry(shadow: Shadow, port: Port, page: Int) -> None:
     for other in range(first, port.vpn.size):
         if np.int64(port.first_page[other]) != first:
             break
-        zap_entry(shadow, other)
+        zap_entry(shadow, port, other)
 
 
 @inner

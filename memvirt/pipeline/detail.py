@@ -6,7 +6,8 @@ from typing import Any
 
 from memvirt import workload
 from memvirt.errors import ConfigError
-from memvirt.memory.config import Clock, Contents, Epoch, Numa, Overcommit, Reclaim, Vms
+from memvirt.memory.config import Clock, Contents, Epoch, Overcommit, Reclaim, Vms
+from memvirt.memory.numa import Numa
 from memvirt.pipeline.point import Point
 from memvirt.workload.config import Workload
 from memvirt.workload.names import NOTHING

@@ -29,11 +29,11 @@ FEW = 4096  #: items of which the policies' arrays are made, to see what an item
 
 
 def pages_of(config: Any) -> int:
-    """Pages that a workload stage's trace touches; of a synthetic one its footprint, or one an access, if that is less."""
+    """Pages of a workload stage's trace, for which there are arrays; of a synthetic one its footprint, touched or not."""
     work = Workload.model_validate({**config["workload"], "warmup": 0})
     if workload.is_life(work) or work.path or trace_file(work.name, work.path) is not None:
         return int(ROOMS["workload"].run(config, [])["trace"].pages.vpn.size)  # as it is made: a page life is sampled
-    return min(work.footprint >> 12, workload.length(work)) * work.processes
+    return -(-work.footprint // 4096) * work.processes
 
 
 def _bytes(value: Any) -> int:
@@ -60,7 +60,7 @@ def bytes_needed(config: Any, pages: list[int]) -> int:
     config : JSON-able
         The memory stage's.
     pages : list of int
-        That each VM touches.
+        Of each VM's trace.
     """
     checked = memory.MemoryConfig.model_validate(config)
     touched = sum(pages)

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError, model_validator
 from memvirt.config import Section
 from memvirt.cost.config import Cpu
 from memvirt.errors import ConfigError, suggest
-from memvirt.memory.config import Clock, Contents, Epoch, Guest, Host, Numa, Overcommit, Reclaim, Vm, Vms
+from memvirt.memory.config import Clock, Contents, Epoch, Guest, Host, Overcommit, Reclaim, Vm, Vms
+from memvirt.memory.numa import Numa
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.tlb.config import Tlb
 from memvirt.workload.config import Workload

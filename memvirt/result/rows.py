@@ -13,6 +13,7 @@ from memvirt.cost import COLUMNS as PRICED
 from memvirt.counters import Column, Counter, every
 from memvirt.result import derived, monitor
 from memvirt.result.join import COLUMNS as OF_LIVES
+from memvirt.types import READ_KINDS
 
 Counts = dict[str, NDArray[Any]]
 LEADING = ("accesses", "instructions", "cycles", "slowdown")  #: columns that come first
@@ -43,6 +44,16 @@ WALK_COLUMNS = (
         tables=("results",),
     ),
     Column("walk_cycles_{}", "cycles", doc="of those, one after the other", over=WALK_PARTS, tables=("results",)),
+)
+TRAFFIC_COLUMNS = (
+    Column(
+        "node_traffic_{}",
+        "references",
+        doc="to memory by node of CPU and of memory, where there are several: `0>1:626043 …`",
+        kind="str",
+        over=READ_KINDS,
+        tables=("results",),
+    ),
 )
 #: What is worked out here.
 COLUMNS = (
@@ -76,7 +87,15 @@ def columns(table: str) -> tuple[Counter | Column, ...]:
     ----------
     table : {'results', 'epochs'}
     """
-    parts: Sequence[Counter | Column] = (*counters(), *COLUMNS, *derived.COLUMNS, *PRICED, *monitor.COLUMNS, *WALK_COLUMNS)
+    parts: Sequence[Counter | Column] = (
+        *counters(),
+        *COLUMNS,
+        *derived.COLUMNS,
+        *PRICED,
+        *monitor.COLUMNS,
+        *WALK_COLUMNS,
+        *TRAFFIC_COLUMNS,
+    )
     parts = sorted(parts, key=lambda each: LEADING.index(each.name) if each.name in LEADING else len(LEADING))
     return tuple(each for each in parts if isinstance(each, Counter) or table in each.tables)
 
@@ -225,6 +244,27 @@ def add_walks(
         results[f"walk_refs_{part}"] = refs[:, place]
     for place, part in enumerate(WALK_PARTS):
         results[f"walk_cycles_{part}"] = cycles[:, place]
+
+
+def node_traffic(pairs: NDArray[np.int64]) -> str:
+    """Write references by node of CPU and of memory, (nodes, nodes), as ``0>1:626043``."""
+    return " ".join(f"{cpu}>{memory}:{pairs[cpu, memory]}" for cpu, memory in np.argwhere(pairs))
+
+
+def add_traffic(results: Columns, traffic: NDArray[np.int64]) -> None:
+    """Add the references to memory of whole runs by node pair.
+
+    Parameters
+    ----------
+    results : dict
+        As `rows` makes it.
+    traffic : (vms, epochs, kinds, nodes, nodes) int64
+        Epoch 0 is the warm-up; of size 0 where there is one node.
+    """
+    vms = len(results["accesses"])
+    counted = traffic[:, 1:].sum(axis=1) if traffic.size else np.zeros((vms, len(READ_KINDS), 0, 0), np.int64)
+    for kind, name in enumerate(READ_KINDS):
+        results[f"node_traffic_{name}"] = [node_traffic(each) for each in counted[:, kind]]
 
 
 def as_rows(columns: Columns) -> list[dict[str, Any]]:

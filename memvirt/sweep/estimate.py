@@ -75,7 +75,11 @@ def describe(plan: Plan, todo: Todo, settings: Settings) -> list[str]:
                 pages[stage.recipe] = needs.pages_of(stage.config.value)
             if stage.room == "memory":
                 touched = [pages[need.recipe] for need in stage.inputs]
-                seconds["memory"] += needs.SECONDS_A_PAGE * sum(touched)
+                everything = stage.config.value["guest"]["prefault"] == "all"
+                lengths = [
+                    count if everything else accesses(need, known) for count, need in zip(touched, stage.inputs, strict=True)
+                ]
+                seconds["memory"] += needs.SECONDS_A_PAGE * sum(map(min, touched, lengths))
                 needed = needs.bytes_needed(stage.config.value, touched)
                 largest = max(largest, needed)
                 if needed > there:

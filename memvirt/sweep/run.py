@@ -14,7 +14,7 @@ from memvirt.result.table import read_results, write_table, write_whole
 from memvirt.sweep import finished
 from memvirt.sweep.call import Call
 from memvirt.sweep.estimate import describe, remember_rates
-from memvirt.sweep.plan.mix import odd_mix
+from memvirt.sweep.plan.mix import odd_mix, renamed_keys
 from memvirt.sweep.plan.plan import Plan
 from memvirt.sweep.plan.todo import Todo
 from memvirt.sweep.report import Voice, stage_report
@@ -55,6 +55,8 @@ def sweep(call: Call, voice: Voice) -> Path:
         kind = load("sweep.study", call.config["study"]["name"], "study").make(call)
         if mix := odd_mix(kind.plan.stitch, call.folders):
             voice.say(mix)
+        if renamed := renamed_keys(call.overrides()):
+            voice.say(renamed)
         return _plan_only(call, kind.plan, voice) if call.settings.dry_run else _run(call, work, kind, started)
     finally:
         work.close()

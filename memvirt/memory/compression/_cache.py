@@ -12,7 +12,7 @@ from memvirt.jit import inner, inner_apart
 from memvirt.memory.frames import swap_out
 from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.numbers import any_host_frame, free_host_frame
-from memvirt.memory.state import NOTHING, ONE, SMALL, Now, World
+from memvirt.memory.state import EVERY_NODE, NOTHING, ONE, SMALL, Now, World
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -57,7 +57,7 @@ def resize(cache: Cache, world: World, now: Now, group: Int, needed: Int) -> boo
         cache.frames[group] -= 1
         clock.pool -= 1
     while cache.frames[group] < needed:
-        hfn = np.int64(any_host_frame(world, now.node, SMALL))
+        hfn = np.int64(any_host_frame(world, now.node, SMALL, EVERY_NODE))
         if hfn < 0:
             return False
         world.host_frames[hfn].next_free = cache.first[group]

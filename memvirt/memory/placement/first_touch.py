@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-from memvirt.memory.placement import choose_node
-from memvirt.typing import Int
+from memvirt.memory.placement._turns import OF_CPU, Turns, make_turns
 
 
-class State(NamedTuple):
-    """Nothing to remember."""
-
-    unused: NDArray[np.int64]
-
-
-def make() -> State:
+def make(nodes: int) -> Turns:
     """State of the policy."""
-    return State(np.zeros(1, np.int64))
-
-
-@choose_node.register
-def _choose_node(state: State, cpu_node: Int, nodes: Int) -> Int:
-    return cpu_node
+    return make_turns([OF_CPU])

@@ -223,7 +223,7 @@ def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
             exit_to_host(port, EPT_VIOLATION, ONCE)
     else:
         if kind == DROP:
-            zap_entry(state.shadow, page)
+            zap_entry(state.shadow, port, page)
             state.shadow.entries.host_order[page] = event.order
         elif kind == SWITCH:
             space = port.space_base[event.vm] + np.int64(event.asid)

@@ -37,6 +37,7 @@ from memvirt.mmu.port import (
     read_entry,
     take_cycles,
 )
+from memvirt.mmu.traffic import place_frames
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
 from memvirt.types import Traits
 from memvirt.typing import Int
@@ -120,6 +121,8 @@ def make(setup: Setup) -> State:
     """State at the start."""
     taken, lines, ways = frames_of_tables(setup), table_lines(setup), number(setup, "ways")
     base = int(setup.port.spare) + np.cumsum(taken.ravel()).reshape(taken.shape) - taken
+    for vm, frames_of_vm in enumerate(taken):
+        place_frames(setup.port, vm, int(base[vm, 0]), int(frames_of_vm.sum()))
     known = make_known(setup, base, lines * ways * SIZES, walk_table_lines(lines, ways))
     lookup = int(max(setup.option("hash_cycles"), setup.option("cwc_cycles") if setup.config.pwc.enabled else 0))
     return State(known, base, lines, ways, number(setup, "parallel"), lookup, np.zeros(2, np.int64))

@@ -50,6 +50,7 @@ from memvirt.mmu.port import (
 )
 from memvirt.mmu.pwc import Pwc, first_level, in_nested_tlb, keep_entry, keep_in_nested_tlb, make_pwc
 from memvirt.mmu.radix import CACHED, walk_tables
+from memvirt.mmu.traffic import place_frames
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, run_into, take_event, walk_to_fault, walk_two
 from memvirt.types import HOST_MAP, NONE, Traits
 from memvirt.typing import Int
@@ -122,6 +123,10 @@ def make(setup: Setup) -> State:
     owner = np.repeat(np.arange(setup.schedule.vms), np.diff(setup.frames.frame_base) // 512)
     tables = int(setup.port.spare) + int(count.sum())
     outer = tables + np.arange(int(rows.sum()) * levels, dtype=np.int64).reshape(-1, levels)
+    if setup.option("walk") != WALKS[0]:
+        for vm in range(setup.schedule.vms):
+            place_frames(setup.port, vm, int(start[vm]), int(count[vm]))
+            place_frames(setup.port, vm, tables + int(first[vm]) * levels, int(rows[vm]) * levels)
     return State(
         make_pwc(setup),
         setup.option("walk") == WALKS[0],

@@ -195,7 +195,7 @@ def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
         if state.rules[SYNCED_DROPS] > 0:
             state.rules[SYNCED_DROPS] -= 1
         else:
-            zap_entry(state.shadow, page)
+            zap_entry(state.shadow, port, page)
         state.shadow.entries.host_order[page] = event.order
         drop_spaces(state.pwc, port.space_of_page[page], port.space_of_page[page] + 1)
     elif kind == SWITCH or kind == FLUSH:

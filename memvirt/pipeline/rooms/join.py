@@ -28,8 +28,15 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
         "virtual": mmu.traits(point.mmu).dimensions == 2,
         "exits": mmu.fault_exits(point.mmu),
         "scale": point.vms.scale if has_lives(point) else None,
-        "tables_remote": point.numa.page_tables in ("as_data", point.numa.placement.name),
+        "tables_remote": _tables_follow_data(point),
     }
+
+
+def _tables_follow_data(point: Point) -> bool:
+    """Whether tables are as often on another node as the data are; under first touch, local ones are."""
+    numa, dimensions = point.numa, mmu.traits(point.mmu).dimensions
+    placed = {numa.of_processes(dimensions), *([numa.of_host(dimensions)] if dimensions == 2 else [])}
+    return placed <= {"as_data", "local" if numa.placement.name == "first_touch" else numa.placement.name}
 
 
 def _details(inputs: list[Fields], count: int) -> list[Detail]:

@@ -13,6 +13,7 @@ from memvirt.errors import ConfigError, Conflict
 from memvirt.memory.config import check_mechanisms, check_pace, check_replacement, check_table_area, swaps_itself
 from memvirt.memory.dump import check_dumps
 from memvirt.memory.options import a_period
+from memvirt.memory.topology import as_bits
 from memvirt.pipeline.detail import NO_RECLAIM
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
@@ -58,6 +59,7 @@ def _has_enough(point: Point, vms: Vms) -> bool:
     """Whether the host can't run short, so that reclaim is never asked."""
     overcommit = point.overcommit
     enough = overcommit.host_memory is None and (overcommit.ratio or 1.0) <= 1.0 and not overcommit.charge_tables
+    enough = enough and (overcommit.ratio is not None or point.numa.memory is None)
     return enough and not point.reclaim.in_background and all(not point.member(vm).vms.is_capped for vm in vms)
 
 
@@ -80,6 +82,14 @@ def check(point: Point) -> None:
     check_dumps(point.guest, None if alone else point.host, point.count, point.numa.nodes)
     if not alone:
         check_table_area(point.guest, point.host)
+    for vm in vms:
+        if (chosen := point.member(vm).vms.nodes) is not None:
+            as_bits("vms.nodes", chosen, point.numa.nodes)
+    placed = [point.numa.of_processes(1 if alone else 2), *([] if alone else [point.numa.of_host(2)])]
+    if point.overcommit.charge_tables and "replicated" in placed:
+        raise Conflict(
+            "overcommit.charge_tables", True, "can't charge replicas of page tables (numa.guest_tables, numa.host_tables)"
+        )
     enough = _has_enough(point, vms)
     if swaps_itself(point.guest, point.reclaim) and not (enough and point.guest.swap is None):
         check_replacement("guest.replacement", point.guest.replacement, "the guest's own swap")
@@ -120,9 +130,9 @@ def _check_cpus(point: Point) -> None:
         life = workload.life_of(member.workload, vm, member.vms.vcpus)
         if life.loop == "open":
             busy += float(np.average(life.busy, weights=np.diff(life.times)))
-    cpus = point.numa.nodes * point.numa.cpus_per_node
+    cpus = point.numa.cpu_nodes * point.numa.cpus_per_node
     if busy > cpus:
-        least = math.ceil(busy / point.numa.nodes)
+        least = math.ceil(busy / point.numa.cpu_nodes)
         why = f"the VMs' lives are busy on {busy:.3g} vCPUs on average, and the host has {cpus} CPUs: at least {least} a node"
         raise Conflict("numa.cpus_per_node", point.numa.cpus_per_node, why)
 
@@ -151,6 +161,18 @@ def _dumps(point: Point, alone: bool) -> list[str]:
     return [file_digest(Path(path)) for path in paths if path is not None]
 
 
+def _numa(point: Point, alone: bool, scale: float) -> dict[str, Any]:
+    """What the room reads of NUMA: where the host's tables are only where it has any, and no prices."""
+    numa = point.numa
+    said: dict[str, Any] = numa.model_dump(exclude={"guest_tables", "host_tables", "shadow_tables", "page_tables", "latencies"})
+    said["guest_tables"] = numa.of_processes(1 if alone else 2)
+    if not alone:
+        said["host_tables"] = numa.of_host(2)
+    if numa.memory is not None:
+        said["memory"] = [_part(size, scale) for size in numa.memory]
+    return said
+
+
 def _config(point: Point, vms: Vms) -> dict[str, Any]:
     alone = _is_alone(point)
     overcommit = point.overcommit.model_dump()
@@ -168,7 +190,8 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
         reclaim["sharing"]["max_page_sharing"] = max(2, round(reclaim["sharing"]["max_page_sharing"] / scale))
     if _has_enough(point, vms):
         reclaim = NO_RECLAIM
-        overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
+        if overcommit["ratio"] is not None or point.numa.nodes == 1:  # else each node holds everything
+            overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
     matter = reclaim["sharing"]["name"] != "none" or reclaim["compression"]["name"] != "none"
     return {
         "dimensions": 1 if alone else 2,
@@ -177,7 +200,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
         "host": {} if alone else point.host.model_dump(),  # one dimension: the host's paging isn't there to be read
         "clock": point.clock.model_dump(),
         "epoch": point.epoch.model_dump(),
-        "numa": point.numa.model_dump(),
+        "numa": _numa(point, alone, scale),
         "overcommit": overcommit,
         "reclaim": reclaim,
         "dumps": _dumps(point, alone),
@@ -190,9 +213,12 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
 def _baseline(point: Point, vms: Vms) -> dict[str, Any]:
     """What the definition of `slowdown` keeps: alone, everything mapped, local, without faults."""
     members = [point.member(vm) for vm in vms]
-    numa = point.numa.model_dump()
-    numa.update(nodes=1, cpus_per_node=max(1, *(member.vms.vcpus for member in members)), page_tables="as_data")
-    numa.update(placement={"name": "first_touch"}, scheduler={"name": "packed"})
+    numa = {
+        "cpus_per_node": max(1, *(member.vms.vcpus for member in members)),
+        "placement": {"name": "first_touch"},
+        "scheduler": {"name": "packed"},
+        "slice": point.numa.slice,
+    }
     return {
         "dimensions": 1,
         "members": [{"vcpus": member.vms.vcpus, "warmup": float(member.workload.warmup)} for member in members],

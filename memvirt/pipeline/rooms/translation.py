@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from memvirt import mmu, tlb
+from memvirt.config import Choice
+from memvirt.memory.config import make_policy
+from memvirt.memory.placement._turns import Turns
 from memvirt.mmu import fused
 from memvirt.mmu.config import Cache, Mmu
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields, Reading, Room
+from memvirt.policy import load
 from memvirt.tlb.config import Tlb
 from memvirt.types import Mapped, Segment, Traits, Walks
 
@@ -46,12 +50,30 @@ def _tlb_config(point: Point, mode: Mmu) -> dict[str, Any]:
     return {"tlb": point.tlb.model_dump(), **traits}
 
 
+def _added(point: Point, mode: Mmu) -> dict[str, Any]:
+    """Where tables go that a mode adds; nothing of a mode that has none, or where there is one node."""
+    numa = point.numa
+    if numa.nodes == 1 or not hasattr(load("mmu.mode", mode.name, "mmu"), "frames"):
+        return {}
+    return {"added": {"tables": numa.shadow_tables, "nodes": numa.nodes, "placement": numa.placement.model_dump()}}
+
+
+def _turns(config: Any) -> Turns | None:
+    """State of what `_added` says."""
+    if "added" not in config:
+        return None
+    said = config["added"]
+    data = make_policy("memory.placement", Choice(**said["placement"]), "numa.placement", said["nodes"])
+    return mmu.turns_of(said["tables"], said["nodes"], data)
+
+
 def _mmu_config(point: Point, mode: Mmu) -> dict[str, Any]:
-    return {"mmu": mode.model_dump(), "cache": point.cache.model_dump(), "pcid": point.tlb.pcid, "vpid": point.tlb.vpid}
+    tagged = {"pcid": point.tlb.pcid, "vpid": point.tlb.vpid}
+    return {"mmu": mode.model_dump(), "cache": point.cache.model_dump(), **tagged, **_added(point, mode)}
 
 
 def _fused_config(point: Point, mode: Mmu) -> dict[str, Any]:
-    return {"tlb": point.tlb.model_dump(), "mmu": mode.model_dump(), "cache": point.cache.model_dump()}
+    return {"tlb": point.tlb.model_dump(), "mmu": mode.model_dump(), "cache": point.cache.model_dump(), **_added(point, mode)}
 
 
 def _run_tlb(config: Any, inputs: list[Fields]) -> Fields:
@@ -80,6 +102,7 @@ def _run_mmu(config: Any, inputs: list[Fields]) -> Fields:
         walks["offsets"],
         config["pcid"],
         config["vpid"],
+        added=_turns(config),
     )
     return out._asdict()  # type: ignore[no-any-return]
 
@@ -92,6 +115,7 @@ def _run_fused(config: Any, inputs: list[Fields]) -> Fields:
         Cache.model_validate(config["cache"]),
         [each["trace"] for each in traces],
         Mapped(**{name: machine[name] for name in Mapped._fields}),
+        added=_turns(config),
     )
     return out._asdict()  # type: ignore[no-any-return]
 
@@ -112,7 +136,7 @@ TLB = Room(
     seconds_an_access=6e-9,
 )
 
-OWN, BASELINE = _readings(("mmu", "cache", "tlb"), _mmu_config)
+OWN, BASELINE = _readings(("mmu", "cache", "tlb", "numa"), _mmu_config)
 MMU = Room(
     name="mmu",
     run=_run_mmu,
@@ -127,7 +151,7 @@ MMU = Room(
     seconds_an_access=12e-9,
 )
 
-OWN, BASELINE = _readings(("tlb", "mmu", "cache"), _fused_config)
+OWN, BASELINE = _readings(("tlb", "mmu", "cache", "numa"), _fused_config)
 FUSED = Room(
     name="fused",
     run=_run_fused,

@@ -1,4 +1,4 @@
-"""What is said of a point whose parts are not of one machine."""
+"""What is said of a point whose parts are not of one machine, and of keys that have another name now."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from memvirt.sweep.plan.groups import belongs, find_groups
 from memvirt.sweep.plan.stitch import Stitcher
 
 PARTS = ("tlb", "cpu")  #: groups whose options belong to machines; what else a machine has stands in its own file
+
+
+#: Keys that still do what they did, for one version, and what does it now.
+RENAMED = {"numa.page_tables": "numa.guest_tables (mmu=native) and numa.host_tables (in VMs)"}
+
+
+def renamed_keys(overrides: Sequence[str]) -> str:
+    """Say which of a sweep's keys have another name now, in one line; nothing if none has."""
+    keys = {word.partition("=")[0].lstrip("+") for word in overrides}
+    return "; ".join(f"{old} goes with the next version: {new} do what it did" for old, new in RENAMED.items() if old in keys)
 
 
 def mixed(chosen: dict[str, str], machines: dict[str, dict[str, set[str]]]) -> str:
