@@ -275,6 +275,10 @@ def test_hunt() -> None:
         asked.append(ratio)
         hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, "run", 1.0, ""))
     assert len(asked) == 10
+    near = Hunt(0.05)
+    near.tell(Verdict(1.75, "", 0, 1.0, "run", 1.0, ""))
+    near.tell(Verdict(1.8, "slowdown", 0, 20.0, "run", 1.0, ""))
+    assert near.ask() is None  # 1.8 - 1.75 is more than 0.05 to a computer
     assert hunt.safe is not None
     assert 1.617 < hunt.safe.ratio < 1.6181
 
