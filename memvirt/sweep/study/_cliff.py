@@ -20,7 +20,7 @@ class Verdict(NamedTuple):
     ----------
     ratio : float
     why : str
-        Why it failed: ``slowdown``, ``thrash`` (slowed as well), an error, ``crashed``, ``timeout``; empty if it didn't.
+        Why it failed: ``slowdown``, ``stalled`` (slowed as well), an error, ``crashed``, ``timeout``; empty if it didn't.
     vm : int
         The one that is worst off; -1 if nobody knows.
     slowdown : float
