@@ -29,6 +29,7 @@ from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
+from memvirt.by_address import ByAddress
 from memvirt.code import code_digest
 from memvirt.folders import cache_home, fallback_home, private_folder
 from memvirt.linking import PartCompiler, rebuild
@@ -72,10 +73,10 @@ def _code_of_state(cls: type) -> str:
 
 def _parts(kind: Any) -> Iterator[Any]:
     """Classes of the named tuples that a type is made of."""
-    if isinstance(kind, types.BaseNamedTuple):
-        yield kind.instance_class  # type: ignore[attr-defined]
-    if isinstance(kind, types.BaseTuple):
-        for part in kind:  # type: ignore[attr-defined]
+    if isinstance(kind, types.BaseNamedTuple | ByAddress):
+        yield kind.instance_class  # type: ignore[union-attr]
+    if isinstance(kind, types.BaseTuple | ByAddress):
+        for part in kind.types:  # type: ignore[union-attr]
             yield from _parts(part)
 
 

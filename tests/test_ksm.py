@@ -314,3 +314,30 @@ def test_bad_schedules(words: list[str], said: str, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_zeros_are_left_to_the_zero_page() -> None:
+    """Any number of them, apart from all other counts, at the second visit; a write takes one out again, and the last of all too."""
+    contents = np.array([0] * 300 + [5, 5, 6])
+    words = ("reclaim.sharing.smart_scan=false", "reclaim.sharing.max_page_sharing=8", "reclaim.sharing.pages_to_scan=1000")
+    world = machine(contents, *words, "reclaim.sharing.use_zero_pages=true")
+    due = scan_until(world, at(100.0), 0.0)
+    state = world.policies.sharing
+    assert recount(world)[:2] == [1, 1]  # the fives
+    assert state.cursor.zero_pages[0] == 300
+    hfn = int(state.cursor.zero[0])
+    assert (world.frames.hfn[world.pages.frame[:300]] == hfn).all()
+    scanned = int(state.cursor.pages_scanned[0])
+    sound(world)
+    burst(world, at(100.0), np.arange(10), np.full(10, -1))
+    due = scan_until(world, at(110.0), due)
+    assert state.cursor.zero_pages[0] == 290
+    assert state.cursor.pages_scanned[0] - scanned < 13 * 15  # who maps the zero page is passed over
+    burst(world, at(110.0), np.arange(10, 300), np.full(290, -1))
+    scan_until(world, at(200.0), due)
+    assert state.cursor.zero_pages[0] == 0
+    sound(world)
+    without = machine(contents, *words)
+    scan_until(without, at(100.0), 0.0)
+    assert recount(without)[0] > 1
+    assert without.policies.sharing.cursor.zero_pages[0] == 0

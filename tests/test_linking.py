@@ -7,12 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from numba import njit
 from numba.core.bytecode import FunctionIdentity
+from numba.core.datamodel import default_manager
+from numba.core.errors import TypingError
+from numpy.typing import NDArray
 
+from memvirt.by_address import by_address
 from memvirt.jit import Compiled
 from memvirt.policy import verb
 
@@ -79,3 +84,41 @@ def test_two_verbs_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FunctionIdentity, "_unique_ids", itertools.repeat(7))
     both = njit(lambda state: (one(state), other(state)))
     assert both(State(10)) == (11, 12)
+
+
+class Inside(NamedTuple):
+    """One of an outer tuple."""
+
+    numbers: NDArray[np.int64]
+
+
+class Outside(NamedTuple):
+    """A whole, part of which is marked too."""
+
+    numbers: NDArray[np.int64]
+    pair: tuple[int, float]
+    inside: Any
+
+
+def test_by_address() -> None:
+    """What is marked goes to a kernel and on to those that it calls as one address; each field is read and written in place."""
+    by_address(Inside), by_address(Outside)
+
+    @njit(_nrt=False, no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+    def inner(outside: Outside, inside: Inside, place: int) -> float:
+        inside.numbers[place] = outside.numbers[place] + 1
+        outside.numbers[place] = -1
+        return outside.pair[1] + outside.inside.numbers[place]
+
+    @njit(_nrt=False)  # type: ignore[untyped-decorator]
+    def outer(outside: Outside) -> float:
+        return inner(outside, outside.inside, 0) + inner(outside, outside.inside, 1)  # type: ignore[no-any-return]
+
+    for outside in (Outside(np.arange(2), (7, 0.5), Inside(np.zeros(2, np.int64))) for _ in range(2)):
+        assert outer(outside) == 0.5 + 1 + 0.5 + 2
+        assert outside.numbers.tolist() == [-1, -1]
+        assert outside.inside.numbers.tolist() == [1, 2]
+    assert all(default_manager[kind].get_argument_type().is_pointer for each in inner.signatures for kind in each[:2])
+    assert {kind.instance_class for each in inner.signatures for kind in each[:2]} == {Outside, Inside}
+    with pytest.raises(TypingError):
+        outer(outside._replace(numbers=None))

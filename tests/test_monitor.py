@@ -26,7 +26,8 @@ def test_pressure_and_rates() -> None:
         counters(
             3, elapsed_ns=[1_000_000, 2_000_000, 0], stall_ns=[250_000, 2_000_000, 0], idle_ns=[0, 10**9, 10**9],
             instructions=[1000, 0, 0], major_faults=[3, 0, 0], guest_major_faults=[2, 1, 0], swap_in_pages=[3, 0, 0],
-            guest_swap_in_pages=[0, 4, 0], swap_out_pages=[0, 6, 0], refaults=[1, 0, 0],
+            guest_swap_in_pages=[0, 4, 0], swap_out_pages=[0, 6, 0], refaults=[1, 0, 0], awake_ns=[400, 0, 0],
+            stall_some_ns=[200, 0, 0], stall_full_ns=[100, 0, 0],
         )
     )  # fmt: skip
     nan = np.nan
@@ -37,6 +38,9 @@ def test_pressure_and_rates() -> None:
         "swap_in_rate": [3.0, 2.0, nan],
         "swap_out_rate": [0.0, 3.0, nan],
         "refault_rate": [1.0, 0.0, nan],
+        "activation_rate": [0.0, 0.0, nan],
+        "pressure_some": [0.5, nan, nan],
+        "pressure_full": [0.25, nan, nan],
     }.items():
         np.testing.assert_allclose(seen[name][0], wanted, err_msg=name)
 
@@ -50,20 +54,28 @@ def test_running_averages_are_the_kernels() -> None:
 
 
 def test_what_warned() -> None:
-    """Thrashing from epoch 5: pressure is beyond a tenth from 3, free memory low from 1, refaults after the fact; balloons never."""
+    """Stalled from epoch 5: pressure is beyond a tenth from 3, free memory low from 1, refaults after the fact; balloons never."""
     values = counters(
         7, elapsed_ns=[1000] * 7, stall_ns=[0, 0, 50, 101, 500, 501, 900], resident_pages=[100, 100, 100, 150, 150, 150, 150],
-        active_pages=[100, 90, 100, 120, 100, 100, 100], host_pages=[1000] * 7, host_free_pages=[100, 59, 100, 50, 0, 0, 0],
+        active_pages=[100, 90, 100, 151, 100, 100, 100], host_pages=[1000] * 7, host_free_pages=[100, 59, 100, 50, 0, 0, 0],
         refaults=[0, 0, 0, 0, 0, 0, 7],
     )  # fmt: skip
     lived = np.ones((1, 7), bool)
     seen = monitor.watch(values)
-    assert seen["thrash"].tolist() == [[0, 0, 0, 0, 0, 1, 1]]  # more than half: 0.5 itself isn't
+    assert seen["stalled"].tolist() == [[0, 0, 0, 0, 0, 1, 1]]  # more than half: 0.5 itself isn't
     found = monitor.warned({**values, **seen}, lived)
-    assert found["thrash_epochs"].tolist() == [2]
-    assert found["first_thrash_epoch"] == [5]
+    assert found["stalled_epochs"].tolist() == [2]
+    assert found["first_stalled_epoch"] == [5]
     alarms = {name: found[f"alarm_{name}"][0] for name in monitor.SIGNALS}
-    wanted = {"pressure": 3, "pressure_avg": 4, "major_faults": None, "swap_in": None, "swap_out": None, "refaults": 6}
+    wanted = {
+        "pressure": 3,
+        "pressure_avg": 4,
+        "major_faults": None,
+        "swap_in": None,
+        "swap_out": None,
+        "refaults": 6,
+        "activations": None,
+    }
     wanted |= {"balloon": None, "compression": None, "active": 3, "active_estimate": None, "host_free": 1, "memory_state": None}
     assert alarms == wanted
     assert found["warned_pressure"] == [2]
@@ -71,7 +83,7 @@ def test_what_warned() -> None:
     assert found["warned_refaults"] == [None]
     assert found["warned_balloon"] == [None]
     lived[0, 3:] = False  # what was not lived through doesn't count
-    assert monitor.warned({**values, **seen}, lived)["first_thrash_epoch"] == [None]
+    assert monitor.warned({**values, **seen}, lived)["first_stalled_epoch"] == [None]
     assert monitor.warned({**values, **seen}, lived)["warned_host_free"] == [None]
 
 
@@ -137,7 +149,7 @@ SMALL = (
 
 
 def test_tables_and_pictures(tmp_path: Path) -> None:
-    """A burst beyond what the host has: no pressure before it, thrashing after; epochs and results agree; the picture is drawn."""
+    """A burst beyond what the host has: no pressure before it, stalls after; epochs and results agree; the picture is drawn."""
     sweep(*SMALL, "name=m", "reclaim=swap,none", cwd=tmp_path)
     folder = tmp_path / "outputs/m"
     results, epochs = pd.read_parquet(folder / "results.parquet"), pd.read_parquet(folder / "epochs.parquet")
@@ -145,13 +157,14 @@ def test_tables_and_pictures(tmp_path: Path) -> None:
     for vm, mine in epochs.groupby("vm"):
         row = results[(results["vm"] == vm) & (results["reclaim"] == "swap")].iloc[0]
         assert mine["thrash"].sum() == row["thrash_epochs"]
+        assert mine["stalled"].sum() == row["stalled_epochs"]
         assert mine["pressure"].iloc[:5].max() == 0
         np.testing.assert_allclose(mine["stall_ns"].sum() / mine["elapsed_ns"].sum(), row["pressure"])
-        if row["thrash_epochs"]:
-            assert mine.loc[mine["thrash"] > 0, "epoch"].min() == row["first_thrash_epoch"] >= 5
-            assert row["warned_host_free"] == row["first_thrash_epoch"] - row["alarm_host_free"]
+        if row["stalled_epochs"]:
+            assert mine.loc[mine["stalled"] > 0, "epoch"].min() == row["first_stalled_epoch"] >= 5
+            assert row["warned_host_free"] == row["first_stalled_epoch"] - row["alarm_host_free"]
         assert (mine["host_pages"] == 2 * 256 * 10 // 15).all()
-    assert results["thrash_epochs"].max() > 0
+    assert results["stalled_epochs"].max() > 0
     done = here("memvirt.figures", "outputs/m", "--monitor", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (folder / "figures/monitor-reclaim=swap.png").stat().st_size > 20_000

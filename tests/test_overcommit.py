@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from memvirt.errors import ConfigError
+from memvirt.memory import frames
 from memvirt.memory.contents import compressed_size
 from memvirt.memory.replacement._none import make as untracked
 from memvirt.pipeline.rooms.memory import check
@@ -232,6 +233,55 @@ def test_zswap_refuses_until_there_is_room(plain: Checker) -> None:
     got = plain(*SMALL, "vms.count=3", "reclaim=compression", "reclaim/compression=zswap", "overcommit.ratio=1.6")
     assert 0 < got["vms"][0]["host_pool_pages"] <= 0.2 * 240
     assert got["compressed_evictions"] > 0 and got["swap_out_pages"] > 0
+
+
+def test_zswap_keeps_zeros_for_nothing(plain: Checker) -> None:
+    """Pages of zeros take none of the pool and no time, and are never written; 256 pages of zeros swap in no host frame but their own."""
+    words = ("workload=uniform", "workload.accesses=1500", "workload.footprint=1MiB", "workload.write_share=0", "clock.quantum=40",
+             "reclaim=compression", "reclaim/compression=zswap", "overcommit.ratio=2", "guest.prefault=true")  # fmt: skip
+    zeros = plain(*words, "contents.zero=1")
+    assert zeros["zero_filled_pages"] > 500
+    assert zeros["compressions"] == zeros["stall_ns"] == zeros["swap_out_pages"] == zeros["vms"][0]["host_pool_pages"] == 0
+    mixed = plain(*words, "contents.zero=0.5")
+    assert 0 < mixed["zero_filled_pages"] < zeros["zero_filled_pages"]
+    assert mixed["compressions"] > 0
+
+
+def test_host_swap_has_an_end(plain: Checker) -> None:
+    """128 pages in 80 frames need 48 slots and one for who is on its way: one less, and the run ends (OOM); a balloon needs none."""
+    words = (
+        "mmu=native",
+        "workload=uniform",
+        "workload.accesses=1200",
+        "workload.footprint=512KiB",
+        "overcommit.host_memory=320KiB",
+    )
+    assert plain(*words, "reclaim=swap", "reclaim.swap_size=196KiB")["vms"][0]["swapped_pages"] == 48
+    assert plain(*words, "reclaim=swap", "reclaim.swap_size=196KiB") == plain(*words, "reclaim=swap")
+    ended = plain(*words, "reclaim=swap", "reclaim.swap_size=192KiB")["ended"]
+    assert "the host is full with 80 resident pages" in ended
+    assert "48 of the 48 pages of reclaim.swap_size are in use" in ended
+    zswap = plain(*words, "reclaim=compression", "reclaim/compression=zswap", "reclaim.swap_size=192KiB")
+    assert "48 of the 48" in zswap["ended"]  # what is in the pool has its slot
+    virtual = ("workload=uniform", "workload.accesses=1200", "workload.footprint=512KiB", "overcommit.host_memory=320KiB")
+    assert "ended" not in plain(*virtual, "reclaim=balloon", "reclaim.swap_size=4KiB")
+
+
+def test_who_is_beyond_its_high_is_held_up(plain: Checker, tmp_path: Path) -> None:
+    """Linux's delays: 6.4, 25.6 and 57.6 ms for 64 pages at 1, 2 and 3 % beyond, none up to 10 ms; 2 s at the most; none while it swaps."""
+    delay = getattr(frames.high_delay_ns, "py_func", frames.high_delay_ns)
+    assert [delay(over, 64) for over in (0.01, 0.02, 0.03, 0.5)] == pytest.approx([0.0, 25.6e6, 57.6e6, 2e9])
+    path = write_pages(tmp_path / "grow.parquet", list(range(1200)))
+    words = ("mmu=native", "workload=trace", f"workload.path={path}", "reclaim=swap", "epoch.accesses=null")
+    full = plain(*words, "vms.high=4000KiB", "reclaim.swap_size=4KiB")
+    waits = sum(delay(64 * batch / 1000, 64) for batch in (1, 2, 3))  # 199 pages beyond: three batches of 64
+    assert full["stall_ns"] == pytest.approx(waits, rel=0.03)
+    assert full["vms"][0]["resident_pages"] == 1199
+    free = plain(*words, "vms.high=4000KiB")
+    assert free["stall_ns"] == 0
+    assert free["vms"][0]["resident_pages"] == 1000
+    assert free["swap_out_pages"] == plain(*words, "vms.limit=4000KiB")["swap_out_pages"] == 200
+    assert "the host is full" in plain(*words, "vms.limit=4000KiB", "reclaim.swap_size=4KiB")["ended"]
 
 
 def test_limits_and_shares(plain: Checker) -> None:

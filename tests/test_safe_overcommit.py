@@ -68,7 +68,7 @@ class Known:
                     {
                         **row,
                         "cycles": cycles,
-                        "thrash_epochs": thrash,
+                        "stalled_epochs": thrash,
                         "slowdown": np.nan,
                         "slowdown_p99": np.nan,
                         "slowdown_peak": np.nan,
@@ -129,7 +129,7 @@ def test_cliffs_of_every_kind() -> None:
     }
     words = ["reclaim=swap", "reclaim/replacement=lru,fifo,random,clock,opt", "study.beyond=6"]
     found, study = known(lambda varied: kinds[varied["reclaim.replacement"]](varied[RATIO]), *words)
-    assert found["why"].to_dict() == {"lru": "thrash", "fifo": FULL, "random": "", "clock": "slowdown", "opt": "slowdown"}
+    assert found["why"].to_dict() == {"lru": "stalled", "fifo": FULL, "random": "", "clock": "slowdown", "opt": "slowdown"}
     assert found.loc["lru", "ratio"] == pytest.approx(1.5, abs=0.02)
     assert found.loc["fifo", "ratio"] == pytest.approx(1.2, abs=0.02)
     assert pd.isna(found.loc["fifo", "next_worst_vm"])
@@ -232,7 +232,7 @@ def test_a_life_is_judged_by_its_worse_measure() -> None:
     """The p99 epoch of one VM, the peak of another; each against itself without overcommitment."""
     study = Known(lambda varied: [1.0, 1.0])
     hunter = safe_overcommit.make(called("study=safe_overcommit", "workload=uniform", "reclaim=swap"))
-    rows = pd.DataFrame({"vm": [0, 1], "status": "ok", "thrash_epochs": 0})
+    rows = pd.DataFrame({"vm": [0, 1], "status": "ok", "stalled_epochs": 0})
     slower = pd.DataFrame({"p99 epoch": [1.0, 1.05], "peak": [1.3, 1.0]})
     found = hunter._verdict(1.5, rows, slower, pd.Series([1.0, 2.0]), "id")
     assert (found.vm, found.measure, found.why) == (0, "peak", "slowdown")
@@ -275,6 +275,10 @@ def test_hunt() -> None:
         asked.append(ratio)
         hunt.tell(Verdict(ratio, "slowdown" if ratio > 1.6180339 else "", 0, 1.0, "run", 1.0, ""))
     assert len(asked) == 10
+    near = Hunt(0.05)
+    near.tell(Verdict(1.75, "", 0, 1.0, "run", 1.0, ""))
+    near.tell(Verdict(1.8, "slowdown", 0, 20.0, "run", 1.0, ""))
+    assert near.ask() is None  # 1.8 - 1.75 is more than 0.05 to a computer
     assert hunt.safe is not None
     assert 1.617 < hunt.safe.ratio < 1.6181
 

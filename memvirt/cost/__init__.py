@@ -185,7 +185,7 @@ def price(
                 "replica_protects": cpu.replica_protect,
             }
         ),
-        "stall_cycles": total({"stall_ns": cpu.ghz}),
+        "stall_cycles": total({"stall_ns": cpu.ghz, "copy_ns": cpu.ghz}),
     }
     whole = zero.copy()
     for part in PARTS:

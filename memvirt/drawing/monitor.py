@@ -1,4 +1,4 @@
-"""Monitors over a run: what each VM has, how long it waits, when it thrashes, and when each signal first warned."""
+"""Monitors over a run: what each VM has, how long it waits, when it is stalled, and when each signal first warned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from memvirt.drawing.style import Picture, needs, use
-from memvirt.result.monitor import SIGNALS, THRASH
+from memvirt.result.monitor import SIGNALS, STALLED
 
 #: What is drawn of memory: (column, name, line style).
 MEMORY = (
@@ -28,10 +28,11 @@ NAMES = {
     "swap_out": "any swap-out",
     "swap_in": "any swap-in",
     "refaults": "any refault",
+    "activations": "any refault too soon",
     "balloon": "any balloon",
     "compression": "any compressed page",
-    "active": "active > held before",
-    "active_estimate": "active (estimated) > held before",
+    "active": "active > held",
+    "active_estimate": "active (estimated) > held",
     "host_free": f"host's free memory < {100 * SIGNALS['host_free'].threshold:g} %",
     "memory_state": "host's memory state",
 }
@@ -49,9 +50,9 @@ def first_alarms(epochs: pd.DataFrame) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda pair: pair[1]))
 
 
-def first_thrash(epochs: pd.DataFrame) -> int | None:
-    """First epoch in which any of the VMs thrashed."""
-    bad = epochs.loc[epochs["thrash"] > 0, "epoch"]
+def first_bad(epochs: pd.DataFrame, column: str) -> int | None:
+    """First epoch in which any of the VMs was ``stalled``, or the host did ``thrash``."""
+    bad = epochs.loc[epochs[column] > 0, "epoch"]
     return None if bad.empty else int(bad.min())
 
 
@@ -83,7 +84,15 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
     use()
     needs(
         epochs,
-        ["epoch", "vm", "stall_ns", "thrash", *(column for column, _, _ in MEMORY), *(SIGNALS[name].column for name in NAMES)],
+        [
+            "epoch",
+            "vm",
+            "stall_ns",
+            "stalled",
+            "thrash",
+            *(column for column, _, _ in MEMORY),
+            *(SIGNALS[name].column for name in NAMES),
+        ],
     )
     if last is not None:
         epochs = epochs[epochs["epoch"] <= last]
@@ -104,7 +113,7 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
             colour = colours[[each[0] for each in MEMORY].index(column)]
             above.plot(mine["epoch"], mine[column] / pages, label=text, color=colour, linestyle=style, linewidth=1.3)
         below.plot(mine["epoch"], 100 * mine["pressure"].fillna(0), color="black", linewidth=1.0, label="pressure")
-        below.axhline(100 * THRASH, color=MARK, linewidth=0.8, linestyle="--")
+        below.axhline(100 * STALLED, color=MARK, linewidth=0.8, linestyle="--")
         for axes in (above, below):
             shade(axes, mine)
             axes.set_xlim(0, max(1, epochs["epoch"].max()))
@@ -122,21 +131,21 @@ def monitor(epochs: pd.DataFrame, names: dict[int, str] | None = None, last: int
     alarms(figure.add_subplot(grid[2, :]), epochs)
     handles, texts = memory[0].get_legend_handles_labels()
     few = f"; {len(vms)} of {len(waited)} VMs, those that wait longest" if len(waited) > len(vms) else ""
-    figure.legend([*handles, Patch(color=SHADE)], [*texts, f"thrashes{few}"], loc="outside upper center", ncols=5)
+    figure.legend([*handles, Patch(color=SHADE)], [*texts, f"stalled{few}"], loc="outside upper center", ncols=5)
     figure.supxlabel(title, fontsize="small", color="0.3")
     return figure
 
 
 def shade(axes: Any, epochs: pd.DataFrame) -> None:
-    """Shade the epochs in which a VM thrashes."""
-    bad = epochs.loc[epochs["thrash"] > 0, "epoch"]
+    """Shade the epochs in which a VM is stalled."""
+    bad = epochs.loc[epochs["stalled"] > 0, "epoch"]
     for _, stretch in bad.groupby((bad.diff() != 1).cumsum()):
         axes.axvspan(stretch.iloc[0] - 0.5, stretch.iloc[-1] + 0.5, color=SHADE, linewidth=0, zorder=0)
 
 
 def alarms(axes: Any, epochs: pd.DataFrame) -> None:
-    """Draw when each signal was beyond its threshold, of any VM, and how many epochs ahead of the first thrashing that began."""
-    found, end = first_alarms(epochs), first_thrash(epochs)
+    """Draw when each signal was beyond its threshold, of any VM, and how many epochs before the first VM was stalled that began."""
+    found, end, thrash = first_alarms(epochs), first_bad(epochs, "stalled"), first_bad(epochs, "thrash")
     for row, name in enumerate(found):
         signal = SIGNALS[name]
         passed = epochs[signal.passed(epochs[signal.column].to_numpy(float))]["epoch"].unique()
@@ -147,11 +156,12 @@ def alarms(axes: Any, epochs: pd.DataFrame) -> None:
             right = found[name] > 0.12 * epochs["epoch"].max()  # else there is no room on the left
             offset = {"xytext": (-7 if right else 7, 0), "textcoords": "offset points", "ha": "right" if right else "left"}
             axes.annotate(text, (found[name], row), fontsize="small", va="center", bbox={"color": "white", "pad": 0.5}, **offset)
-    if end is not None:
-        axes.axvline(end, color="C3", linewidth=1.2)
-        axes.annotate(
-            f" thrashes from {end}", (end, 1.0), xycoords=("data", "axes fraction"), color="C3", va="bottom", fontsize="small"
-        )
+    for at, text, side in ((end, "a VM is stalled", "right"), (thrash, "the host thrashes", "left")):
+        if at is not None:
+            axes.axvline(at, color="C3", linewidth=1.2)
+            place = (at, 1.0)
+            words = {"xycoords": ("data", "axes fraction"), "color": "C3", "va": "bottom", "fontsize": "small", "ha": side}
+            axes.annotate(f" {text} from {at} ", place, **words)
     axes.set_yticks(range(len(found)), [NAMES[name] for name in found])
     axes.set(xlabel="epoch: when any VM's signal is beyond its threshold", xlim=(0, max(1, epochs["epoch"].max())))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

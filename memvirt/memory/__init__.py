@@ -130,7 +130,12 @@ def _check(status: Int, vm: Int, world: World) -> None:
             nodes = ", ".join(str(node) for node in range(world.nodes.size) if int(world.vms[vm].nodes) >> node & 1)
             why = f"the nodes that VM {vm} may use ({nodes}) are full, and reclaim makes no room on some nodes alone"
             raise CapacityError(f"{why}: let it use more (vms.nodes, numa.placement), or give them more memory")
-        raise CapacityError(f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room")
+        why = f"the host is full with {frames} resident pages of 4 KiB, and reclaim makes no more room"
+        slots = int(world.rules[0].slots)
+        if slots:
+            used = int(world.vms.swapped.sum() + world.vms.compressed.sum())
+            why += f"; {used} of the {slots} pages of reclaim.swap_size are in use (Linux would kill a VM)"
+        raise CapacityError(why)
 
 
 def _refill(world: World, traces: list[Trace], future: Future, actor: Int) -> None:

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from memvirt.jit import inner_apart, kernel
 from memvirt.memory.frames import back
+from memvirt.memory.give import make_guest_room
 from memvirt.memory.guest import guest_map, new_contents
 from memvirt.memory.numbers import guest_frame
-from memvirt.memory.state import CACHE, FOR_DATA, HOST_FULL, KERNEL, NOTHING, OK, SMALL, Now, World
+from memvirt.memory.state import CACHE, FOR_DATA, GUEST_FULL, HOST_FULL, KERNEL, NOTHING, OK, ONE, SMALL, Now, World
 from memvirt.typing import Int
 
 
@@ -39,9 +40,18 @@ def map_all(world: World, now: Now, order: NDArray[np.int64]) -> Int:
     return OK
 
 
+GUEST_SHORT = np.int64(-2)  #: no frame, for want of room in the guest
+
+
 @inner_apart
 def use_frame(world: World, now: Now, role: Int, content: Int) -> Int:
-    """Have a guest use a frame for something other than a program's page, and the host back it; `NOTHING` if the host is full."""
+    """Have a guest use a frame for something other than a program's page, and the host back it.
+
+    `NOTHING` if the host is full, `GUEST_SHORT` if the guest has no room. That is made as for a program's page: a host short of
+    memory may have pressed the balloon meanwhile.
+    """
+    if not make_guest_room(world, now, now.vm, ONE):
+        return GUEST_SHORT
     frame = np.int64(guest_frame(world, now.vm, SMALL))
     held = world.frames[frame]
     held.role, held.content, held.next_free = role, content, NOTHING
@@ -55,8 +65,9 @@ def use_frame(world: World, now: Now, role: Int, content: Int) -> Int:
 def keep_for_kernel(world: World, now: Now, count: Int) -> Int:
     """Give a guest's kernel frames that it never gives up, nor accesses again: to a host that swaps they are its coldest pages."""
     for _ in range(count):
-        if use_frame(world, now, KERNEL, new_contents(world)) == NOTHING:
-            return HOST_FULL
+        frame = use_frame(world, now, KERNEL, new_contents(world))
+        if frame < 0:
+            return GUEST_FULL if frame == GUEST_SHORT else HOST_FULL
     return OK
 
 
@@ -67,9 +78,9 @@ def fill_cache(world: World, now: Now, contents: NDArray[np.int64]) -> Int:
     guest = world.vms[now.vm]
     for number in contents:
         frame = use_frame(world, now, CACHE, number)
-        if frame == NOTHING:
-            return HOST_FULL
-        if last == NOTHING:
+        if frame < 0:
+            return GUEST_FULL if frame == GUEST_SHORT else HOST_FULL
+        if guest.cached == 0:  # or what came before is gone already, to make room
             guest.cache_first = frame
         else:
             world.frames[last].next_free = frame

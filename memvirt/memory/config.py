@@ -34,9 +34,20 @@ class Vm(Section):
     reservation: Size = Field(0, ge=0)
     """What a VM is never asked for."""
     limit: Size | None = Field(None, ge=4096)
-    """The most host memory that a VM gets, as a cgroup's limit: it swaps pages of its own; null: no limit."""
+    """The most host memory that a VM gets, as a cgroup's `memory.max`: it swaps pages of its own, and the run ends where it has
+    none to give; null: no limit.
+    """
+    high: Size | None = Field(None, ge=4096)
+    """Host memory from which on a VM swaps pages of its own and, where it has none to give, is held up the longer the further it is
+    beyond, as a cgroup's `memory.high`; null: none.
+    """
     nodes: list[int] | None = Field(None, min_length=1)
     """[nodes] Whose memory a VM may have, as a cpuset's mems: `[0,1]`; its data are on no other; null: all nodes."""
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether it gives up pages of its own however much the host has left."""
+        return self.limit is not None or self.high is not None
 
 
 class Vms(Vm):
@@ -199,7 +210,7 @@ class Overcommit(Section):
 
 
 class Contents(Section):
-    """What pages hold before they are written: zeros, pages of an image, or contents of their own."""
+    """What pages hold before they are written: zeros, pages of an image, contents that a VM has several times, or their own."""
 
     zero: float = Field(0.0, ge=0, le=1)
     """[share] Of pages that hold zeros until they are written."""
@@ -209,6 +220,10 @@ class Contents(Section):
     """Name of that image: pages of the same image are equal across VMs."""
     distinct: int | None = Field(None, ge=1, lt=1 << 32)
     """[contents] Different ones in the image; null: each of its pages has its own."""
+    repeated: float = Field(0.0, ge=0, le=1)
+    """[share] Of pages that hold what the VM itself holds `contents.repeats` times and no other VM does, until they are written."""
+    repeats: int = Field(2, ge=2, lt=1 << 32)
+    """[pages] With each of those contents."""
     seed: Seed = 7
     """[1] Of the draw of contents."""
     fits_1k: float = Field(0.2, ge=0, le=1)
@@ -221,6 +236,8 @@ class Contents(Section):
         for first, second in (("zero", "common"), ("fits_1k", "fits_2k")):
             if getattr(self, first) + getattr(self, second) > 1:
                 raise ConfigError(f"contents.{second}", getattr(self, second), f"is more than contents.{first} leaves of 1")
+        if self.zero + self.common + self.repeated > 1 + 1e-12:
+            raise ConfigError("contents.repeated", self.repeated, "is more than contents.zero and contents.common leave of 1")
         return self
 
 
@@ -293,6 +310,10 @@ class Reclaim(BaseModel):
     """Where pages are compressed before they go to the swap device."""
     device: Device
     """The swap device; its file has the source of its numbers."""
+    swap_size: Size | None = Field(None, ge=4096)
+    """[bytes] Of the host's swap, with what a compressed cache holds for it; null: as much as is wanted. Where it is full and no
+    memory is left the run ends, as Linux would kill a VM.
+    """
     page_cluster: int = Field(0, ge=0, le=6)
     """[log2 pages] A page that comes from swap brings neighbours along: up to 2 to this power of pages in all, fewer where those
     weren't used before (Linux's window).

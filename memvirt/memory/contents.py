@@ -1,8 +1,8 @@
-"""What is in a guest's pages: zeros, pages of an image that VMs have in common, pages of their own; and how well that compresses.
+"""What is in a guest's pages: zeros, an image that VMs have in common, what one VM has several times, the rest; how it compresses.
 
 Contents are numbers: equal numbers are equal contents, 0 is a page of zeros. A page keeps what it began with until it is written;
 each write makes contents that were never there before. How many pages are alike in real guests: Waldspurger, OSDI'02, section 4.4;
-Gupta et al., Difference Engine, OSDI'08, table 1.
+Gupta et al., Difference Engine, OSDI'08, table 1; Barker et al., ATC'12, who find most of it within one machine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from memvirt.random import mix64, scramble
 from memvirt.typing import Int
 
 ZEROS = 0
-PRIVATE, WRITTEN, IMAGE = 1 << 40, 1 << 42, 1 << 50  #: where the numbers of each kind begin
+REPEATED, PRIVATE, WRITTEN, IMAGE = 1 << 39, 1 << 40, 1 << 42, 1 << 50  #: where the numbers of each kind begin
 IMAGE_SIZE = 1 << 32  #: numbers that an image has to itself
 
 
@@ -48,7 +48,11 @@ def first_contents(config: Contents, image: int, first: int, pages: int) -> NDAr
     of_image = number if distinct is None else _hash(number, config.seed) % np.uint64(distinct)
     private = PRIVATE + first + np.arange(pages, dtype=np.int64)
     common = IMAGE + image * IMAGE_SIZE + of_image.astype(np.int64)
-    return np.where(draw < config.zero, ZEROS, np.where(draw < config.zero + config.common, common, private))
+    shared = config.zero + config.common
+    again = np.flatnonzero((draw >= shared) & (draw < shared + config.repeated))
+    last = np.minimum((np.arange(again.size) // config.repeats + 1) * config.repeats, again.size) - 1  # of those of equal contents
+    private[again] = REPEATED + first + again[last]
+    return np.where(draw < config.zero, ZEROS, np.where(draw < shared, common, private))
 
 
 @inner

@@ -15,9 +15,26 @@ from memvirt.memory.readahead import window
 from memvirt.memory.reclaim import make_room
 from memvirt.memory.replacement import forget, insert, lingers, remove, victim_of
 from memvirt.memory.rings import leave_ring
-from memvirt.memory.state import AS_DATA, EVERY_NODE, INTERLEAVE, NOTHING, OF_GUEST, OF_HOST, ONE, SMALL, ZERO, Now, World
+from memvirt.memory.state import (
+    AS_DATA,
+    CACHE,
+    EVERY_NODE,
+    FREE,
+    INTERLEAVE,
+    NOTHING,
+    OF_GUEST,
+    OF_HOST,
+    ONE,
+    SMALL,
+    ZERO,
+    Now,
+    World,
+)
 from memvirt.types import HOST_MAP, SWAP_IN
 from memvirt.typing import Int
+
+CHARGE_BATCH = 64  #: pages that are charged at a time (MEMCG_CHARGE_BATCH)
+MOST_DELAY_NS, LEAST_DELAY_NS = 2e9, 10e6  #: for which who is beyond its `high` sleeps (MEMCG_MAX_HIGH_DELAY_JIFFIES, HZ / 100)
 
 COUNTERS = (
     Counter("host_minor_faults", "faults", doc="the host's faults without I/O"),
@@ -25,7 +42,9 @@ COUNTERS = (
     Counter("major_faults", "faults", doc="the host's faults with I/O"),
     Counter("swap_in_pages", "pages", doc="read from host swap, read-ahead included"),
     Counter("swap_out_pages", "pages", doc="written to host swap"),
-    Counter("refaults", "faults", doc="on pages that came back before as many others of the VM went as it has resident"),
+    Counter("silent_write_pages", "pages", doc="those of them that the guest has on its disk, or has freed: written for nothing"),
+    Counter("refaults", "pages", doc="that the host had taken and that came back, read ahead or not (Linux: `workingset_refault`)"),
+    Counter("activations", "pages", doc="those that came back before as many others of the VM went as it has resident"),
     Counter("readahead_pages", "pages", doc="neighbours that were read along from swap"),
     Counter("decompressions", "pages", doc="back from the compressed cache"),
 )
@@ -58,11 +77,27 @@ def unback(world: World, now: Now, unit: Int, later: Int) -> None:
 
 
 @inner_apart
+def has_slots(world: World, unit: Int) -> bool:
+    """Whether host swap has room for a host page, were it to go; who is in a compressed cache has a slot as well (zswap, ESX)."""
+    slots = np.int64(world.rules[0].slots)
+    if slots == 0:
+        return True
+    used = np.int64(1) << np.int64(world.frames[unit].order)
+    used = max(used, np.int64(world.host_frames[world.frames[unit].hfn].refs))
+    for number in range(world.vms.size):
+        used += np.int64(world.vms[number].swapped + world.vms[number].compressed)
+    return used <= slots  # type: ignore[return-value]
+
+
+@inner_apart
 def swap_out(world: World, now: Now, unit: Int, size: Int, written: Int) -> None:
     """Leave the contents of guest frames to host swap, where they must be ``written`` unless it holds them already."""
     owner = np.int64(world.frames[unit].vm)
     if written:
-        world.counts[owner, world.vms[owner].epoch].swap_out_pages += size
+        counts = world.counts[owner, world.vms[owner].epoch]
+        counts.swap_out_pages += size
+        for number in range(unit, unit + size):
+            counts.silent_write_pages += world.frames[number].role == CACHE or world.frames[number].role == FREE
         write_pages(world, now, size)
     for number in range(unit, unit + size):
         world.frames[number].swapped = 1
@@ -115,11 +150,42 @@ def keep_to_limit(world: World, now: Now, order: Int) -> bool:
     """Have a VM that would grow beyond its limit give pages of its own; False if it has none."""
     guest = world.vms[now.vm]
     while guest.resident - guest.saved + (1 << order) > guest.most:
-        unit = victim_of(world.policies.replacement, now.vm)
-        if unit < 0:
+        unit = np.int64(victim_of(world.policies.replacement, now.vm))
+        if unit < 0 or not has_slots(world, unit):
             return False
-        evict(world, now, np.int64(unit))
+        evict(world, now, unit)
     return True
+
+
+@inner
+def high_delay_ns(over: float, pages: Int) -> float:
+    """For how long a VM is held up that got so many pages while it was a share ``over`` beyond its `high` (ns).
+
+    After `calculate_high_delay` and `mem_cgroup_handle_over_high` (mm/memcontrol.c): over² s a page, 2 s at the most, and nothing
+    up to 10 ms.
+    """
+    delay = min(over * over * pages * 1e9, MOST_DELAY_NS)
+    return delay if delay > LEAST_DELAY_NS else 0.0
+
+
+@inner_apart
+def keep_to_high(world: World, now: Now, order: Int) -> None:
+    """Have a VM that would grow beyond its `high` give pages of its own, and hold it up where it has none to give."""
+    guest, size = world.vms[now.vm], 1 << order
+    while guest.resident - guest.saved + size > guest.high:
+        unit = np.int64(victim_of(world.policies.replacement, now.vm))
+        if unit < 0 or not has_slots(world, unit):
+            break
+        evict(world, now, unit)
+    beyond = guest.resident - guest.saved + size - guest.high
+    if beyond <= 0:
+        return
+    guest.over += size
+    if guest.over >= CHARGE_BATCH:  # each page of which stands for `scale`, and so does each wait
+        delay = high_delay_ns(beyond / guest.high, np.int64(guest.over)) * world.rules[0].scale
+        guest.over = 0
+        if delay > 0.0:
+            wait_until(world, now.time_ns + delay)
 
 
 @inner_apart
@@ -130,6 +196,8 @@ def take_page(world: World, now: Now, node: Int, order: Int, allowed: Int) -> In
     """
     if world.vms[now.vm].most > 0 and not keep_to_limit(world, now, order):
         return -1
+    if world.vms[now.vm].high > 0:
+        keep_to_high(world, now, order)
     hfn = any_host_frame(world, node, order, allowed)
     while hfn < 0:
         if allowed != EVERY_NODE or not make_room(world.policies.reclaim, world, now, order):
@@ -175,15 +243,17 @@ def own(world: World, unit: Int, order: Int, hfn: Int) -> None:
 
 
 @inner_apart
-def note_refault(world: World, now: Now, unit: Int) -> None:
-    """Count a page that comes back before as many others of its VM went as that has resident: more memory would have kept it.
+def note_refault(world: World, now: Now, unit: Int, size: Int) -> None:
+    """Count pages that come back, and those that came before as many others of their VM went as it has resident.
 
-    After the refault distance of Linux (mm/workingset.c), which counts those of a control group, too.
+    After Linux (mm/workingset.c, `workingset_refault`), which counts all of a control group's, and activates those of a distance up
+    to its active pages, of which the host knows nothing here.
     """
     guest = world.vms[world.frames[unit].vm]
     distance = (np.int64(guest.evicted) - np.int64(world.frames[unit].gone)) & 0x7FFFFFFF
+    world.counts[now.vm, now.epoch].refaults += size
     if distance <= guest.resident:
-        world.counts[now.vm, now.epoch].refaults += 1
+        world.counts[now.vm, now.epoch].activations += size
 
 
 @inner
@@ -199,8 +269,12 @@ def install(world: World, now: Now, unit: Int, order: Int, hfn: Int, evictable: 
     if evictable:
         insert(world.policies.replacement, unit)
         world.vms[head.vm].resident += size
-    if head.packed or head.swapped:
-        note_refault(world, now, unit)
+    if head.packed or reads:  # what still lingers never left
+        note_refault(world, now, unit, size)
+    if head.packed < 0:  # zeros, of which nothing was kept
+        load(world.policies.compression, world, now, unit)
+        world.counts[now.vm, now.epoch].host_cleared_pages += 1
+        return False
     if head.packed:
         load(world.policies.compression, world, now, unit)
         wait_until(world, now.time_ns + world.rules[0].decompress_ns)
@@ -332,6 +406,7 @@ def read_ahead(world: World, now: Now, unit: Int) -> None:
         insert(world.policies.replacement, number)
         world.vms[vm].resident += 1
         world.vms[vm].swapped -= 1
+        note_refault(world, now, np.int64(number), ONE)
         log_remap(world, now, number, hfn, vm)
         read += 1
     if read > 0:

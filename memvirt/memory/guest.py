@@ -43,6 +43,8 @@ COUNTERS = (
     Counter("protected_entries", "entries", doc="that system calls of the workload protect, a larger page's being one"),
     Counter("guest_major_faults", "faults", doc="the guest's page faults with I/O, on its own swap"),
     Counter("guest_swap_in_pages", "pages", doc="read from the guest's own swap"),
+    Counter("stale_read_pages", "pages", doc="read from host swap for a guest that reads other contents into them from its disk"),
+    Counter("false_read_pages", "pages", doc="read from host swap for a guest that clears them"),
 )
 
 
@@ -158,8 +160,14 @@ def guest_map(world: World, now: Now, page: Int) -> Int:
     log_guest_map(world, now, page, np.int64(mapped.frame), hfn, new, ZERO)
     world.counts[vm, now.epoch].minor_faults += 1
     world.counts[vm, now.epoch].guest_cleared_pages += new if mapped.swapped else new + size
-    if world.rules[0].dimensions == 2 and not back_new(world, now, page, new):
-        return HOST_FULL
+    if world.rules[0].dimensions == 2:
+        counts = world.counts[vm, now.epoch]
+        read = counts.swap_in_pages - counts.readahead_pages
+        if not back_new(world, now, page, new):
+            return HOST_FULL
+        read = counts.swap_in_pages - counts.readahead_pages - read
+        counts.stale_read_pages += read if mapped.swapped else 0
+        counts.false_read_pages += 0 if mapped.swapped else read
     if not world.clock[0].quiet:
         world.events[event].order = world.frames[mapped.frame].order
     for number in range(mapped.first, mapped.end):

@@ -16,10 +16,11 @@ from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_
 from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, guest_unmap, new_contents, protect, table_write
 from memvirt.memory.log import log_flush, log_preempt, log_run, log_switch
+from memvirt.memory.pressure import note_away, note_turn
 from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
 from memvirt.memory.rings import represents
-from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, ONE, REFILL, Now, World
+from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, ONE, REFILL, ZERO, Now, World
 from memvirt.memory.turns import next_actor, set_due
 from memvirt.types import WRITE, GuestEvent
 from memvirt.typing import Int
@@ -35,7 +36,8 @@ COUNTERS = (
     Counter("protect_calls", "calls", doc="system calls of the workload that protect, forks among them"),
     Counter("remote_accesses", "accesses", doc="to data on another NUMA node"),
     Counter("active_pages", "pages", doc="touched in the epoch; a run's: summed over epochs"),
-    Counter("stall_ns", "ns", doc="time waited for memory: a device, a copy, a decompression, a host that holds the VM back"),
+    Counter("stall_ns", "ns", doc="time waited for memory: a device, a decompression, a host that holds the VM back"),
+    Counter("copy_ns", "ns", doc="time in which a write of the VM's waited for the host to copy a merged page"),
     Counter("busy_ns", "ns", doc="CPU time of the workload's own, faults and waiting not included"),
     Counter("idle_ns", "ns", doc="time asleep"),
     Counter("elapsed_ns", "ns", doc="time not asleep, waiting included"),
@@ -75,11 +77,13 @@ def guest_events(world: World, now: Now, number: Int) -> Int:
             actor.event_next = following
             actor.ready = now.time_ns + event.page * 1e3
             world.counts[now.vm, now.epoch].idle_ns += np.int64(event.page) * 1000
+            note_away(world, number, now.epoch, now.time_ns, np.float64(actor.ready), ZERO)
             return 0
         if event.kind == ON_UNTIL and actor.start + event.page * 1e6 > now.time_ns:
             actor.event_next = following
             actor.ready = actor.start + np.float64(event.page) * 1e6
             world.counts[now.vm, now.epoch].idle_ns += np.int64(actor.ready - now.time_ns)
+            note_away(world, number, now.epoch, now.time_ns, np.float64(actor.ready), ZERO)
             return 0
         if world.clock[0].events + world.rules[0].margin > world.events.size:
             break
@@ -102,8 +106,8 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
     instructions: Int = 0
     last: Int = NOTHING
     status: Int = OK
-    time, remote, active, made = now.time_ns, 0, 0, 0
-    clock.awaited_ns = 0.0
+    time, remote, active, made, copied = now.time_ns, 0, 0, 0, 0.0
+    clock.awaited_ns = clock.copied_ns = 0.0
     while made < length:
         page = base + numbers[offset + made]
         gap = np.int64(gaps[offset + made])
@@ -118,7 +122,9 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
             if status != OK:
                 break
             frame = np.int64(pages[page].frame)
-            time += rules.minor_fault_ns
+            time += rules.minor_fault_ns + clock.copied_ns
+            copied += np.float64(clock.copied_ns)
+            clock.copied_ns = 0.0
             last = NOTHING
         if forks and write and pages[page].cow:
             break_cow(world, Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time), page)
@@ -159,9 +165,12 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
     counts.remote_accesses += remote
     counts.active_pages += active
     ready = np.float64(clock.awaited_ns) + pace_ns
+    counts.copy_ns += np.int64(copied)
     counts.elapsed_ns += np.int64(max(time, ready) - now.time_ns)
+    note_turn(world, now.vm, now.epoch, now.time_ns, max(time, ready))
     if ready > time:
         counts.stall_ns += np.int64(ready - time)
+        note_away(world, number, now.epoch, time, ready, ONE)
         actor.ready = ready
     world.cpus[now.cpu].clock = time
     return made, status
@@ -173,6 +182,8 @@ def enter_epoch(world: World, vm: Int, epoch: Int) -> None:
     for slept in range(world.vms[vm].epoch + 1, epoch):
         fill_gauges(world, vm, slept)
     note_state(world, np.int64(vm), np.int64(epoch))
+    for begun in range(world.vms[vm].epoch + 1, epoch + 1):
+        world.counts[vm, begun].span_ns = np.int64(world.rules[0].epoch_ns)
     world.vms[vm].epoch = epoch
 
 

@@ -36,7 +36,9 @@ class Frame:
     seen: I4  # epoch of the last access
     gone: I4  # how many pages of its VM had been evicted when it was
     vm: I2  # whose it is
-    packed: I2  # of the host page: the compressed slot that holds it, in quarters of a page or bytes; 0 if none
+    packed: (
+        I2  # of the host page: the compressed slot that holds it, in quarters of a page or bytes; 0 if none, -1 if it needs none
+    )
     order: I1  # of the host page behind it
     swapped: I1  # of the host page: whether swap holds a copy
     dirty: I1  # of the host page: whether memory differs from what swap holds
@@ -94,6 +96,8 @@ class Vm:
     counted_from: F8  # when the warm-up ended, negative before
     epoch: I8  # that it is in
     noted: I8  # epoch up to which the host's state was noted
+    stalled_ns: F8  # for how long one of its vCPUs or more waited for memory so far
+    lived_until: F8  # until when one of its vCPUs at the least wasn't asleep
     free: TwoI4  # list of free frames that were used before
     reported: TwoI4  # list of free frames that the host was told of
     balloon: TwoI4  # list of frames in the balloon
@@ -121,6 +125,8 @@ class Vm:
     shares: F8  # its claim to memory
     least: I8  # resident pages that it is never asked for
     most: I8  # resident pages that it may have, 0 for any number
+    high: I8  # resident pages from which on it gives up its own and is held up, 0 for none
+    over: I8  # pages that it got beyond that since it was last held up
     active: F8  # the host's estimate of its active pages
     fits_1k: F8  # share of its pages that fit 1 KiB when compressed
     fits_2k: F8  # and 2 KiB
@@ -142,6 +148,9 @@ class Actor:
     ready: F8  # from when on it may run
     start: F8  # when its VM began to
     pace_ns: F8  # CPU time of an access, 0 where its instructions say
+    away_from: F8  # when it began to be away last, waiting for memory or asleep
+    away_until: F8  # until when
+    stalled: I8  # whether it waited for memory
     event_next: I8  # next of its own events
     event_end: I8  # one past the last of those
 
@@ -171,6 +180,7 @@ class Clock:
 
     bus_ns: F8  # when the swap device's bus is free
     awaited_ns: F8  # when that is done which the present access waits for
+    copied_ns: F8  # what merged pages took that were copied for it
     quiet: I8  # 1 while the machine is prepared, and nothing is logged or counted
     runs: I8  # rows written of the log of runs
     events: I8  # rows written of the log of events
@@ -214,6 +224,7 @@ class Rules:
     split: I8  # whether a large host page is split when it is swapped out, and not made where no block is free
     per_vm: I8  # whether reclaim asks for victims of one VM
     foresees: I8  # whether replacement knows the future
+    slots: I8  # pages that host swap holds, 0 for any number
     readahead: I8  # frames that are read at once from swap, at the most
     read_latency_ns: F8  # of the swap device
     write_latency_ns: F8

@@ -145,8 +145,9 @@ def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: F
     vms.ahead_last, vms.ahead_hits = NOTHING, FIRST_HITS
     for vm, member in enumerate(config.members):
         guest = vms[vm]
-        guest.shares, guest.least = member.shares, member.reservation >> 12
+        guest.lived_until, guest.shares, guest.least = member.start, member.shares, member.reservation >> 12
         guest.most = member.limit >> 12 if member.limit is not None else 0
+        guest.high = member.high >> 12 if member.high is not None else 0
         guest.fits_1k, guest.fits_2k = member.contents.fits_1k, member.contents.fits_2k
         guest.balloon_most = int(config.reclaim.balloon.options.get("cap", 1.0) * int(guest.limit))
         guest.guest_swap = guest_swap(config, int(guest.limit))
@@ -246,7 +247,7 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
 
 def per_vm(config: MemoryConfig) -> bool:
     """Whether reclaim takes pages from one VM at a time, so that replacement must tell VMs apart."""
-    limited = any(member.limit is not None for member in config.members)
+    limited = any(member.is_capped for member in config.members)
     return config.reclaim.per_vm or limited
 
 
@@ -297,13 +298,14 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.host_levels = config.host.levels if virtual else 0
     rule.forks = any((trace.events["kind"] == GuestEvent.PROTECT).any() for trace in traces)
     short = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
-    limited = any(member.limit is not None for member in config.members)
+    limited = any(member.is_capped for member in config.members)
     rule.contents = config.reclaim.sharing.name != "none" or config.reclaim.compression.name != "none"
     swaps = any(guest_swap(config, int(limit)) for limit in frames.limit)
     rule.tracked = short or limited or rule.contents or swaps or config.reclaim.in_background
     rule.per_vm = per_vm(config)
     rule.foresees = config.reclaim.foresees
     rule.readahead = 1 << config.reclaim.page_cluster
+    rule.slots = (config.reclaim.swap_size or 0) >> 12
     largest = min(max(frames.unit, 1 << int(pages.order.max(initial=0))), int(pages.vpn.size)) + 2
     rule.margin = 64 + 2 * largest + (8 * largest + 2 * STEP if rule.tracked else 0)
     rule.block = max(512, frames.unit) if virtual else 512

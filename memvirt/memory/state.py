@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.by_address import by_address
 from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, TableNodes, Vm
 from memvirt.types import EventRecord, RunRecord
 from memvirt.typing import Int, Records
@@ -35,6 +36,7 @@ AS_DATA, LOCAL, INTERLEAVE, REPLICATED = map(np.int64, (-1, -2, -3, -4))
 FREE, DATA, CACHE, BALLOON, TABLE_FRAME, KERNEL = map(np.int64, range(6))
 
 
+@by_address
 class Window(NamedTuple):
     """The next accesses of each vCPU.
 
@@ -66,6 +68,7 @@ class Now(NamedTuple):
     time_ns: float
 
 
+@by_address
 class Policies(NamedTuple):
     """One state of each family.
 
@@ -82,6 +85,7 @@ class Policies(NamedTuple):
     victims: Any
 
 
+@by_address
 class World(NamedTuple):
     """Everything, so that a kernel takes one argument.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.by_address import by_address
 from memvirt.jit import inner
 from memvirt.mmu.config import Cache
 from memvirt.types import Nodes
@@ -18,6 +19,7 @@ from memvirt.typing import Int
 NO_TAG = 0xFFFFFFFF
 
 
+@by_address
 class Caches(NamedTuple):
     """The hierarchy: a row a set, most recent line first; the sets of each CPU (L1D, L2) or each LLC together.
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.by_address import by_address
 from memvirt.counters import Counter, names_of
 from memvirt.jit import inner
 from memvirt.memory.placement._turns import Turns
@@ -101,6 +102,7 @@ CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT, EPOCH = np.aran
 WALK_LOOKUPS, STACKED, ADDED, WALK_FAULTS = np.arange(5, 9)
 
 
+@by_address
 class Port(NamedTuple):
     """The machine as a walk sees it at this moment.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.by_address import by_address
 from memvirt.jit import inner
 from memvirt.mmu.caches import insert_first, reuse
 from memvirt.mmu.config import Mmu, PwcArray
@@ -38,6 +39,7 @@ EVERY_LEVEL = 0x3F
 LOWEST_ONLY = 0
 
 
+@by_address
 class Pwc(NamedTuple):
     """All walk caches, and which levels a walk reads at all.
 

@@ -15,7 +15,7 @@ CHOSEN = (
     "slowdown", "overhead", "slowdown_p50", "slowdown_p99", "slowdown_peak", "translation_share", "l1_tlb_mpki", "l2_tlb_mpki",
     "refs_per_walk_mean", "cycles_per_walk_mean", "walk_cycles_per_access", "vm_exits", "minor_faults", "major_faults",
     "swap_in_pages", "swap_out_pages", "balloon_pages", "saved_pages", "compressed_pages", "resident_pages", "remote_accesses",
-    "pressure", "stall_ns", "first_thrash_epoch", "cycles", "instructions", "accesses",
+    "pressure", "stall_ns", "first_stalled_epoch", "first_thrash_epoch", "cycles", "instructions", "accesses",
 )  # fmt: skip
 PLAIN = 8  #: of those that are there, how many the plain table has
 MOST_ROWS, MOST_PLAIN = 10_000, 500

@@ -1,4 +1,4 @@
-"""What each signal warned of, how many epochs ahead of the first in which a VM thrashes; as a host's monitor sees it: of any VM."""
+"""How many epochs ahead of the first in which a VM is stalled each signal warned; as a host's monitor sees it: of any VM."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from memvirt.result.monitor import SIGNALS
 
 
 def leads(frame: pd.DataFrame) -> pd.DataFrame:
-    """Epochs ahead, a row a signal, a column a policy; NaN for one that gave no warning before a VM thrashed."""
+    """Epochs ahead, a row a signal, a column a policy; NaN for one that gave no warning before a VM was stalled."""
     found = {}
     for policy, rows in frame.groupby("reclaim", sort=False):
-        end = rows["first_thrash_epoch"].min()
+        end = rows["first_stalled_epoch"].min()
         ahead = end - pd.Series({name: rows[f"alarm_{name}"].min() for name in SIGNALS}, dtype=float)
         found[str(policy)] = ahead.where(ahead >= 0)
     return pd.DataFrame(found)
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
-    """The first thrashing epoch under each policy, and how far ahead of it each signal warned."""
-    ends = frame.groupby("reclaim")["first_thrash_epoch"].min()
-    found = {f"{policy} thrashes": float(end) for policy, end in ends.items() if pd.notna(end)}
+    """The first epoch in which a VM is stalled, under each policy, and how far ahead of it each signal warned."""
+    ends = frame.groupby("reclaim")["first_stalled_epoch"].min()
+    found = {f"{policy} stalled": float(end) for policy, end in ends.items() if pd.notna(end)}
     table = leads(frame)
     for policy in table:
         found |= {f"{policy} {name}": float(ahead) for name, ahead in table[policy].items() if pd.notna(ahead)}

@@ -1,7 +1,9 @@
 """zswap: one pool for all, packed by the byte, up to a share of the host's memory (Linux, mm/zswap.c).
 
-A page that shrinks at all is kept. Once the pool is full, pages go to swap itself until what came first has been written back and
-the pool is below a share ``accept`` of its most; what zsmalloc wastes at the ends of its pages is left out.
+A page of zeros is kept outside of the pool and never written: there is nothing to store (`zswap_is_page_same_filled`; since 6.12
+`swap_zeromap`, mm/page_io.c). Any other page that shrinks at all is kept. Once the pool is full, pages go to swap itself until what
+came first has been written back and the pool is below a share ``accept`` of its most; what zsmalloc wastes at the ends of its pages
+is left out.
 """
 
 from __future__ import annotations
@@ -11,15 +13,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.compression import drop, load, store
 from memvirt.memory.compression._cache import Cache, charge_compressing, make_cache, oldest_in, put_in, resize, take_out, write_back
-from memvirt.memory.contents import compressed_size
+from memvirt.memory.contents import ZEROS, compressed_size
 from memvirt.memory.options import a_part
 from memvirt.memory.state import Now, World
 from memvirt.typing import Int
 
+COUNTERS = (Counter("zero_filled_pages", "pages", doc="of zeros that were kept outside of the pool"),)
+
+#: Knobs in /sys/module/zswap that there are not.
+NOT_MODELLED = {
+    "shrinker_enabled": "the pool shrinks where it is full",
+    "compressor": "contents have a size: contents.fits_1k, contents.fits_2k",
+    "zpool": "what an allocator wastes is left out",
+    "max_pool_percent": "it is most here, a share",
+    "accept_threshold_percent": "it is accept here, a share",
+}
 ALL = np.int64(0)
+ZERO_FILLED = np.int64(-1)  #: as a frame's compressed size, of a page that takes none of the pool
 
 
 class State(NamedTuple):
@@ -68,8 +82,21 @@ def _shrink(state: State, world: World, now: Now, below: float) -> None:
     resize(state.cache, world, now, ALL, _needed(state, np.int64(0)))
 
 
+@inner_apart
+def keep_zeros(world: World, frame: Int) -> None:
+    """Note that a guest frame holds zeros, so that nothing of it need be kept."""
+    held = world.frames[frame]
+    held.packed, held.swapped, held.dirty = ZERO_FILLED, 0, 1
+    guest = world.vms[held.vm]
+    guest.compressed += 1
+    world.counts[np.int64(held.vm), np.int64(guest.epoch)].zero_filled_pages += 1
+
+
 @store.register
 def _store(state: State, world: World, now: Now, frame: Int) -> bool:
+    if world.frames[frame].content == ZEROS:
+        keep_zeros(world, frame)
+        return True
     charge_compressing(world, frame)
     size = compressed_size(world, frame)
     if size >= 4096:
@@ -87,6 +114,10 @@ def _store(state: State, world: World, now: Now, frame: Int) -> bool:
 
 @inner_apart
 def _let_go(state: State, world: World, now: Now, frame: Int) -> None:
+    if world.frames[frame].packed == ZERO_FILLED:
+        world.frames[frame].packed = 0
+        world.vms[world.frames[frame].vm].compressed -= 1
+        return
     _leave(state, world, frame)
     take_out(state.cache, world, frame)
     resize(state.cache, world, now, ALL, _needed(state, np.int64(0)))

@@ -29,10 +29,11 @@ from memvirt.memory.epochs import change_state
 from memvirt.memory.evict import break_and_swap_of, swap_some
 from memvirt.memory.log import has_room
 from memvirt.memory.options import a_period, a_scale, a_share, a_time
+from memvirt.memory.pressure import note_away, note_turn
 from memvirt.memory.reclaim import balance, make_room
 from memvirt.memory.reclaim._states import HARD, HIGH, LOW, PAGES_A_MIB, SOFT, next_state, set_thresholds
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
-from memvirt.memory.state import Now, World
+from memvirt.memory.state import ONE, Now, World
 from memvirt.memory.turns import set_due
 from memvirt.typing import Int
 
@@ -229,6 +230,8 @@ def block(state: State, world: World, now: Now, until: float) -> None:
                 vm, epoch = np.int64(actor.vm), np.int64(world.vms[actor.vm].epoch)
                 world.counts[vm, epoch].stall_ns += np.int64(until - since)
                 world.counts[vm, epoch].elapsed_ns += np.int64(until - since)
+                note_turn(world, vm, epoch, since, until)
+                note_away(world, np.int64(number), epoch, since, until, ONE)
 
 
 @balance.register

@@ -33,6 +33,11 @@ from memvirt.typing import Int
 
 KEEPS_ITS_CHOICE = True  #: a page that it named is named again until it goes or is accessed
 
+#: Knobs of the kernel's reclaim that there are not.
+NOT_MODELLED = {
+    "swappiness": "a host has no page cache of its own to weigh against",
+    "watermark_scale_factor": "it is reclaim.watermark_scale of reclaim=linux",
+}
 BATCH = 32  #: pages scanned at a time, deactivated at a time, and wanted of a reclaim (SWAP_CLUSTER_MAX)
 PRIORITY = 12  #: a list's 2^priority-th part is scanned (DEF_PRIORITY)
 RETRIES = 16  #: reclaims that a charge is worth (MAX_RECLAIM_RETRIES)

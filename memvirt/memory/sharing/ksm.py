@@ -6,6 +6,9 @@ visit, that is all (*volatile*); if a merged page equals it, they are shared; if
 two become a merged page; else it waits for such a one until the next scan (*unshared*). A merged page takes
 `max_page_sharing` pages; the next two of that content begin another one, a *dup* in the content's chain.
 
+Pages of zeros can be left to the kernel's zero page (`use_zero_pages`): any number of them, apart from the trees and the other
+counts, and passed over by the scanner from then on. Here the first of them is that page, so the host has one frame less than there.
+
 Nothing is undone when a write breaks a page out: counters and lists change when the scanner comes to the item, or when a
 search in the stable tree meets a merged page that nobody maps.
 
@@ -25,15 +28,25 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from memvirt.config import Section, TimeNs
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.contents import ZEROS
 from memvirt.memory.log import has_room
 from memvirt.memory.measure import measure
-from memvirt.memory.share import share, split
+from memvirt.memory.share import protect_merged, share, split
 from memvirt.memory.sharing import is_small, mergeable, scan
 from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import mix64
 from memvirt.typing import Int
 from memvirt.workload.schedule import as_schedule
 
+#: Knobs in /sys/kernel/mm/ksm that there are not.
+NOT_MODELLED = {
+    **dict.fromkeys(
+        ("advisor_mode", "advisor_max_cpu", "advisor_target_scan_time", "advisor_min_pages_to_scan", "advisor_max_pages_to_scan"),
+        "KSM's advisor: set pages_to_scan",
+    ),
+    "merge_across_nodes": "pages are merged wherever they are",
+    "run": "the scanner always runs: reclaim.sharing=none for none",
+}
 MOST_SKIPS = 16  #: full scans after which there is no page left that is only skipped for now
 
 # Where an item is.
@@ -44,6 +57,13 @@ COUNTERS = (
     Counter("ksm_pages_sharing", "pages", doc="that map merged pages, besides one each, as there", epochs="last", vms="same"),
     Counter("ksm_pages_unshared", "pages", doc="that wait for an equal one, as there", epochs="last", vms="same"),
     Counter("ksm_pages_volatile", "pages", doc="that changed too fast to be looked for, as there", epochs="last", vms="same"),
+    Counter(
+        "ksm_zero_pages",
+        "pages",
+        doc="of zeros that map the kernel's zero page when it last scanned, as there",
+        epochs="last",
+        vms="same",
+    ),
     Counter("ksm_full_scans", "scans", doc="of all mergeable memory, as there", epochs="last", vms="same"),
     Counter("ksm_pages_scanned", "pages", doc="visits of pages, as there", epochs="last", vms="same"),
 )
@@ -99,6 +119,8 @@ CURSOR = np.dtype(
         ("items_used", "<i8"),  # guest frames that have an item
         ("free_node", "<i8"),  # first free node
         ("free_place", "<i8"),  # first free place
+        ("zero", "<i8"),  # host frame that is the zero page, -1 if there is none
+        ("zero_pages", "<i8"),  # that it is behind
         ("nodes", "<i8"),  # nodes ever made
     ],
     align=True,
@@ -112,6 +134,7 @@ RULES = np.dtype(
         ("max_page_sharing", "<i8"),
         ("smart_scan", "<i8"),
         ("first_sight", "<i8"),
+        ("use_zero_pages", "<i8"),
         ("chains_prune", "<f8"),  # ns
         ("interval", "<f8"),  # ns
     ],
@@ -167,6 +190,8 @@ class Options(Section):
     first_sight: bool = False
     """Search a page in the tree of merged pages before it is checked for change, as until Linux 6.10; the kernel measured is 6.18.
     """
+    use_zero_pages: bool = False
+    """Merge pages of zeros with the kernel's zero page and not with each other, as there: without limit, in no tree."""
     chains_prune: TimeNs = Field(2e9, ge=0)
     """How often chains of merged pages of one content are cleared (there: `stable_node_chains_prune_millisecs`)."""
     schedule: Annotated[tuple[int, ...] | None, BeforeValidator(as_schedule)] = None
@@ -182,7 +207,7 @@ def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:
     chosen = Options(**options)
     nodes, places, cursor = np.zeros(frames, NODE), np.zeros(frames, PLACE), np.zeros(1, CURSOR)
     nodes["next"] = places["first"] = np.arange(1, frames + 1)
-    cursor["left"] = chosen.pages_to_scan
+    cursor["left"], cursor["zero"] = chosen.pages_to_scan, NOTHING
     return State(
         np.zeros(frames, ITEM).view(np.recarray),
         nodes.view(np.recarray),
@@ -209,6 +234,7 @@ def _scan(state: State, world: World, now: Now) -> float:
             return now.time_ns
         if not visit(state, world, now) and not scheduled:
             break
+    cursor.zero_pages = zero_pages(state, world)
     if scheduled:
         if cursor.left < rules.pages_to_scan and cursor.frame == state.items.size:
             visit(state, world, now)  # the batch goes on, and finds that the scan is through
@@ -246,6 +272,7 @@ def _measure(state: State, counts: Any) -> None:
     counts.ksm_pages_sharing = cursor.pages_sharing
     counts.ksm_pages_unshared = cursor.pages_unshared
     counts.ksm_pages_volatile = cursor.items_used - cursor.pages_shared - cursor.pages_sharing - cursor.pages_unshared
+    counts.ksm_zero_pages = cursor.zero_pages
     counts.ksm_full_scans = cursor.full_scans
     counts.ksm_pages_scanned = cursor.pages_scanned
 
@@ -257,7 +284,7 @@ def next_frame(state: State, world: World) -> Int:
     while cursor.frame < state.items.size:
         frame = cursor.frame
         cursor.frame += 1
-        if not mergeable(world, frame):
+        if not mergeable(world, frame) or maps_zero_page(state, world, frame):
             forget(state, world, frame)
             continue
         item = state.items[frame]
@@ -315,6 +342,9 @@ def compare_and_merge(state: State, world: World, now: Now, frame: Int) -> None:
     if item.checksum != content:
         item.checksum = content
         return
+    if state.rules[0].use_zero_pages and content == ZEROS:
+        merge_with_zero_page(state, world, now, frame)
+        return
     if not state.rules[0].first_sight and merge_into_stable(state, world, now, frame):
         return
     other = search_unstable(state, world, frame, content)
@@ -346,6 +376,41 @@ def merge_into_stable(state: State, world: World, now: Now, frame: Int) -> bool:
     share(world, now, frame, np.int64(world.host_frames[state.nodes[node].hfn].owner))
     append(state, frame, node)
     return True
+
+
+@inner
+def is_zero_page(state: State, world: World, hfn: Int) -> bool:
+    """Tell whether a host frame is the zero page still: it is written, or taken away, as others are."""
+    host = world.host_frames[hfn]
+    return host.stable != 0 and state.node_of[hfn] == NOTHING and world.frames[host.owner].content == ZEROS  # type: ignore[no-any-return]
+
+
+@inner
+def maps_zero_page(state: State, world: World, frame: Int) -> bool:
+    """Tell whether the zero page is behind a guest frame."""
+    zero = np.int64(state.cursor[0].zero)
+    return zero != NOTHING and world.frames[frame].hfn == zero and is_zero_page(state, world, zero)
+
+
+@inner
+def zero_pages(state: State, world: World) -> Int:
+    """Count the guest frames that the zero page is behind."""
+    zero = np.int64(state.cursor[0].zero)
+    return np.int64(world.host_frames[zero].refs) if zero != NOTHING and is_zero_page(state, world, zero) else np.int64(0)
+
+
+@inner_apart
+def merge_with_zero_page(state: State, world: World, now: Now, frame: Int) -> None:
+    """Put the zero page behind a guest frame of zeros; the one behind it becomes it if there is none."""
+    if not is_small(world, now, frame) or world.frames[frame].hfn == NOTHING:
+        return
+    zero = np.int64(state.cursor[0].zero)
+    if zero != NOTHING and is_zero_page(state, world, zero):
+        share(world, now, frame, np.int64(world.host_frames[zero].owner))
+        return
+    protect_merged(world, now, frame)
+    zero = np.int64(world.frames[frame].hfn)
+    state.cursor[0].zero, state.node_of[zero] = zero, NOTHING
 
 
 @inner

@@ -37,7 +37,7 @@ def _member_config(point: Point, vm: int, contents_matter: bool) -> dict[str, An
     return config
 
 
-OF_MEMORY = ("memory", "cache", "reservation", "limit")  #: sizes of a VM that are divided where its pages are sampled
+OF_MEMORY = ("memory", "cache", "reservation", "limit", "high")  #: sizes of a VM that are divided where its pages are sampled
 
 
 def _part(size: int | None, scale: float) -> int | None:
@@ -60,7 +60,7 @@ def _has_enough(point: Point, vms: Vms) -> bool:
     overcommit = point.overcommit
     enough = overcommit.host_memory is None and (overcommit.ratio or 1.0) <= 1.0 and not overcommit.charge_tables
     enough = enough and (overcommit.ratio is not None or point.numa.memory is None)
-    return enough and not point.reclaim.in_background and all(point.member(vm).vms.limit is None for vm in vms)
+    return enough and not point.reclaim.in_background and all(not point.member(vm).vms.is_capped for vm in vms)
 
 
 #: Sections on which it depends whether a point's mechanisms go together.
@@ -96,7 +96,7 @@ def check(point: Point) -> None:
     if not enough:
         members = [point.member(vm).vms for vm in vms]
         check_mechanisms(point.reclaim, 1 if alone else 2, point.guest, point.host, max(each.vcpus for each in members))
-        limited = any(each.limit is not None for each in members)
+        limited = any(each.is_capped for each in members)
         if point.reclaim.per_vm or limited:
             check_replacement("reclaim.replacement", point.reclaim.replacement.name, _who_asks(point))
         check_pace(point.reclaim, point.clock, max(_longest(point, vm) for vm in vms))
@@ -142,7 +142,7 @@ def _who_asks(point: Point) -> str:
     if getattr(load("memory.reclaim", point.reclaim.name), "PER_VM", False):
         return f"reclaim={point.reclaim.name}"
     rule = point.reclaim.victims.name
-    return f"reclaim.victims={rule}" if rule != "global" else "vms.limit"
+    return f"reclaim.victims={rule}" if rule != "global" else "vms.limit or vms.high"
 
 
 def _longest(point: Point, vm: int) -> float:
@@ -185,6 +185,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     overcommit["host_memory"] = _part(overcommit["host_memory"], scale)
     guest = {**point.guest.model_dump(), **({"table_area": None} if alone else {})}
     guest["swap"] = _part(guest["swap"], scale)
+    reclaim["swap_size"] = _part(reclaim["swap_size"], scale)
     if "max_page_sharing" in reclaim["sharing"]:
         reclaim["sharing"]["max_page_sharing"] = max(2, round(reclaim["sharing"]["max_page_sharing"] / scale))
     if _has_enough(point, vms):

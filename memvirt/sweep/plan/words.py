@@ -13,6 +13,7 @@ from memvirt.errors import ConfigError, MemvirtError, suggest
 from memvirt.sweep.plan.axes import is_optional, written
 from memvirt.sweep.plan.compose import as_of_hydra_1_3
 from memvirt.sweep.plan.groups import EXPERIMENT_KEYS, RUN_KEYS, all_keys, find_groups, reached_sections
+from memvirt.sweep.plan.unmodelled import unmodelled
 
 #: Flags of Hydra's that say where options are, and so belong to a sweep; each is followed by its value.
 PLACES = {"--config-dir": "folder", "-cd": "folder", "--config-name": "name", "-cn": "name"}
@@ -263,6 +264,8 @@ def _plain(wrong: BaseException, words: Sequence[str]) -> MemvirtError:
         value = next((word.partition("=")[2] for word in words if word.partition("=")[0] == key), "")
         if key in all_keys():
             return ConfigError(key, value, f"there is no such key in the option that is chosen for {key.partition('.')[0]}")
+        if said := unmodelled(key):
+            return ConfigError(key, value, said)
         hint = suggest(key, all_keys())
         return ConfigError(key, value, "there is no such key" + (f"; {hint}" if hint.startswith("did") else ""))
     missing = re.search(r"Could not find '([^']+)'", text)

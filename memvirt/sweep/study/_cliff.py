@@ -20,7 +20,7 @@ class Verdict(NamedTuple):
     ----------
     ratio : float
     why : str
-        Why it failed: ``slowdown``, ``thrash`` (slowed as well), an error, ``crashed``, ``timeout``; empty if it didn't.
+        Why it failed: ``slowdown``, ``stalled`` (slowed as well), an error, ``crashed``, ``timeout``; empty if it didn't.
     vm : int
         The one that is worst off; -1 if nobody knows.
     slowdown : float
@@ -86,6 +86,6 @@ class Hunt:
         left = [ratio for ratio in self.scan if ratio > max(self.tried, default=0.0)]
         if left and (self.failed is None or sum(ratio > self.failed.ratio for ratio in self.tried) < self.beyond):
             return left[0]
-        if self.failed is None or self.safe is None or self.failed.ratio - self.safe.ratio <= self.tolerance:
+        if self.failed is None or self.safe is None or round(self.failed.ratio - self.safe.ratio, DIGITS) <= self.tolerance:
             return None
         return round((self.safe.ratio + self.failed.ratio) / 2, DIGITS)

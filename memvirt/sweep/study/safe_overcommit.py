@@ -34,7 +34,7 @@ RUN = {"cycles": "run"}
 #: Groups of which nothing is said where only memory is asked about: walks of page lives, which say how long their CPUs are busy,
 #: aren't simulated then. How long an access-level trace is busy is known by its walks alone.
 OF_TRANSLATION = ("mmu", "tlb", "cache", "machine", "cpu", "guest", "host")
-COLUMNS = ["cycles", "thrash_epochs", "slowdown", *MEASURES]
+COLUMNS = ["cycles", "stalled_epochs", "slowdown", *MEASURES]
 
 
 def _of_policy(key: str) -> bool:
@@ -170,8 +170,8 @@ class SafeOvercommit:
         by_vm = slower.groupby(rows["vm"]).mean()
         row, column = divmod(int(by_vm.to_numpy().argmax()), len(by_vm.columns))
         vm, measure, slowdown = int(by_vm.index[row]), str(by_vm.columns[column]), 100 * (float(by_vm.to_numpy()[row, column]) - 1)
-        thrashed = rows.loc[rows["vm"] == vm, "thrash_epochs"].max() > 0
-        why = "" if slowdown <= self.options["slowdown"] else "thrash" if thrashed else "slowdown"
+        stalled = rows.loc[rows["vm"] == vm, "stalled_epochs"].max() > 0
+        why = "" if slowdown <= self.options["slowdown"] else "stalled" if stalled else "slowdown"
         return Verdict(ratio, why, vm, slowdown, measure, float((1 / whole).mean()), point_id)
 
     def _values(self, combination: tuple[int, ...]) -> dict[str, Any]:
