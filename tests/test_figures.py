@@ -13,7 +13,7 @@ from memvirt.cost import PARTS
 from memvirt.drawing.monitor import MEMORY, NAMES, monitor
 from memvirt.drawing.style import means
 from memvirt.drawing.sweep import left_over, overview
-from memvirt.drawing.words import label
+from memvirt.drawing.words import label, spelled
 from memvirt.errors import MemvirtError
 from memvirt.figures import draw, draw_sweep, kinds, save, save_all
 from memvirt.result.choose import of_point, where
@@ -174,6 +174,7 @@ def test_labels_have_units() -> None:
     assert label("l2_tlb_misses") == "L2 TLB misses (accesses)"
     assert label("walk_refs_in_llc") == "walk refs in LLC (references)"
     assert "ns" in label("stall_ns")
+    assert [spelled(name) for name in ("sata_ssd", "nvme")] == ["SATA SSD", "NVMe"]
 
 
 def test_command(tmp_path: Path) -> None:

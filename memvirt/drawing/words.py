@@ -66,8 +66,9 @@ LABELS = {
 UNITS = {"pages": "4 KiB pages", "ratio": "", "state": "", "0 or 1": "", "faults": "count", "misses": "count"}
 ACRONYMS = (
     "tlb", "vm", "vms", "mmu", "cpu", "numa", "uma", "pwc", "ept", "llc", "l1", "l2", "l1d", "l1i", "ksm", "cow", "mpki", "pom",
-    "thp", "id", "lru", "fifo", "srrip", "plru", "nvme", "hdd", "ssd", "cxl", "esx", "dmt", "ecpt",
+    "thp", "id", "lru", "fifo", "srrip", "plru", "hdd", "sata", "ssd", "cxl", "esx", "dmt", "ecpt",
 )  # fmt: skip
+OWN_CAPITALS = {word: word.upper() for word in ACRONYMS} | {"nvme": "NVMe"}
 MOST_VALUES, MOST_LETTERS = 4, 40  #: values that a note lists, and letters of one
 
 
@@ -87,7 +88,7 @@ def is_number(values: pd.Series[Any]) -> bool:
 def spelled(name: str) -> str:
     """A column's or key's name in words, acronyms in capitals."""
     words = re.split(r"[._ ]+", name)
-    return " ".join(word.upper() if word in ACRONYMS else word for word in words)
+    return " ".join(OWN_CAPITALS.get(word, word) for word in words)
 
 
 def label(column: str) -> str:
