@@ -254,7 +254,22 @@ def _compile(function: F, inline: bool, from_python: bool) -> F:
     dispatcher: Any = njit(**options)(function)
     if dispatcher is not function:  # the same function where NUMBA_DISABLE_JIT is set
         _keep_on_disk(dispatcher, KernelCache(function, is_part=not from_python))
+        if not from_python:
+            _refuse_python(dispatcher)
     return dispatcher  # type: ignore[no-any-return]
+
+
+def _refuse_python(dispatcher: Any) -> None:
+    """Say what is wrong where Python calls a part: there is no machine code that it could jump to."""
+
+    def add_overload(compiled: Any) -> None:
+        dispatcher.overloads[tuple(compiled.signature.args)] = compiled  # but not where calls from Python look
+
+    def refuse(*args: object, **words: object) -> None:
+        name = f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}"
+        raise TypeError(f"{name} is for kernels alone (memvirt.jit.inner); make it a kernel, or call its .py_func")
+
+    dispatcher.add_overload, dispatcher._compile_for_args = add_overload, refuse
 
 
 @contextlib.contextmanager

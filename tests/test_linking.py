@@ -18,7 +18,7 @@ from numba.core.errors import TypingError
 from numpy.typing import NDArray
 
 from memvirt.by_address import by_address
-from memvirt.jit import Compiled
+from memvirt.jit import Compiled, inner, kernel
 from memvirt.policy import verb
 
 PUSH = """
@@ -122,3 +122,20 @@ def test_by_address() -> None:
     assert {kind.instance_class for each in inner.signatures for kind in each[:2]} == {Outside, Inside}
     with pytest.raises(TypingError):
         outer(outside._replace(numbers=None))
+
+
+def test_python_is_refused_parts() -> None:
+    """A part that Python calls says so, before and after kernels use it: there is nothing to jump to."""
+
+    @inner
+    def part(number: int) -> int:
+        return number + 1
+
+    @kernel
+    def whole(number: int) -> int:
+        return part(number)
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match="part is for kernels alone"):
+            part(1)
+        assert whole(1) == 2

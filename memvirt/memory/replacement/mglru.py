@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import inner, inner_apart, kernel_apart
+from memvirt.jit import inner, inner_apart, kernel, kernel_apart
 from memvirt.memory.lists import Chain, count_groups, group_of, make_chain, oldest, push_front, unlink
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 from memvirt.typing import Int
@@ -74,7 +74,7 @@ def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State
     return State(lists[0], lists[1], lists[2], lists[3], pages, generations)
 
 
-@inner
+@kernel
 def put(state: State, item: Int, number: Int) -> None:
     """Put a page that is on no list at the head of one."""
     if number == 0:
@@ -88,7 +88,7 @@ def put(state: State, item: Int, number: Int) -> None:
     state.pages[item].list = state.pages[item].generation = number
 
 
-@inner
+@kernel
 def take_off(state: State, item: Int) -> None:
     """Take a page off its list."""
     number = np.int64(state.pages[item].list)
