@@ -29,6 +29,15 @@ PLUGINS = "memvirt.plugins"  #: entry-point group; each entry names a package la
 _verbs: list[Any] = []  #: every generic function
 
 
+def _name(cls: type) -> None:
+    """Give a type of state a name of its own, before any kernel is compiled for it.
+
+    numba mangles a kernel's symbol from the bare name of its argument types: two policies that both call their type `State` would
+    silently share one compiled body.
+    """
+    cls.__name__ = f"{cls.__module__}.{cls.__qualname__}".replace(".", "_")
+
+
 def modules_of(state: type) -> tuple[str, ...]:
     """Names of the modules that a type of state and its verbs are written in."""
     own = [verb.dispatch(state) for verb in _verbs if verb.dispatch(state) is not verb.registry[object]]
@@ -62,6 +71,16 @@ def verb(stub: Callable[..., Any]) -> Any:
             body.__qualname__ = f"{stub.__name__}.{chosen.__name__}"
         return None if chosen is stub and "NotImplementedError" in stub.__code__.co_names else chosen
 
+    registered: Any = generic.register
+
+    def register(*args: Any) -> Any:
+        result = registered(*args)
+        for cls in generic.registry:
+            if cls is not object:
+                _name(cls)
+        return result
+
+    generic.register = register  # type: ignore[assignment]
     _verbs.append(generic)
     overload(generic, strict=False, jit_options={"no_cfunc_wrapper": True, "pipeline_class": PartCompiler})(choose)  # type: ignore[typeddict-unknown-key]
     return generic
@@ -122,10 +141,8 @@ def load(family: str, name: str, key: str | None = None) -> ModuleType:
             if missing.name is not None and f"{room}.{name}".startswith(missing.name):
                 continue
             raise
-        # numba mangles a kernel's symbol from the bare name of its argument types: two policies that
-        # both call their type `State` would silently share one compiled body.
         for item in vars(module).values():  # those of another policy of the family too, which this one may build upon
             if isinstance(item, type) and issubclass(item, tuple) and item.__module__.rpartition(".")[0] in _rooms(family):
-                item.__name__ = f"{item.__module__}.{item.__qualname__}".replace(".", "_")
+                _name(item)
         return module
     raise ConfigError(key or family, name, "its file could not be imported", known)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import io
 import json
 import os
@@ -125,6 +126,8 @@ def field_of(key: str, *names: str) -> Any:
         field = fields.get(part)
         if field is None and parts[0] == "reclaim" and names[place - 1]:
             family = "memory." + (".".join(parts[1:place]) or "reclaim")
+            if not hasattr(importlib.import_module(f"memvirt.{family}"), "__path__"):  # one file has all of them
+                return None
             options = getattr(load(family, names[place - 1]), "Options", None)
             return options.model_fields.get(part) if options is not None else None
         if field is None or place == len(parts) - 1:

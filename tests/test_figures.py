@@ -165,7 +165,7 @@ def test_rows_are_chosen(tmp_path: Path) -> None:
 def test_one_epoch_is_drawn() -> None:
     """A run that is over within an epoch has an axis too."""
     columns = ["stall_ns", *(column for column, _, _ in MEMORY), *(SIGNALS[name].column for name in NAMES)]
-    epochs = pd.DataFrame({"epoch": [0], "vm": [0], "thrash": [1]} | {column: [1.0] for column in columns})
+    epochs = pd.DataFrame({"epoch": [0], "vm": [0], "thrash": [1], "stalled": [1]} | {column: [1.0] for column in columns})
     assert monitor(epochs).axes[0].get_xlim() == (0, 1)
 
 

@@ -24,6 +24,7 @@ from memvirt.sweep.help import tables
 from memvirt.sweep.plan.groups import all_keys, find_groups
 from memvirt.sweep.plan.words import plainly
 from memvirt.trace.cli import parser as trace_parser
+from memvirt.types import READ_KINDS
 from tests.support import here, write_pages
 
 ROOT = Path(__file__).parent.parent
@@ -95,6 +96,7 @@ def sweep_folder(tmp_path: Path) -> Path:
         "status": "ok",
         "error": None,
         "refs_per_walk": "24:1",
+        **{f"node_traffic_{kind}": "0>1:1" for kind in READ_KINDS},
     }
     varied = {"mmu": ["native", "nested"] * 2, "machine": ["generic", "zen4"] * 2, "overcommit.ratio": [1.0, 1.0, 2.0, 2.0]}
     pd.DataFrame(about | numbers | about | varied).to_parquet(mine / "results.parquet")

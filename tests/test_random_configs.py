@@ -27,7 +27,7 @@ MENDED = {
     "reclaim=esx reclaim.sampling.samples=1000000": "refused reclaim.sampling.samples=1000000: is a whole number from 1 to 10,000",
     "reclaim=linux workload.idle_every=50 workload.idle_time=100s clock.daemon_speedup=1000000": "refused reclaim.sharing.sleep=20000000.0: makes ",
     "reclaim=esx reclaim/replacement=opt": "refused reclaim.replacement=opt: can't name a page of one VM, as reclaim=esx asks it to",
-    "vms.limit=64KiB reclaim/replacement=opt": "refused reclaim.replacement=opt: can't name a page of one VM, as vms.limit asks it to",
+    "vms.limit=64KiB reclaim/replacement=opt": "refused reclaim.replacement=opt: can't name a page of one VM, as vms.limit or vms.high asks it to",
     "guest.swap=1MiB guest.replacement=opt": "refused guest.replacement=opt: can't name a page of one VM",
     "guest.replacement=lruu": "refused guest.replacement=lruu: there is no such replacement; did you mean lru?",
     "mmu=direct_segment mmu.filter_bits=256.0": "ok",
