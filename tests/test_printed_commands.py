@@ -210,7 +210,11 @@ VMS = """vm,time,working_set,touched,cache,free,busy
 1,600,420,1500,900,1500,0.05
 """
 MOST = 20_000  #: accesses of a sweep that asks for more
-SHORT_LIFE = ["vms.scale=128", "workload.seconds=240"]  #: what a sweep of the main job's web servers asks for besides
+SHORT_LIFE = [
+    "vms.scale=128",
+    "epoch.time=30s",
+    "workload.seconds=240",
+]  #: what a sweep of the main job's web servers asks for besides
 ONE_PANEL = ["mmu=nested", "machine=generic", "numa=uma", "reclaim=swap"]  #: what is left of the main job
 
 
