@@ -81,9 +81,7 @@ def run_stretch(
             page, flags = np.int64(pages[at]), np.int64(lines[at] >> 6)
             while next_event < events.size and np.int64(events[next_event].at) <= first + at:
                 if port.kind == 2 and data < at:
-                    access_data(
-                        port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, port.traffic, pages, lines, data, at
-                    )
+                    access_data(port, pages, lines, data, at)
                     data = at
                 event = events[next_event]
                 kind = np.int64(event.kind)
@@ -95,9 +93,7 @@ def run_stretch(
             outcome = look_up_one(tlbs, mine, cpu, page, flags)
             if outcome != HIT:
                 if port.kind == 2 and data < at:
-                    access_data(
-                        port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, port.traffic, pages, lines, data, at
-                    )
+                    access_data(port, pages, lines, data, at)
                     data = at
                 port.now[AT] = first + at
                 walk_access(state, port, page, flags >> 1)
@@ -106,9 +102,7 @@ def run_stretch(
                     covers = neighbours(tlbs, port, page) if tlbs.rules[COALESCES] else np.int64(1)
                     fill_both(tlbs, cpu, page, flags, covers)
         if port.kind == 2:
-            access_data(
-                port.caches, port.tally, port.hfn_of_page, port.node_of_hfn, port.now, port.traffic, pages, lines, data, end
-            )
+            access_data(port, pages, lines, data, end)
         count_policies(tlbs, mine)
         for name in range(port.tally.size):
             counts[run.vm, run.epoch, name] += port.tally[name]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart, kernel
-from memvirt.mmu.caches import Caches, read_line
+from memvirt.mmu.caches import read_line
 from memvirt.mmu.mode import on_event, walk
 from memvirt.mmu.port import (
     AD_UPDATES_GUEST,
@@ -145,19 +145,10 @@ def walk_access(state: Any, port: Port, page: Int, write: Int) -> None:
 
 
 @inner_apart
-def access_data(
-    caches: Caches,
-    tally: NDArray[np.int64],
-    hfn_of_page: NDArray[np.uint32],
-    node_of_hfn: NDArray[np.uint8],
-    now: NDArray[np.int64],
-    traffic: NDArray[np.int64],
-    pages: NDArray[np.uint32],
-    lines: NDArray[np.uint8],
-    begin: Int,
-    end: Int,
-) -> None:
+def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8], begin: Int, end: Int) -> None:
     """Read and write data through the caches; apart from the walks, whose code would crowd its registers."""
+    caches, tally, now = port.caches, port.tally, port.now
+    hfn_of_page, node_of_hfn, traffic = port.hfn_of_page, port.node_of_hfn, port.traffic
     cpu, node = now[CPU], now[NODE]
     tags, sets = caches.l1d, caches.sets[0]
     mask = sets - 1
@@ -225,36 +216,14 @@ def walk_stretch(
             while at < stop:
                 missed = np.int64(walks[number]) if number < walks.size else end
                 if port.kind == 2 and at < missed:
-                    access_data(
-                        port.caches,
-                        port.tally,
-                        port.hfn_of_page,
-                        port.node_of_hfn,
-                        port.now,
-                        port.traffic,
-                        pages,
-                        lines,
-                        at,
-                        min(missed, stop),
-                    )
+                    access_data(port, pages, lines, at, min(missed, stop))
                 at = min(missed, stop)
                 if at < stop:
                     port.now[AT] = first + at
                     walk_access(state, port, np.int64(pages[at]), np.int64(lines[at] >> 7))
                     number += 1
                     if port.kind == 2:
-                        access_data(
-                            port.caches,
-                            port.tally,
-                            port.hfn_of_page,
-                            port.node_of_hfn,
-                            port.now,
-                            port.traffic,
-                            pages,
-                            lines,
-                            at,
-                            at + 1,
-                        )
+                        access_data(port, pages, lines, at, at + 1)
                     at += 1
         for name in range(port.tally.size):
             counts[run.vm, run.epoch, name] += port.tally[name]
