@@ -21,7 +21,7 @@ CHOOSE = getattr(mglru.choose, "py_func", mglru.choose)
 
 def as_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the module's kernels be Python."""
-    for name in ("put", "take_off", "tail", "promote", "age"):
+    for name in ("put", "take_off", "promote", "age"):
         monkeypatch.setattr(mglru, name, getattr(getattr(mglru, name), "py_func", getattr(mglru, name)))
 
 

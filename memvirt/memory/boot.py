@@ -40,24 +40,21 @@ def map_all(world: World, now: Now, order: NDArray[np.int64]) -> Int:
     return OK
 
 
-GUEST_SHORT = np.int64(-2)  #: no frame, for want of room in the guest
-
-
 @inner_apart
 def use_frame(world: World, now: Now, role: Int, content: Int) -> Int:
     """Have a guest use a frame for something other than a program's page, and the host back it.
 
-    `NOTHING` if the host is full, `GUEST_SHORT` if the guest has no room. That is made as for a program's page: a host short of
-    memory may have pressed the balloon meanwhile.
+    What is full, negated, if there is no frame: `HOST_FULL`, or `GUEST_FULL`. Room in the guest is made as for a program's page: a
+    host short of memory may have pressed the balloon meanwhile.
     """
     if not make_guest_room(world, now, now.vm, ONE):
-        return GUEST_SHORT
+        return -GUEST_FULL
     frame = np.int64(guest_frame(world, now.vm, SMALL))
     held = world.frames[frame]
     held.role, held.content, held.next_free = role, content, NOTHING
     world.vms[now.vm].used += 1
     if held.hfn == NOTHING and not back(world, now, frame, NOTHING, FOR_DATA):
-        return NOTHING
+        return -HOST_FULL
     return frame
 
 
@@ -67,7 +64,7 @@ def keep_for_kernel(world: World, now: Now, count: Int) -> Int:
     for _ in range(count):
         frame = use_frame(world, now, KERNEL, new_contents(world))
         if frame < 0:
-            return GUEST_FULL if frame == GUEST_SHORT else HOST_FULL
+            return -frame
     return OK
 
 
@@ -79,7 +76,7 @@ def fill_cache(world: World, now: Now, contents: NDArray[np.int64]) -> Int:
     for number in contents:
         frame = use_frame(world, now, CACHE, number)
         if frame < 0:
-            return GUEST_FULL if frame == GUEST_SHORT else HOST_FULL
+            return -frame
         if guest.cached == 0:  # or what came before is gone already, to make room
             guest.cache_first = frame
         else:

@@ -146,15 +146,15 @@ def evict(world: World, now: Now, unit: Int) -> None:
 
 
 @inner_apart
-def keep_to_limit(world: World, now: Now, order: Int) -> bool:
-    """Have a VM that would grow beyond its limit give pages of its own; False if it has none."""
+def beyond(world: World, now: Now, order: Int, most: Int) -> Int:
+    """By how many pages a VM that grows is beyond ``most`` in the end, though it gives pages of its own while it has any."""
     guest = world.vms[now.vm]
-    while guest.resident - guest.saved + (1 << order) > guest.most:
+    while guest.resident - guest.saved + (1 << order) > most:
         unit = np.int64(victim_of(world.policies.replacement, now.vm))
         if unit < 0 or not has_slots(world, unit):
-            return False
+            break
         evict(world, now, unit)
-    return True
+    return max(guest.resident - guest.saved + (1 << order) - most, 0)  # type: ignore[return-value]
 
 
 @inner
@@ -171,18 +171,13 @@ def high_delay_ns(over: float, pages: Int) -> float:
 @inner_apart
 def keep_to_high(world: World, now: Now, order: Int) -> None:
     """Have a VM that would grow beyond its `high` give pages of its own, and hold it up where it has none to give."""
-    guest, size = world.vms[now.vm], 1 << order
-    while guest.resident - guest.saved + size > guest.high:
-        unit = np.int64(victim_of(world.policies.replacement, now.vm))
-        if unit < 0 or not has_slots(world, unit):
-            break
-        evict(world, now, unit)
-    beyond = guest.resident - guest.saved + size - guest.high
-    if beyond <= 0:
+    guest = world.vms[now.vm]
+    over = beyond(world, now, order, np.int64(guest.high))
+    if over == 0:
         return
-    guest.over += size
+    guest.over += 1 << order
     if guest.over >= CHARGE_BATCH:  # each page of which stands for `scale`, and so does each wait
-        delay = high_delay_ns(beyond / guest.high, np.int64(guest.over)) * world.rules[0].scale
+        delay = high_delay_ns(over / guest.high, np.int64(guest.over)) * world.rules[0].scale
         guest.over = 0
         if delay > 0.0:
             wait_until(world, now.time_ns + delay)
@@ -194,7 +189,8 @@ def take_page(world: World, now: Now, node: Int, order: Int, allowed: Int) -> In
 
     Reclaim takes pages whatever node they are on, so it isn't asked for room on some nodes alone.
     """
-    if world.vms[now.vm].most > 0 and not keep_to_limit(world, now, order):
+    most = np.int64(world.vms[now.vm].most)
+    if most > 0 and beyond(world, now, order, most) > 0:
         return -1
     if world.vms[now.vm].high > 0:
         keep_to_high(world, now, order)

@@ -36,9 +36,7 @@ class Frame:
     seen: I4  # epoch of the last access
     gone: I4  # how many pages of its VM had been evicted when it was
     vm: I2  # whose it is
-    packed: (
-        I2  # of the host page: the compressed slot that holds it, in quarters of a page or bytes; 0 if none, -1 if it needs none
-    )
+    packed: I2  # of the host page: its slot in a compressed cache, in quarters of a page or bytes; 0 if none, -1 if it needs none
     order: I1  # of the host page behind it
     swapped: I1  # of the host page: whether swap holds a copy
     dirty: I1  # of the host page: whether memory differs from what swap holds

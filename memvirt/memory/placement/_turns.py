@@ -29,10 +29,6 @@ class Turns(NamedTuple):
     now: NDArray[np.int64]
 
 
-# As `memvirt.policy.load` names it, which the MMU's kernels may come before: a type's name is part of what they are kept under.
-Turns.__name__ = f"{Turns.__module__}.{Turns.__qualname__}".replace(".", "_")
-
-
 def make_turns(nodes: Sequence[int], allowed: int = EVERY) -> Turns:
     """State whose first turn is the first."""
     return Turns(np.array(nodes, np.int64), np.array([0, allowed], np.int64))

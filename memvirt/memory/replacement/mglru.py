@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.jit import inner, inner_apart, kernel, kernel_apart
+from memvirt.jit import inner_apart, kernel, kernel_apart
 from memvirt.memory.lists import Chain, count_groups, group_of, make_chain, oldest, push_front, unlink
 from memvirt.memory.replacement import insert, remove, touch, victim, victim_of
 from memvirt.typing import Int
@@ -56,63 +56,33 @@ GENERATIONS = np.dtype([("youngest", "<i8"), ("oldest", "<i8")], align=True)
 class State(NamedTuple):
     """One list a generation, pages, and of each group the numbers of its generations."""
 
-    first: Chain
-    second: Chain
-    third: Chain
-    fourth: Chain
+    lists: tuple[Chain, Chain, Chain, Chain]
     pages: Any
     generations: Any
 
 
 def make(size: int, seed: int, groups: NDArray[np.int64] | None = None) -> State:
     """State for items 0 … ``size`` - 1; each group, a control group, has generations of its own."""
-    lists = [make_chain(size, groups) for _ in range(MOST)]
+    first, second, third, fourth = (make_chain(size, groups) for _ in range(MOST))
     pages = np.zeros(size, PAGE).view(np.recarray)
     pages.list = NOWHERE
-    generations = np.zeros(count_groups(lists[0]), GENERATIONS).view(np.recarray)
+    generations = np.zeros(count_groups(first), GENERATIONS).view(np.recarray)
     generations.youngest = LEAST + 1
-    return State(lists[0], lists[1], lists[2], lists[3], pages, generations)
+    return State((first, second, third, fourth), pages, generations)
 
 
 @kernel
 def put(state: State, item: Int, number: Int) -> None:
     """Put a page that is on no list at the head of one."""
-    if number == 0:
-        push_front(state.first, item)
-    elif number == 1:
-        push_front(state.second, item)
-    elif number == 2:
-        push_front(state.third, item)
-    else:
-        push_front(state.fourth, item)
+    push_front(state.lists[number], item)
     state.pages[item].list = state.pages[item].generation = number
 
 
 @kernel
 def take_off(state: State, item: Int) -> None:
     """Take a page off its list."""
-    number = np.int64(state.pages[item].list)
-    if number == 0:
-        unlink(state.first, item)
-    elif number == 1:
-        unlink(state.second, item)
-    elif number == 2:
-        unlink(state.third, item)
-    else:
-        unlink(state.fourth, item)
+    unlink(state.lists[np.int64(state.pages[item].list)], item)
     state.pages[item].list = NOWHERE
-
-
-@inner
-def tail(state: State, group: Int, number: Int) -> Int:
-    """Page at the tail of a generation's list; no page if it is empty."""
-    if number == 0:
-        return oldest(state.first, group)
-    if number == 1:
-        return oldest(state.second, group)
-    if number == 2:
-        return oldest(state.third, group)
-    return oldest(state.fourth, group)
 
 
 @inner_apart
@@ -121,7 +91,7 @@ def promote(state: State, group: Int, first: Int, end: Int) -> None:
     youngest = np.int64(state.generations[group].youngest) % MOST
     for item in range(max(first, np.int64(0)), min(end, np.int64(state.pages.size))):
         page = state.pages[item]
-        if page.accessed and page.list != NOWHERE and group_of(state.first, item) == group:
+        if page.accessed and page.list != NOWHERE and group_of(state.lists[0], item) == group:
             page.accessed, page.generation = 0, youngest
 
 
@@ -141,7 +111,7 @@ def choose(state: State, group: Int) -> Int:
         if generations.oldest + LEAST > generations.youngest:
             age(state, group)
             continue
-        item = tail(state, group, number)
+        item = oldest(state.lists[number], group)
         if item >= state.pages.size:
             generations.oldest += 1
             empty += 1
@@ -160,7 +130,7 @@ def choose(state: State, group: Int) -> Int:
 @insert.register
 def _insert(state: State, item: Int) -> None:
     state.pages[item].accessed = 0
-    put(state, item, np.int64(state.generations[group_of(state.first, item)].youngest) % MOST)
+    put(state, item, np.int64(state.generations[group_of(state.lists[0], item)].youngest) % MOST)
 
 
 @touch.register
