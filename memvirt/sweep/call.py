@@ -50,16 +50,18 @@ class Call:
         self.experiment = named if named != "null" else None
         self.plain = all(re.split("[=/.]", word)[0] in (*Settings.model_fields, "experiment") for word in given)
 
+    def _keys(self) -> list[str]:
+        """Keys and groups that the command line says anything of."""
+        return [word.partition("=")[0] for word in self.fixed] + [axis.key for axis in self.axes]
+
     def leave_out_walks(self) -> None:
         """Have no translation simulated, unless something is said of `workload.detail`."""
-        said = [word.partition("=")[0] for word in self.fixed] + [axis.key for axis in self.axes]
-        if "workload.detail" not in said:
+        if "workload.detail" not in self._keys():
             self.fixed = [*self.fixed, f"workload.detail={NOTHING}"]
 
     def mentions(self, groups: Sequence[str]) -> bool:
         """Whether the command line says anything of some groups."""
-        said = [word.partition("=")[0] for word in self.fixed] + [axis.key for axis in self.axes]
-        return any(key.replace("/", ".").partition(".")[0] in groups for key in said)
+        return any(key.replace("/", ".").partition(".")[0] in groups for key in self._keys())
 
     def plan(self, design: Design | None = None) -> Plan:
         """Plan a design: the one that was asked for, if none is given."""
