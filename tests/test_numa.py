@@ -263,6 +263,13 @@ def test_a_heat_map_of_node_pairs() -> None:
     assert [axes.get_title() for axes in shown] == ["guest's or process's tables", "host's tables"]
     assert sum(float(text.get_text()) for axes in shown for text in axes.texts) == pytest.approx(100, abs=0.2)
     assert "traffic" not in dict(overview(frame.filter(regex="^(?!node_traffic)"), []))
+    two = pd.concat([frame.assign(mmu=name, point_id=name) for name in ("nested", "shadow")])
+    titles = [axes.get_title() for axes in dict(overview(two, ["mmu"]))["traffic"].axes if axes.get_title()]
+    assert titles == [
+        f"{what}\n{name}" for name in ("nested", "shadow") for what in ("guest's or process's tables", "host's tables")
+    ]
+    many = pd.concat([frame.assign(**{"vms.memory": size}) for size in range(9)])
+    assert "traffic" not in dict(overview(many, ["vms.memory"]))  # a sum over designs is none's
 
 
 def test_the_old_name_is_said_once() -> None:

@@ -317,7 +317,7 @@ def overview(frame: pd.DataFrame, axes: list[str], averages: bool = True) -> lis
     if over:
         raise MemvirtError(f"the list's points differ in {', '.join(over)} as well; python -m memvirt.figures draws chosen columns")
     role = roles(good, axes)
-    traffic = [("traffic", node_traffic(good))] if has_traffic(good) else []
+    traffic = [("traffic", node_traffic(good, axes))] if has_traffic(good, axes) else []
     if role.x is None:  # one point: its VMs
         return [("cycles", cycle_parts(good, Roles("vm"))), *traffic]
     return [("slowdown", slowdowns(good, role)), ("cycles", cycle_parts(good, role)), *traffic]
