@@ -18,7 +18,7 @@ CASES = {
     "tlb.l1_4k.ways=5": "must divide the array's 64 entries",
     "overcommit.ratio=abc": "overcommit.ratio=abc: ",
     "overcommit.ratio=1,-2": "overcommit.ratio=-2: ",
-    "reclaim=rubbish": "choose from balloon, compression, esx, linux, none, senpai, sharing, swap",
+    "reclaim=rubbish": "choose from balloon, cold_age, compression, esx, linux, none, senpai, sharing, swap",
     "reclaim.replacement=lruu": "did you mean lru?",
     "host.page_size=8K": "choose from 1G, 2M, 4K, thp",
     "workload.seed=1,1": "stands twice in the grid",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memvirt.memory.reclaim import cold_age
 from memvirt.memory.replacement import mglru
 from memvirt.policy import names
 from memvirt.sweep.plan.unmodelled import FAMILIES, unmodelled
@@ -89,6 +90,37 @@ def test_idle_memory_is_offloaded(plain: Checker, tmp_path: Path) -> None:
     assert fast["swap_out_pages"] > 140
     greedy = plain(*words, "reclaim.period=200us", "reclaim.threshold=1.0")
     assert greedy["stall_ns"] > fast["stall_ns"]  # pressure is what holds it back
+
+
+def test_cold_pages_go_that_nobody_wants_back(plain: Checker, tmp_path: Path) -> None:
+    """Of 200 pages 50 are used all the time and 30 in every third period; only the other 120 go, at an age at which none came back."""
+    often, seldom = [*range(50)], [*range(50, 80)]
+    path = write_pages(tmp_path / "cold.parquet", [*range(200), *[*seldom, *often * 6] * 12])
+    words = ["mmu=native", "workload=trace", f"workload.path={path}", "clock.ns_per_instruction=10us", "epoch.accesses=null",
+             "clock.quantum=10", "reclaim=cold_age", "reclaim/replacement=lru", "reclaim/compression=none",
+             "reclaim.period=1100us", "reclaim.after=12ms"]  # fmt: skip
+    found = plain(*words, "reclaim.largest=4096")
+    assert (found["aged_evictions"], found["major_faults"]) == (120, 0)
+    assert found["vms"][0]["resident_pages"] == 80
+    assert found["vms"][0]["cold_pages"] >= 120
+    assert 0 < plain(*words)["aged_evictions"] < 120  # what compresses badly stays
+
+
+def test_least_age_that_would_have_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promotions at and beyond the age stay within the share of the working set, and a bad period isn't forgotten soon."""
+    for name in ("least_age", "usual_age"):
+        monkeypatch.setattr(cold_age, name, getattr(getattr(cold_age, name), "py_func", getattr(cold_age, name)))
+    state = cold_age.make(1, 0, "120s", 0.002, 0.9, 2990, "1s")
+    state.promotions[0, [0, 1, 2, 5, 9]] = 9_900, 60, 20, 15, 5  # of 10,000, 40 may come back in two minutes
+    assert cold_age.least_age(state, 0, 2.0) == 2
+    assert cold_age.least_age(state, 0, 1.0) == 3
+    assert cold_age.least_age(state, 0, 0.0) == 10
+    state.promotions[0] = 0
+    assert cold_age.least_age(state, 0, 2.0) == 1
+    state.enough[0, [1, 7]] = 19, 1
+    assert cold_age.usual_age(state, 0) == 1
+    state.enough[0, 7] = 3
+    assert cold_age.usual_age(state, 0) == 7
 
 
 def test_what_is_not_modelled_is_said() -> None:

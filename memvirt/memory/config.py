@@ -277,8 +277,8 @@ def check_options(key: str, choice: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{key}.{first['loc'][0]}", first["input"], why) from None
 
 
-def make_policy(family: str, choice: Choice, key: str, *args: Any) -> Any:
-    """State of the policy that a config names, its options checked by its own ``make``.
+def make_policy(family: str, choice: Choice, key: str, *args: Any, **told: Any) -> Any:
+    """State of the policy that a config names, its options checked by its own ``make``, which is told by name what it asks for.
 
     Raises
     ------
@@ -286,7 +286,8 @@ def make_policy(family: str, choice: Choice, key: str, *args: Any) -> Any:
     """
     module = load(family, choice.name, key)
     try:
-        return module.make(*args, **choice.options)
+        asked = {name: value for name, value in told.items() if name in inspect.signature(module.make).parameters}
+        return module.make(*args, **asked, **choice.options)
     except TypeError as wrong:
         raise ConfigError(key, choice.name, f"its options don't fit: {wrong}") from wrong
 

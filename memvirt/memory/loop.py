@@ -27,7 +27,7 @@ from memvirt.types import WRITE, GuestEvent
 from memvirt.typing import Int
 
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE, ON_PACE, ON_UNTIL = map(int, GuestEvent)
-ACCESSED = 3  #: since the host page came, and since the frame was sampled
+ACCESSED = 7  #: since the host page came, since the frame was sampled, and since its age was looked at
 
 
 COUNTERS = (

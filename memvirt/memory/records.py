@@ -40,7 +40,7 @@ class Frame:
     order: I1  # of the host page behind it
     swapped: I1  # of the host page: whether swap holds a copy
     dirty: I1  # of the host page: whether memory differs from what swap holds
-    accessed: I1  # bits: 1 since it was backed, 2 since it was last sampled
+    accessed: I1  # bits: 1 since it was backed, 2 since it was last sampled, 4 since its age was last looked at
     role: I1  # what the guest has there: `FREE`, `DATA`, …
     ahead: I1  # whether it was read ahead and not accessed yet
 

@@ -26,7 +26,7 @@ from memvirt.typing import Int
 OPTIONS = ("period", "samples", "slow", "fast")
 COUNTERS = (Counter("host_sampling_ns", "ns", doc="CPU time of the host that samples which pages are active"),)
 
-SINCE_SAMPLED, SINCE_BACKED = np.int64(2), np.int64(1)  #: the bits of `FRAME.accessed`
+SINCE_BACKED, SINCE_SAMPLED, SINCE_AGED = np.int64(1), np.int64(2), np.int64(4)  #: the bits of `FRAME.accessed`
 MOST_SAMPLES = 10_000  #: of a VM: the standard error is then half of one per cent, and more would take the host's time
 DRAWS = 64  #: guest frames looked at for one that holds something
 
@@ -95,7 +95,7 @@ def choose_pages(sampler: Sampler, world: World, vm: Int) -> Int:
             number = first + below(sampler.rng, span)
             if number < world.frames.size and holds_something(world, number):
                 sampler.chosen[vm, place] = number
-                world.frames[number].accessed &= SINCE_BACKED
+                world.frames[number].accessed &= ~SINCE_SAMPLED
                 found += 1
                 break
     return found

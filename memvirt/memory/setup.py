@@ -266,6 +266,7 @@ def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, 
     if any(guest_swap(config, int(limit)) for limit in frames.limit):
         chosen, key = Choice(name=config.guest.replacement), "guest.replacement"
         guest = make_policy("memory.replacement", chosen, key, pages.vm.size, config.seed, pages.vm)
+    host = Choice(name=reclaim.name, **reclaim.options)
     rule = config.reclaim.victims
     if per_vm(config) and rule.name == "global":  # each VM has its own pages, so one must be asked
         rule = Choice(name="shares")
@@ -273,7 +274,7 @@ def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, 
         replacement=replacement,
         placement=make_policy("memory.placement", numa.placement, "numa.placement", numa.nodes),
         scheduler=_scheduler(config),
-        reclaim=make_policy("memory.reclaim", Choice(name=reclaim.name, **reclaim.options), "reclaim", vms, config.seed),
+        reclaim=make_policy("memory.reclaim", host, "reclaim", vms, config.seed, frames=items),
         sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, host_frames, config.seed),
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
         compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),

@@ -2,6 +2,8 @@
 
 A policy decides whom to take pages from and by which mechanism: `memvirt.memory.frames.evict` for what
 `memvirt.memory.replacement` names (compressed, or to swap), `memvirt.memory.balloon.press`, or what it does in the background.
+
+``make(vms, seed, **options)`` makes a policy's state; one that keeps something of each guest frame takes ``frames`` as well.
 """
 
 from __future__ import annotations
