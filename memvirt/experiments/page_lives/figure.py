@@ -18,7 +18,12 @@ def draw(frame: pd.DataFrame) -> Any:
     found = touched(frame)
     figure, axes = subplots(figsize=(6.4, 3.8))
     for place, (name, row) in enumerate(found.iterrows()):
-        look: Any = {"marker": MARKERS[place % len(MARKERS)], "dashes": DASHES[place % len(DASHES)], "color": f"C{place}", "markersize": 5}
+        look: Any = {
+            "marker": MARKERS[place % len(MARKERS)],
+            "dashes": DASHES[place % len(DASHES)],
+            "color": f"C{place}",
+            "markersize": 5,
+        }
         axes.plot([window / 60 for window in found.columns], row, label=str(name), **look)
     axes.axhspan(0, IDLE_MOST, color="0.9", zorder=0)
     where: Any = {"xycoords": ("axes fraction", "data"), "ha": "right", "fontsize": "small", "color": "0.35"}
