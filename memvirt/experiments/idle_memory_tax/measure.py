@@ -31,7 +31,7 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
     epochs = over_time(frame)
     low, high = float(epochs["reclaim.tax"].min()), float(epochs["reclaim.tax"].max())
     held = {tax: settled(epochs, tax, "resident_pages") for tax in (low, high)}
-    speed = {tax: settled(epochs, tax, "accesses")[ACTIVE] for tax in (low, high)}
+    speed = {tax: settled(epochs, tax, "visits")[ACTIVE] for tax in (low, high)}
     return {
         "untaxed": held[low][IDLE] / sum(held[low].values()),
         "taxed": held[high][IDLE] / sum(held[high].values()),
