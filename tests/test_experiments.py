@@ -61,6 +61,15 @@ SMALL = {
     "references_per_walk": ["workload=gups", "workload.accesses=5000", "workload.footprint=16MiB"],
     "sage": ["workload.accesses=20000", "workload.footprint=16MiB"],
     "shadow_or_nested": ["workload=zipf", "workload.accesses=60000", "workload.footprint=8MiB", "workload.remap_every=1000,10000"],
+    "sharing_pays": [
+        "vms.count=2",
+        "vms.scale=1",
+        "workload.footprint=2MiB",
+        "workload.seconds=400",
+        "workload.fill=100",
+        "workload.warmup=200",
+        "contents.common=0,0.67",
+    ],
     "translation_cost": [
         "workload=uniform,sqlite",
         "workload.accesses=5000",
