@@ -13,10 +13,10 @@ SETTLED = 8  #: epochs at the end of each part that are averaged
 
 
 def over_time(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of each point, VM and epoch that the active VM lived through."""
+    """Rows of each point, VM and epoch that both VMs lived through."""
     epochs = read_results(Path(frame.attrs["folder"]) / "epochs.parquet")
-    ends = epochs[epochs["vm"] == ACTIVE].groupby("reclaim.tax")["epoch"].max()
-    return epochs[epochs["epoch"] < epochs["reclaim.tax"].map(ends)]  # its last epoch is cut short
+    ends = epochs.groupby(["reclaim.tax", "vm"])["epoch"].max().groupby("reclaim.tax").min()
+    return epochs[epochs["epoch"] < epochs["reclaim.tax"].map(ends)]  # a last epoch is cut short
 
 
 def settled(epochs: pd.DataFrame, tax: float, column: str) -> dict[int, float]:
