@@ -40,12 +40,12 @@ def touched(frame: pd.DataFrame) -> pd.DataFrame:
 def measure(frame: pd.DataFrame) -> dict[str, float]:
     """What sources speak of; the mean of servers' memory that was touched once and isn't within two minutes."""
     found = touched(frame)
-    numbers = {
-        "idle": found.loc["idle", 600.0],
-        "desktop": found.loc["desktop, nobody works", 600.0],
-        "web server": found.loc["web server, off-peak", 600.0],
-    }
+    minutes_10, minutes_2 = found[600.0], found[120.0]
     held = frame.groupby("vm")["resident_pages"].mean().set_axis(found.index) / MEMORY
-    share = found[120.0] / held
-    numbers["cold servers"] = 1 - share[list(SERVERS)].mean()
-    return {name: float(value) for name, value in numbers.items()}
+    cold = (1 - minutes_2 / held)[list(SERVERS)]
+    return {
+        "idle": float(minutes_10["idle"]),
+        "desktop": float(minutes_10["desktop, nobody works"]),
+        "web server": float(minutes_10["web server, off-peak"]),
+        "cold servers": float(cold.mean()),
+    }
