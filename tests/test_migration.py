@@ -48,8 +48,7 @@ def test_data_follow_a_vcpu(mode: str, where: str) -> None:
     got, epochs = run(*PLAIN, *MOVED, *AUTO, f"mmu={mode}", f"numa.migration.where={where}")
     stays, _ = run(*PLAIN, *MOVED, f"mmu={mode}")
     assert stays["remote_accesses"] == stays["guest_tables_remote"] > 10000
-    assert stays["migrations"] == 0
-    assert stays["hint_faults"] != stays["hint_faults"]  # nobody counts them
+    assert "hint_faults" not in stays  # nobody counts them
     assert got["migrated_pages_data"] == PAGES
     assert epochs[0]["remote_accesses"] > 0
     assert epochs[-1]["remote_accesses"] == 0
