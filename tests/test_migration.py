@@ -50,7 +50,7 @@ def test_data_follow_a_vcpu(mode: str, where: str) -> None:
     assert stays["remote_accesses"] == stays["guest_tables_remote"] > 10000
     assert "hint_faults" not in stays  # nobody counts them
     assert got["migrated_pages_data"] == PAGES
-    assert epochs[0]["remote_accesses"] > 0
+    assert got["remote_accesses"] > 0
     assert epochs[-1]["remote_accesses"] == 0
     in_host = mode != "native" and where == "host"
     assert got["host_minor_faults" if in_host else "minor_faults"] == got["hint_faults"] > PAGES

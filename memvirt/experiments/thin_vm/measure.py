@@ -8,14 +8,14 @@ EPOCHS = True  #: what is measured here are epochs
 MOVED, EPOCH = 300.0, 10.0  #: s after which the VM is moved, and of an epoch
 END = 5  #: epochs at the end, and before the move, that stand for what lasts
 NOBODY, DATA, GUEST, ALL = "nothing follows", "data follow", "guest's memory follows, EPT stays", "data and all tables follow"
-#: What is said of each design: who moves data, and where guests' and the host's tables go.
+#: What is said of each design: when and where memory is scanned, and where guests' and the host's tables go.
 DESIGNS = {
-    NOBODY: ("none", None, "as_data", "local"),
-    DATA: ("autonuma", "guest", "as_data", "local"),
-    GUEST: ("autonuma", "host", "as_data", "local"),
-    ALL: ("autonuma", "guest", "migrated", "migrated"),
+    NOBODY: ("1000s", "guest", "as_data", "local"),
+    DATA: ("1s", "guest", "as_data", "local"),
+    GUEST: ("1s", "host", "as_data", "local"),
+    ALL: ("1s", "guest", "migrated", "migrated"),
 }
-KEYS = ["numa.migration", "numa.migration.where", "numa.guest_tables", "numa.host_tables"]
+KEYS = ["numa.migration.delay", "numa.migration.where", "numa.guest_tables", "numa.host_tables"]
 SHARES = {"data": "remote_accesses", "guest's tables": "guest_tables_remote", "EPT": "host_tables_remote"}
 
 
@@ -28,7 +28,7 @@ def timelines(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Run time over that before the move, and local shares, over time (s), of each design."""
     found = {}
     for name, said in DESIGNS.items():
-        alike = [frame[key].astype(str) == value for key, value in zip(KEYS, said, strict=True) if value is not None]
+        alike = [frame[key].astype(str) == value for key, value in zip(KEYS, said, strict=True)]
         rows = frame[pd.concat(alike, axis=1).all(axis=1)]
         if len(rows) == 0:
             continue
