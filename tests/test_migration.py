@@ -23,6 +23,7 @@ PLAIN = (
     "workload.warmup=0",
     "guest.prefault=all",
     "reclaim=none",
+    "reclaim/replacement=fifo",
     "cache=none",
     "numa=two_socket",
     "numa.cpus_per_node=2",
@@ -33,7 +34,7 @@ PLAIN = (
 )
 #: A vCPU goes to the other node at once; a scan of 1 MiB each 400 ns or so.
 MOVED = ("numa/scheduler=pinned", "numa.scheduler.cpus=[0]", "numa.scheduler.then=[2]", "numa.scheduler.at=1us")
-AUTO = ("numa/migration=autonuma", "numa.migration.scan_size=1MiB", "clock.daemon_speedup=1e6")
+AUTO = ("numa/migration=autonuma", "numa.migration.scan_size=1MiB", "numa.migration.delay=2s", "clock.daemon_speedup=1e6")
 
 
 def run(*words: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
