@@ -32,8 +32,11 @@ def draw(frame: pd.DataFrame) -> Any:
         axes.axhline(value, color="0.6", linewidth=1, linestyle=":")
         axes.annotate(f"{value} {what}", (5, value), xytext=(0, 3), textcoords="offset points", fontsize="x-small", color="0.35")
     axes.axvline(MOVED, color="0.4", linewidth=1)
-    axes.set(xlabel="time (s)", ylabel="run time (before the move: 1)", title="what it costs", ylim=(0, None))
-    axes.legend(fontsize="x-small", loc="center left")
+    ticks = [1, 2, 3, 5, 10, 20, 50]
+    axes.set(xlabel="time (s)", ylabel="run time (before the move: 1)", title="what it costs", yscale="log")
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.legend(fontsize="x-small", loc="upper left")
     for spare in panels[len(moving) : -1]:
         spare.set_visible(False)
     return figure

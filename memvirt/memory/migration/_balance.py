@@ -194,7 +194,10 @@ def serve_hint(state: Balance, world: World, now: Now, page: Int, frame: Int) ->
 
 @inner_apart
 def adapt(state: Balance, world: World, vm: Int) -> None:
-    """Set the time between a VM's scans anew at a round's end (`update_task_scan_period`)."""
+    """Set the time between a VM's scans anew at a round's end (`update_task_scan_period`).
+
+    As there, a round that tells nothing leaves what was seen of places to the next: pages that found no room slow all that follow.
+    """
     resident = np.int64(world.vms[vm].resident)
     windows = max(1.0, np.ceil(resident / state.rule[SCAN]))
     least = max(state.rule[FLOOR_NS], state.rule[LEAST_NS] / windows)
@@ -216,8 +219,8 @@ def adapt(state: Balance, world: World, vm: Int) -> None:
         else:
             period -= (7 - max(local, private)) * slot
         state.period_ns[vm] = min(max(period, least), most)
-    for name in range(seen.size):
-        seen[name] = 0
+        seen[REMOTE] = seen[LOCAL] = seen[FAILED] = 0
+    seen[SHARED] = seen[PRIVATE] = 0
     for node in range(state.by_cpu.shape[1]):
         state.by_cpu[vm, node] >>= 1
         state.by_memory[vm, node] >>= 1
