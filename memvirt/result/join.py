@@ -143,10 +143,11 @@ def join(
     counts["remote_accesses"] = whole(remote * counts["accesses"])
     counts["data_refs_in_memory_remote"] = whole(remote * counts["data_refs_in_memory"])
     table_share = remote if tables_remote else np.zeros_like(remote)
-    row_shares = [table_share] * len(ROWS)
+    rows = details[0].levels.shape[0]
+    row_shares = [table_share] * rows
     if tables is not None:
         first, others = (ratio(life[name], life["accesses"]) for name in tables)
-        row_shares = [first, *[others] * (len(ROWS) - 1)]
+        row_shares = [first, *[others] * (rows - 1)]
         read = np.stack([each.levels[..., -2].sum(axis=1) for each in details])
         part = ratio(read[:, :1], read.sum(axis=1, keepdims=True))  # in the guest's dimension
         table_share = part * first + (1.0 - part) * others
