@@ -53,7 +53,7 @@ SMALL = {
     ],
     "mitosis": ["workload.accesses=20000", "workload.footprint=6GiB"],
     "mode_ratios": ["workload.accesses=20000", "workload.footprint=16MiB", "mmu=nested,flattened,dmt"],
-    "page_lives": ["workload.footprint=1MiB", "vms.scale=1"],
+    "page_lives": ["workload.footprint=32MiB", "vms.scale=1"],
     "references_per_walk": ["workload=gups", "workload.accesses=5000", "workload.footprint=16MiB"],
     "sage": ["workload.accesses=20000", "workload.footprint=16MiB"],
     "shadow_or_nested": ["workload=zipf", "workload.accesses=60000", "workload.footprint=8MiB", "workload.remap_every=1000,10000"],
