@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from memvirt import memory, workload
-from memvirt.counters import as_numbers
+from memvirt.counters import as_numbers, in_use, names_of
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory import setup
 from memvirt.memory.contents import WRITTEN
@@ -143,7 +143,7 @@ def check_events(world: Any) -> None:
             said = events[name][events["kind"] == kind]
             assert name in known.fields or (said == blank).all(), f"{kind.name} says its {name}"
     drops, passed = events["kind"] == Event.DROP, np.cumsum(events["kind"] == Event.DROP)
-    for place in np.flatnonzero(~drops & np.isin(events["kind"], (Event.EVICT, Event.TABLE_WRITE, Event.GUEST_UNMAP))):
+    for place in np.flatnonzero(~drops & np.isin(events["kind"], (Event.EVICT, Event.TABLE_WRITE, Event.GUEST_UNMAP, Event.HINT))):
         count = int(events["count"][place])
         assert place + count < events.size and passed[place + count] - passed[place] == count, "its DROPs don't follow"
 
@@ -201,7 +201,7 @@ def run(point: Any) -> dict[str, Any]:
                 memory._refill(world, traces, future, who)
     except CapacityError as full:
         return {"ended": str(full), "checks": checks}
-    names = world.counts.dtype.names
+    names = names_of(in_use("memory", setup.measured(world.policies)))
     totals = as_numbers(world.counts).sum(axis=(0, 1)).tolist()
     ends = zip(as_numbers(world.counts), world.vms, strict=True)
     return {
