@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -37,10 +39,16 @@ class FilesReadOnce(CachingConfigRepository):
     """Options as their files have them, each read once: Hydra reads 30 to 40 files anew for each config that it composes."""
 
     def __init__(self, delegate: IConfigRepository, known: dict[str, ConfigResult | None]) -> None:
-        self.delegate, self.cache = delegate, known  # which Hydra's own class copies, and with them all that was read
+        self.delegate, self.cache = delegate, known
 
     def __deepcopy__(self, memo: object) -> FilesReadOnce:
-        return self
+        return self  # Hydra copies it for each config, and with it all that was read
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """What a file says; None if there is none."""
+        if config_path not in self.cache:
+            self.cache[config_path] = self.delegate.load_config(config_path=config_path)
+        return copy.deepcopy(self.cache[config_path])  # whose values become the config's own, to be overridden
 
 
 _OWN: dict[str, ConfigResult | None] = {}  #: what the files of memvirt and its plug-ins say
@@ -100,6 +108,7 @@ def open_configs(overrides: list[str], folder: Path | None = None, name: str = "
         places.prepend("command-line", f"file://{os.path.abspath(folder)}", SearchPathQuery(provider="schema"))
     loader = ConfigLoaderImpl(places)
     others = folder is not None or any(word.startswith("hydra.searchpath") for word in overrides)
-    loader.repository = FilesReadOnce(loader.repository, {} if others else _OWN)
+    repository: Any = FilesReadOnce(loader.repository, {} if others else _OWN)
+    loader.repository = repository
     with as_of_hydra_1_3():
         return Composer(loader, loader.load_configuration(name, overrides, RunMode.MULTIRUN))
