@@ -32,11 +32,15 @@ SMALL = {
     "agile_paging": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=8MiB"],
     "balloon_overhead": ["workload.accesses=20000", "overcommit.host_memory=48MiB,64MiB", "vms.memory=48MiB,64MiB"],
     "idle_memory_tax": [
-        "vms.members=[{workload:{footprint:8KiB,accesses:8000,idle_every:100,idle_time:10ms},cache:1MiB},"
-        "{workload:{footprint:2MiB,accesses:20000}}]",
+        "vms.members=[{workload:{footprint:1MiB,touched:0.1,working_set:0.02,peak:0.02,busy:0.01},cache:1MiB},{}]",
         "vms.memory=2MiB",
+        "vms.scale=1",
         "overcommit.host_memory=2MiB",
-        "epoch.time=50ms",
+        "workload.footprint=2MiB",
+        "workload.seconds=400",
+        "workload.fill=100",
+        "reclaim.tax_from=200s",
+        "reclaim.tick=10ms",
     ],
     "latency_table": ["machine=haswell,zen3", "workload.accesses=3000", "workload.footprint=256KiB,4MiB,6MiB"],
     "linux_swap": [f"plan.path={Path(__file__).parent / 'data/linux_swap_points.csv'}"],
