@@ -23,7 +23,6 @@ from memvirt.tlb.hierarchy import (
     EVICT_TAKES_VM,
     HOST_SIZE_MATTERS,
     INCLUSION,
-    INVALID,
     PREEMPT_FLUSHES,
     SPLIT,
     STORES,
@@ -33,6 +32,7 @@ from memvirt.tlb.hierarchy import (
     translate,
 )
 from memvirt.tlb.misses import pack
+from memvirt.tlb.replacement import INVALID
 from memvirt.tlb.segment import bypassing, no_segments
 from memvirt.types import CHUNK, MOVE, Counters, Schedule, Space, Trace, Traits, Walks
 
@@ -109,8 +109,6 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule, events:
         fetch=own["instruction"],
         store=own["store"],
         entries=entries,
-        last=np.full(schedule.cpus, -1, np.int64),
-        last_cycles=np.zeros(schedule.cpus, np.int64),
         base=space.page_base,
         rules=rules,
         counts=np.zeros((schedule.vms, schedule.epochs), record_of(_counters(banks))).view(np.recarray),
