@@ -68,7 +68,9 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
         return builder.insert_element(undefined, value, index(0))
 
     def places_of(value: Any) -> Any:
-        everywhere = builder.shuffle_vector(first_of(value), undefined, ir.Constant(ir.VectorType(index, LANES), [index(0)] * LANES))
+        everywhere = builder.shuffle_vector(
+            first_of(value), undefined, ir.Constant(ir.VectorType(index, LANES), [index(0)] * LANES)
+        )
         return builder.and_(builder.bitcast(builder.icmp_unsigned("==", row, everywhere), bits), inside)
 
     last = builder.shl(one, builder.sub(builder.trunc(ways, bits), one))

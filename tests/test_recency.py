@@ -21,7 +21,9 @@ def _by_list(row: list[int], tag: int, empty: int, enters: bool) -> bool:
     """The same on a list, as the words say it."""
     found = tag in row
     if found or enters:
-        row.remove(tag if found else empty if empty in row else row[-1])  # of a set that is full, the last one's value is the only one
+        row.remove(
+            tag if found else empty if empty in row else row[-1]
+        )  # of a set that is full, the last one's value is the only one
         row.insert(0, tag)
     return found
 
