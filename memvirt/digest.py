@@ -66,7 +66,7 @@ def _feed(digest: Any, value: Any) -> None:
 
 
 def content_digest(value: Any) -> str:
-    """Hash arrays, numbers and (named) tuples or lists of them, by content; half of SHA-256, which most processors have by heart."""
+    """Hash arrays, numbers and (named) tuples or lists of them, by content (half of SHA-256: processors have instructions for it)."""
     digest = hashlib.sha256()
     _feed(digest, value)
     return digest.hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Asking for a place in memory before it is needed: what a walk will read is known from the list of misses, long before it walks."""
+"""Asking for a place in memory before it is needed: what a walk will read is known from the list of misses, long before."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def _in_kernels(context: Any, array: Any, at: Any) -> Any:
         place = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
-        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
         builder.call(fetch, [place, number(0), number(3), number(1)])
         return context.get_dummy_value()
 
     return types.void(array, types.int64), generate
 
 
-prefetch: Any = _nothing if config.DISABLE_JIT else intrinsic(_in_kernels)
+prefetch: Any = _nothing if config.DISABLE_JIT else intrinsic(_in_kernels)  # type: ignore[attr-defined]

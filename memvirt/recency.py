@@ -61,8 +61,8 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     zero, one, undefined = bits(0), bits(1), ir.Constant(vector, ir.Undefined)
 
     def intrinsic_of(name: str, result: Any, *parts: Any) -> Any:
-        kind = ir.FunctionType(result, parts)
-        return cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.{name}.v{LANES}i{word.width}.p0")
+        kind, name = ir.FunctionType(result, parts), f"llvm.masked.{name}.v{LANES}i{word.width}.p0"
+        return cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
 
     def first_of(value: Any) -> Any:
         return builder.insert_element(undefined, value, index(0))
@@ -94,4 +94,4 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     return found
 
 
-bring_first: Any = _plain if config.DISABLE_JIT else intrinsic(_in_kernels)
+bring_first: Any = _plain if config.DISABLE_JIT else intrinsic(_in_kernels)  # type: ignore[attr-defined]

@@ -302,10 +302,11 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     order_of_frame = world.frames.order.astype(np.uint8)
     log = Log()
     (world,) = deque(_drive(world, traces, future, log), maxlen=1)
-    runs, events = join_runs(np.concatenate(log.runs)), np.concatenate(log.events)
+    runs = join_runs(np.concatenate(log.runs))
+    events: Any = np.concatenate(log.events)
+    shootdowns: Any = np.empty_like(events)
     used = int(world.bumps.block[-1])
     guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)
-    shootdowns = np.empty_like(events)
     shootdowns = shootdowns[: take_shootdowns(events.view(np.recarray), shootdowns.view(np.recarray))]
     epochs = int(world.vms.epoch.max()) + 1
     node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)

@@ -89,7 +89,7 @@ def reuse(tags: Any, row: Int, ways: Int, tag: Any) -> bool:
 def take(tags: Any, row: Int, ways: Int, tag: Any, empty: Any) -> bool:
     """Look a tag up, and enter it if it isn't there; returns whether it was.
 
-    It goes over the first ``empty`` way, or else the least recent; with ``tag`` for ``empty``, which nothing takes out, always there.
+    It goes over the first ``empty`` way, or else the least recent; over that always, with ``tag`` for ``empty``.
     """
     at = np.uint64(row)
     if tags[at, 0] == tag:
@@ -105,7 +105,7 @@ def take(tags: Any, row: Int, ways: Int, tag: Any, empty: Any) -> bool:
         while way < ways - 1 and tags[at, way] != empty:
             way += 1
     move_first(tags, row, way, tag)
-    return found
+    return found  # type: ignore[return-value]
 
 
 @inner

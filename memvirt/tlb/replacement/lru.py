@@ -1,4 +1,4 @@
-"""Least recently used, exact: a small set's tags are kept in order of recency where nothing but tags is kept, else it is noted when."""
+"""Least recently used, exact: small sets stand in order of recency where nothing but tags is kept; else it is noted when."""
 
 from __future__ import annotations
 
@@ -56,4 +56,4 @@ def _take(state: State, tags: NDArray[np.uint32], start: Int, ways: Int, tag: np
     if ways > LANES:
         return take_by_ways(state, tags, start, ways, tag)  # type: ignore[no-any-return]
     at = np.uint64(start)
-    return tags[at] == tag or bring_first(tags, at, ways, tag, INVALID, True)  # most hits are of the most recent
+    return tags[at] == tag or bring_first(tags, at, ways, tag, INVALID, True)  # type: ignore[no-any-return]
