@@ -66,7 +66,7 @@ def _feed(digest: Any, value: Any) -> None:
 
 
 def content_digest(value: Any) -> str:
-    """Hash arrays, numbers and (named) tuples or lists of them, by content (half of SHA-256: processors have instructions for it)."""
+    """Hash arrays, numbers and (named) tuples or lists of them, by content: half of SHA-256, for which there are instructions."""
     digest = hashlib.sha256()
     _feed(digest, value)
     return digest.hexdigest()[:32]

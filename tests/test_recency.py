@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memvirt.jit import kernel
+from memvirt.policy import load
 from memvirt.recency import LANES, bring_first
+from memvirt.tlb.replacement import INVALID, take
 
 
 @kernel
@@ -45,3 +47,25 @@ def test_a_set_is_a_list(ways: int, dtype: Any, uses: list[tuple[int, bool, bool
             tags[1, len(row) // 2] = 0
         assert tags[1, :ways].tolist() == row
     assert (tags[0] == 77).all() and (tags[2] == 77).all() and (tags[1, ways:] == 77).all()
+
+
+@kernel
+def _take(state: Any, tags: Any, start: Any, ways: Any, tag: Any) -> Any:
+    return take(state, tags, start, ways, np.uint32(tag))
+
+
+@settings(deadline=None)
+@given(ways=st.sampled_from([3, 16, 17, 32, 40]), uses=st.lists(st.tuples(st.integers(1, 50), st.integers(0, 5)), max_size=200))
+def test_lru_of_any_size(ways: int, uses: list[tuple[int, int]]) -> None:
+    """LRU's own way through a set, large or small, with holes or without, is a list's: the same stay."""
+    empty = int(INVALID)
+    tags, row = np.full(ways + 2, 99, np.uint32), [empty] * ways
+    tags[1:-1] = empty
+    state = load("tlb.replacement", "lru").make(ways + 2, [ways], 1)
+    for tag, drops in uses:
+        assert bool(_take(state, tags, 1, ways, tag)) == _by_list(row, tag, empty, True)
+        if drops == 0:  # taken out, by its tag
+            row[row.index(tag)] = empty
+            tags[1:-1][tags[1:-1] == tag] = empty
+        assert sorted(tags[1:-1].tolist()) == sorted(row)
+    assert tags[0] == tags[-1] == 99

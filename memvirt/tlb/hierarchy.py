@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart, kernel
+from memvirt.recency import LANES
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import INVALID, count_own, drop, find, take
 from memvirt.tlb.segment import Escapes, take_away
@@ -250,12 +251,19 @@ def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: Int, end: Int, cp
     starts, ways_of, cycles_of = first.level.start_now, first.level.ways, first.level.cycles
     cycles, misses, walked = np.int64(0), 0, found
     base, base2 = cpu * first.level.slots, cpu * second.level.slots
+    last, hit_cycles, never = np.int64(-1), np.int64(0), np.int64(0 if ways_of[0] > LANES else -1)
     for offset in range(begin, end):
         page = pages[np.uint64(offset)]
-        tag, start = tag_now[page], np.int64(starts[page])
-        if start >= 0 and take(first.policy, first.tags, base + start, np.int64(ways_of[start]), tag):
-            cycles += cycles_of[start]
+        tag = tag_now[page]
+        if tag == last:  # a second hit of the same changes nothing, and a look through many ways is dear; of few it is cheap
+            cycles += hit_cycles
             continue
+        start = np.int64(starts[page])
+        if start >= 0 and take(first.policy, first.tags, base + start, np.int64(ways_of[start]), tag):
+            last, hit_cycles = np.int64(tag) | never, np.int64(cycles_of[start])
+            cycles += hit_cycles
+            continue
+        last = np.int64(-1)
         misses += 1
         start = np.int64(second.level.start_now[page])
         if start >= 0 and take(second.policy, second.tags, base2 + start, np.int64(second.level.ways[start]), tag):
