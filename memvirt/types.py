@@ -172,9 +172,13 @@ class Event(IntEnum):
     TABLE_WRITE = 8  #: the guest rewrites the table entry of `page`; `count` DROPs follow (none: a FLUSH will)
     GUEST_UNMAP = 9  #: the guest unmaps `page` (all of its larger page); `count` DROPs follow
     FLUSH = 10  #: the guest flushes `asid` on `cpu`, or all of its address spaces (`EVERY_SPACE`)
-    COW_FAULT = 11  #: a write finds `page` read-only after a fork: a fault, then the TABLE_WRITE that follows
-    REMAP = 12  #: the host puts `hfn` behind `frame` of its own accord: a merged page, or a part of a split one
+    COW_FAULT = 11  #: an access to `page`, which is mapped, faults: read-only after a fork, or hinted; a TABLE_WRITE follows
+    REMAP = (
+        12  #: the host puts `hfn` behind `frame` (all of its host page): a merged page, a part of a split one, one that was moved
+    )
     MOVE = 13  #: a vCPU of `vm` goes on on `cpu`, where the host flushes its VM's translations; the VM is on `count` other CPUs
+    HINT = 14  #: the host makes memory of `vm` inaccessible, to learn of the next access to each page; `count` DROPs follow
+    TABLE_MOVE = 15  #: the host page of `order` at `hfn`, in which page tables lie, is on node `count` from now on
 
 
 class EventKind(NamedTuple):
@@ -212,8 +216,10 @@ EVENTS = {
     Event.GUEST_UNMAP: EventKind(("page", "frame", "count", "order")),
     Event.FLUSH: EventKind(("asid", "cpu"), rooms=("tlb", "mmu")),
     Event.COW_FAULT: EventKind(("page", "frame", "order"), fault="guest"),
-    Event.REMAP: EventKind(("frame", "hfn"), backs=True),
+    Event.REMAP: EventKind(("frame", "hfn", "order"), backs=True),
     Event.MOVE: EventKind(("cpu", "count"), rooms=("tlb", "mmu")),
+    Event.HINT: EventKind(("count",), rooms=("tlb", "mmu")),
+    Event.TABLE_MOVE: EventKind(("hfn", "count", "order")),
 }
 
 # The kinds as kernels compare with them, in the order of `Event`.
@@ -231,6 +237,8 @@ EVENTS = {
     COW_FAULT,
     REMAP,
     MOVE,
+    HINT,
+    TABLE_MOVE,
 ) = map(np.int64, Event)
 
 

@@ -143,7 +143,7 @@ def check_events(world: Any) -> None:
             said = events[name][events["kind"] == kind]
             assert name in known.fields or (said == blank).all(), f"{kind.name} says its {name}"
     drops, passed = events["kind"] == Event.DROP, np.cumsum(events["kind"] == Event.DROP)
-    for place in np.flatnonzero(~drops & np.isin(events["kind"], (Event.EVICT, Event.TABLE_WRITE, Event.GUEST_UNMAP))):
+    for place in np.flatnonzero(~drops & np.isin(events["kind"], (Event.EVICT, Event.TABLE_WRITE, Event.GUEST_UNMAP, Event.HINT))):
         count = int(events["count"][place])
         assert place + count < events.size and passed[place + count] - passed[place] == count, "its DROPs don't follow"
 

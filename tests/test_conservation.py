@@ -52,6 +52,14 @@ def designs(draw: st.DrawFn) -> list[str]:
                 ["overcommit.charge_tables=true"],
                 ["numa=two_socket"],
                 ["numa=two_socket", "numa/scheduler=naive", "numa.scheduler.period=5us"],
+                [
+                    "numa=two_socket",
+                    "numa/scheduler=naive",
+                    "numa.scheduler.period=5us",
+                    "numa/migration=autonuma",
+                    "numa.migration.scan_size=64KiB",
+                    "clock.daemon_speedup=1e6",
+                ],
                 ["workload.idle_every=90", "workload.idle_time=1ms"],
             ]
         )

@@ -27,6 +27,7 @@ CONF = Path(tlb.__file__).parent.parent / "conf"
 
 @pytest.mark.parametrize(("family", "group"), [("memory.replacement", "reclaim/replacement"), ("tlb.replacement", "tlb/replacement"),
                                                ("memory.placement", "numa/placement"), ("memory.scheduler", "numa/scheduler"),
+                                               ("memory.migration", "numa/migration"),
                                                ("memory.reclaim", "reclaim"), ("memory.sharing", "reclaim/sharing"), (MODES, "mmu")])  # fmt: skip
 def test_each_policy_has_its_yaml(family: str, group: str) -> None:
     """A Python file and a YAML file of the same name, and a docstring that says what it is."""

@@ -76,6 +76,25 @@ def test_tables_that_are_not_as_data_are_local() -> None:
     assert not found.levels[..., 4].any()
 
 
+def test_tables_have_shares_of_their_own_where_they_move() -> None:
+    """Three quarters of what is read from memory is the guest's; its tables are remote for half of the visits, the host's for a tenth."""
+    levels = np.zeros((2, 5, 5), np.int64)
+    levels[0, 0, 3], levels[1, 0, 3] = 15, 5
+    more = {"guest_tables_remote": [[0, 5, 10], [0, 0, 5]], "host_tables_remote": [[0, 1, 2], [0, 0, 0]]}
+    both = [detail()._replace(levels=levels)] * 2
+    found = join(life(**more), both, GHZ, 8, {}, tables=("guest_tables_remote", "host_tables_remote"))
+    counts = {name: values[:, 1:].tolist() for name, values in found.counts.items()}
+    assert counts["walk_refs_in_memory"] == [[500, 1000], [0, 200]]
+    assert counts["walk_refs_in_memory_remote"] == [[200, 400], [0, 150]]  # 0.75 of a half, and 0.25 of a tenth
+    assert counts["guest_tables_remote"] == [[3750, 7500], [0, 3000]]
+    assert counts["host_tables_remote"] == [[750, 1500], [0, 0]]
+    assert found.levels[0, :, 0, 4].tolist() == [round(0.5 * 1125), round(0.1 * 375)]
+    alike = {name: life()["remote_accesses"] for name in more}
+    as_data = join(life(), both, GHZ, 8, {})
+    same = join(life(**alike), both, GHZ, 8, {}, tables=("guest_tables_remote", "host_tables_remote"))
+    assert (same.counts["walk_refs_in_memory_remote"] == as_data.counts["walk_refs_in_memory_remote"]).all()
+
+
 def test_each_vm_has_its_own_detail() -> None:
     other = detail(walks=600)._replace(baseline_cycles=800.0, histogram=np.array([0, 600]))
     found = join(life(), [detail(), other], GHZ, 1, {})

@@ -37,6 +37,7 @@ def test_policies_are_listed() -> None:
         "memory.replacement",
         "memory.placement",
         "memory.scheduler",
+        "memory.migration",
         "sweep.design",
         "sweep.study",
         "workload.synthetic",

@@ -24,8 +24,12 @@ PART_COLUMNS = (
     Column("shootdown_cycles", "cycles", doc="of invalidating translations"),
     Column("fault_cycles", "cycles", doc="of page faults, waiting left out; replicas of page tables written for them too"),
     Column("clearing_cycles", "cycles", doc="of clearing and copying pages"),
-    Column("syscall_cycles", "cycles", doc="of system calls that unmap and protect, and of doing so in replicas of page tables"),
-    Column("stall_cycles", "cycles", doc="of waiting for memory"),
+    Column(
+        "syscall_cycles",
+        "cycles",
+        doc="of system calls that unmap and protect, and of doing so in replicas of page tables; of scans of NUMA balancing",
+    ),
+    Column("stall_cycles", "cycles", doc="of waiting for memory, and for pages to be moved"),
 )
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
 HOST_WORK = ("scanning", "copying", "compressing", "sampling")
@@ -183,9 +187,10 @@ def price(
                 "protected_entries": cpu.protect_page,
                 "replica_unmaps": cpu.replica_unmap,
                 "replica_protects": cpu.replica_protect,
+                "hint_entries": cpu.protect_page,
             }
         ),
-        "stall_cycles": total({"stall_ns": cpu.ghz, "copy_ns": cpu.ghz}),
+        "stall_cycles": total({"stall_ns": cpu.ghz, "copy_ns": cpu.ghz, "migration_ns": cpu.ghz}),
     }
     whole = zero.copy()
     for part in PARTS:

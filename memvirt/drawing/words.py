@@ -47,6 +47,7 @@ LABELS = {
     "numa": "NUMA topology",
     "numa.placement": "NUMA placement of data",
     "numa.scheduler": "placement of vCPUs",
+    "numa.migration": "NUMA migration of data",
     "numa.guest_tables": "NUMA placement of the guest's page tables",
     "numa.host_tables": "NUMA placement of the host's page tables",
     "numa.shadow_tables": "NUMA placement of tables that a mode adds",

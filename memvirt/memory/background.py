@@ -8,6 +8,7 @@ from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.balloon import adjust
 from memvirt.memory.measure import measure
+from memvirt.memory.migration import scan_pages
 from memvirt.memory.reclaim import balance
 from memvirt.memory.scheduler import rebalance
 from memvirt.memory.sharing import scan
@@ -33,7 +34,7 @@ COUNTERS = (
 def next_background(world: World) -> float:
     """When background work is due next (ns)."""
     clock = world.clock[0]
-    host = min(np.float64(clock.reclaim_due), np.float64(clock.watch_due), np.float64(clock.move_due))
+    host = min(np.float64(clock.reclaim_due), np.float64(clock.watch_due), np.float64(clock.move_due), np.float64(clock.hint_due))
     return min(np.float64(clock.sharing_due), np.float64(clock.balloon_due), host)
 
 
@@ -47,6 +48,8 @@ def background(world: World, now: Now) -> None:
         clock.watch_due = watch_idle(world, then)
     elif clock.move_due == due:
         clock.move_due = rebalance(world.policies.scheduler, world, then)
+    elif clock.hint_due == due:
+        clock.hint_due = scan_pages(world.policies.migration, world, then)
     elif clock.reclaim_due == due:
         clock.reclaim_due = balance(world.policies.reclaim, world, then)
     elif clock.balloon_due == due:

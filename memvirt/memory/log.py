@@ -14,6 +14,7 @@ from memvirt.types import (
     FLUSH,
     GUEST_MAP,
     GUEST_UNMAP,
+    HINT,
     MOVE,
     PREEMPT,
     REMAP,
@@ -85,6 +86,18 @@ def log_remap(world: World, now: Now, frame: Int, hfn: Int, vm: Int) -> None:
     """The host puts a small host page behind a VM's frame of its own accord."""
     world.counts[vm, world.vms[vm].epoch].replica_maps += world.table_nodes[OF_HOST].copies
     log_event(world, now, REMAP, NOTHING, frame, hfn, ZERO, ZERO, vm)
+
+
+@inner
+def log_moved(world: World, now: Now, unit: Int, hfn: Int, order: Int, vm: Int) -> None:
+    """What is behind a VM's frames is on another node now; who moved it has written the entry already."""
+    log_event(world, now, REMAP, NOTHING, unit, hfn, ZERO, order, vm)
+
+
+@inner
+def log_hint(world: World, now: Now, drops: Int) -> None:
+    """The host makes memory of the VM inaccessible, to learn of the next access to each page; so many DROPs follow."""
+    log_event(world, now, HINT, NOTHING, ZERO, ZERO, drops, ZERO, now.vm)
 
 
 @inner

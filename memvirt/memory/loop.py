@@ -11,11 +11,13 @@ import numpy as np
 
 from memvirt.counters import Counter
 from memvirt.jit import inner_apart
+from memvirt.memory.away import note_tables
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, guest_unmap, new_contents, protect, table_write
 from memvirt.memory.log import log_flush, log_move, log_preempt, log_run, log_switch
+from memvirt.memory.migration import is_hinted, take_hint
 from memvirt.memory.pressure import note_away, note_turn
 from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
@@ -135,6 +137,9 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
             copied += np.float64(clock.copied_ns)
             clock.copied_ns = 0.0
             last = NOTHING
+        if is_hinted(world.policies.migration, frame):
+            here = Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time)
+            time += take_hint(world.policies.migration, world, here, page, frame)
         if forks and write and pages[page].cow:
             break_cow(world, Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time), page)
             time += rules.minor_fault_ns
@@ -166,6 +171,7 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
             remote += 1
         if follows:
             touched[home] += 1
+            note_tables(world, now.vm, epoch, page, frame, node)
         time += pace_ns
         made += 1
         if clock.awaited_ns > 0.0 or clock.events + rules.margin > world.events.size:

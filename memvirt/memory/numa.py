@@ -8,10 +8,12 @@ from pydantic import Field, field_validator, model_validator
 
 from memvirt.config import Choice, Section, Size, TimeNs
 from memvirt.errors import ConfigError
+from memvirt.memory.migration import Host
 from memvirt.memory.topology import MOST_NODES, check_distances, check_matrix, check_node, read_numactl
 from memvirt.policy import load, names
 
-TABLES = ("as_data", "local", "interleave", "replicated")  #: where tables can be, or a node's number
+MIGRATED = "migrated"  #: of tables, which follow what they map
+TABLES = ("as_data", "local", "interleave", "replicated", MIGRATED)  #: where tables can be, or a node's number
 OWN_TABLES = ("guest_tables", "host_tables", "shadow_tables")
 OF_FILE = ("nodes", "cpus_per_node", "far_nodes", "memory", "distances")  #: what `numa.path` says
 
@@ -41,10 +43,13 @@ class Numa(Section):
     """On which node a page is put at its first touch (Linux, mm/mempolicy.c)."""
     scheduler: Choice
     """On which CPUs the vCPUs are put, and whether they are moved."""
+    migration: Choice = Choice(name="none")
+    """Whether data move to the node of the vCPU that uses them (Linux's automatic NUMA balancing)."""
     guest_tables: str = "as_data"
     """On which node a process's page tables are put, in a VM its guest's: `as_data`, as a page of data would be; `local`, on that
     of the CPU that faults; a node's number; `interleave`, on the nodes in turn; `replicated`, on every node, so that each CPU
-    reads its own and each write is made on all (Mitosis, ASPLOS'20).
+    reads its own and each write is made on all (Mitosis, ASPLOS'20); `migrated`, each to the node of
+    most of its children at the end of each round of `numa.migration` (vMitosis, ASPLOS'21).
     """
     host_tables: str = "local"
     """The same of the host's tables behind a VM (EPT, NPT); KVM puts them `local`, and never moves them."""
@@ -80,7 +85,7 @@ class Numa(Section):
 
     @model_validator(mode="after")
     def _known(self) -> Numa:
-        for family, choice in (("placement", self.placement), ("scheduler", self.scheduler)):
+        for family, choice in (("placement", self.placement), ("scheduler", self.scheduler), ("migration", self.migration)):
             if choice.name not in names(f"memory.{family}"):
                 raise ConfigError(f"numa.{family}", choice.name, "there is no such policy", names(f"memory.{family}"))
         try:  # so that options that it refuses are known before anything is computed
@@ -94,6 +99,11 @@ class Numa(Section):
                 scheduler.make([1], 1, **options)
         except TypeError as wrong:
             raise ConfigError("numa.scheduler", self.scheduler.name, f"its options don't fit: {wrong}") from wrong
+        try:
+            load("memory.migration", self.migration.name).make(Host(1, self.nodes, 1, 2, 1.0), **self.migration.options)
+        except TypeError as wrong:
+            raise ConfigError("numa.migration", self.migration.name, f"its options don't fit: {wrong}") from wrong
+        self._check_migration()
         old = ["as_data", "first_touch", "interleave"]
         if self.page_tables is not None and self.page_tables not in old:
             raise ConfigError("numa.page_tables", self.page_tables, "is none of its values", old)
@@ -112,6 +122,33 @@ class Numa(Section):
             check_distances(self.distances, self.nodes)
         check_matrix("numa.latencies", self.latencies, self.nodes)
         return self
+
+    def _check_migration(self) -> None:
+        """Refuse what can't move, or wouldn't."""
+        if self.migration.name != "none" and self.placement.name != "first_touch":
+            why = "leaves alone what an explicit policy has placed, as Linux does (vma_policy_mof): set numa.placement=first_touch"
+            raise ConfigError("numa.migration", self.migration.name, why)
+        for name in OWN_TABLES:
+            if getattr(self, name) != MIGRATED:
+                continue
+            if name == "shadow_tables":
+                why = "is of guests' and hosts' tables; hypervisors drop a shadow table and fill another"
+                raise ConfigError(f"numa.{name}", MIGRATED, why, [place for place in TABLES if place != MIGRATED])
+            if self.nodes > 1 and self.migration.name == "none":
+                why = "goes by what numa.migration scans: set numa.migration=autonuma"
+                raise ConfigError(f"numa.{name}", MIGRATED, why)
+
+    @property
+    def moves_data(self) -> bool:
+        """Whether data may move between nodes."""
+        return self.nodes > 1 and self.migration.name != "none"
+
+    @property
+    def moves(self) -> bool:
+        """Whether data or vCPUs may."""
+        scheduler = load("memory.scheduler", self.scheduler.name)
+        moves = scheduler.moves(**self.scheduler.options) if hasattr(scheduler, "moves") else hasattr(scheduler, "make")
+        return self.nodes > 1 and (self.moves_data or moves)
 
     @property
     def cpu_nodes(self) -> int:

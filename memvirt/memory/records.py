@@ -68,6 +68,7 @@ class TableNodes:
     node: I8  # a NUMA node, or how one is chosen: `AS_DATA`, `LOCAL`, `INTERLEAVE`, `REPLICATED`
     turn: I8  # node whose turn it is, of those that are interleaved
     copies: I8  # of each table, beside the one that stands for all
+    follows: I8  # whether a table moves to the node of most of its children
 
 
 class Bump:
@@ -194,6 +195,7 @@ class Clock:
     balloon_due: F8  # when balloons move next
     watch_due: F8  # when the host looks next at which sampled pages are idle
     move_due: F8  # when the scheduler looks next at where vCPUs are
+    hint_due: F8  # when memory is scanned next for who uses it
     reclaim_due: F8  # when the host's policy acts next of its own accord
     epochs_until: F8  # until when all VMs have places for their epochs
 
@@ -232,6 +234,8 @@ class Rules:
     ns_per_page: F8  # what the data of a page take on its bus
     share_ns: F8  # what merging a page takes
     cow_ns: F8  # what copying a merged page takes
+    migrate_ns: F8  # what moving a page to another node takes, copying left out
+    copy_ns: F8  # what copying 4 KiB takes
     compress_ns: F8
     decompress_ns: F8
     scan_ns: F8  # what a scanner takes for a page

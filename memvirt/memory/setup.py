@@ -15,6 +15,9 @@ from memvirt.memory.config import MemoryConfig, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
 from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
 from memvirt.memory.log import STEP
+from memvirt.memory.migration import Host
+from memvirt.memory.migration.none import make as make_still
+from memvirt.memory.numa import MIGRATED
 from memvirt.memory.placement import EVERY, allowed_nodes
 from memvirt.memory.readahead import FIRST_HITS
 from memvirt.memory.records import Actor, Bump, Clock, Cpu, Frame, HostFrame, Node, OwnEvent, Page, Rules, Table, TableNodes, Vm
@@ -106,7 +109,9 @@ def _table_nodes(config: MemoryConfig) -> Records[TableNodes]:
     if config.dimensions == 2:
         chosen[OF_HOST] = numa.of_host(config.dimensions)
     kinds = records(2, TableNodes)
-    kinds.node = [int(each) if each.isdigit() else places[each] for each in chosen]
+    firsts = [first if each == MIGRATED else each for first, each in zip(("as_data", "local"), chosen, strict=True)]
+    kinds.node = [int(each) if each.isdigit() else places[each] for each in firsts]
+    kinds.follows = [each == MIGRATED for each in chosen]
     kinds.copies = [numa.nodes - 1 if each == "replicated" else 0 for each in chosen]
     return kinds
 
@@ -277,6 +282,7 @@ def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, 
         sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, host_frames, config.seed),
         balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
         compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),
+        migration=_migration(config, frames),
         guest=guest,
         victims=victims.make(vms, config.seed, rule.name, **rule.options),
     )
@@ -291,9 +297,16 @@ def _scheduler(config: MemoryConfig) -> Any:
     return module.make([member.vcpus for member in config.members], cpus, **numa.scheduler.options)
 
 
+def _migration(config: MemoryConfig, frames: FrameLayout) -> Any:
+    """State of what moves data to who uses them; on one node nothing does."""
+    numa = config.numa
+    host = Host(len(config.members), numa.nodes, int(frames.base[-1]), config.dimensions, config.clock.daemon_speedup)
+    return make_policy("memory.migration", numa.migration, "numa.migration", host) if numa.nodes > 1 else make_still(host)
+
+
 def measured(policies: Policies) -> tuple[Any, ...]:
     """The policies that can have counters of their own."""
-    return policies.reclaim, policies.replacement, policies.sharing, policies.balloon, policies.compression
+    return policies.reclaim, policies.replacement, policies.sharing, policies.balloon, policies.compression, policies.migration
 
 
 def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Records[Rules]:
@@ -308,7 +321,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.quantum_ns = OF_LATENCY * latency if latency > 0 else QUANTUM_NS
     rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
     rule.host_levels = config.host.levels if virtual else 0
-    rule.follows = config.numa.nodes > 1 and hasattr(load("memory.scheduler", config.numa.scheduler.name), "make")
+    rule.follows = config.numa.moves
     rule.forks = any((trace.events["kind"] == GuestEvent.PROTECT).any() for trace in traces)
     short = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
     limited = any(member.is_capped for member in config.members)
@@ -330,6 +343,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.read_latency_ns, rule.write_latency_ns = device.read_latency * scale, device.write_latency * scale
     rule.ns_per_page = 4096e9 / device.bandwidth * scale
     rule.share_ns, rule.cow_ns, rule.scan_ns = clock.share * scale, clock.cow_break * scale, clock.scan * scale
+    rule.migrate_ns, rule.copy_ns = clock.migrate * scale, clock.copy_page * scale
     rule.compress_ns, rule.decompress_ns = clock.compress * scale, clock.decompress * scale
     rule.sample_ns, rule.speedup = clock.sample, clock.daemon_speedup  # a sample stays as large as it is
     return rules
@@ -372,6 +386,9 @@ def build(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: 
     clock.contents = WRITTEN
     window = max(1, min(most_window, int(actors.total.max())))
     policies = make_policies(config, pages, frames, most)
+    if config.numa.moves_data:
+        most_events = load("memory.migration", config.numa.migration.name).most_events
+        rules.margin += most_events(policies.migration, pages.tables + host_tables)
     vms.nodes &= allowed_nodes(policies.placement)
     record = record_of(in_use("memory", measured(policies)))
     counts: Any = np.zeros((len(traces), first_epochs(config, vms, traces)), record).view(np.recarray)

@@ -82,6 +82,7 @@ class Policies(NamedTuple):
     sharing: Any
     balloon: Any
     compression: Any
+    migration: Any
     guest: Any
     victims: Any
 

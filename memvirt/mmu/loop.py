@@ -29,7 +29,7 @@ from memvirt.mmu.port import (
 )
 from memvirt.mmu.traffic import DATA, note_reference
 from memvirt.prefetch import prefetch
-from memvirt.types import BACKINGS, EVICT, FETCH, GUEST_MAP, HOST_MAP, NONE, SWAP_IN, TABLE_WRITE
+from memvirt.types import BACKINGS, EVICT, FETCH, GUEST_MAP, HOST_MAP, NONE, SWAP_IN, TABLE_MOVE, TABLE_WRITE
 from memvirt.typing import Int
 
 DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
@@ -96,6 +96,9 @@ def happen(state: Any, port: Port, event: Any) -> None:
         map_pages(port, event)
     elif BACKINGS >> kind & 1:
         back_frames(port, event)
+    elif kind == TABLE_MOVE:
+        for part in range(1 << np.int64(event.order)):
+            port.node_of_hfn[np.int64(event.hfn) + part] = event.count
     elif kind == EVICT:
         for part in range(1 << np.int64(event.order)):
             port.hfn_of_frame[np.int64(event.frame) + part] = NONE

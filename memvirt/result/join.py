@@ -36,6 +36,7 @@ SEEN = (
     "vm_exits",
     *(f"vm_exits_{reason}" for reason in EXITS),
 )
+TABLES = ("guest_tables_remote", "host_tables_remote")
 GUEST_FAULTS, HOST_FAULTS = ("minor_faults", "guest_major_faults"), ("host_minor_faults", "major_faults")
 
 
@@ -102,6 +103,7 @@ def join(
     scale: float | None,
     exits: Mapping[str, tuple[int, int]],
     tables_remote: bool = True,
+    tables: tuple[str, str] | None = None,
 ) -> Joined:
     """Join the lives of a host's VMs with their details; or make up accounts of accesses whose walks nobody asked for.
 
@@ -120,6 +122,9 @@ def join(
         Exits by reason that each fault of the guest takes, and each of the host.
     tables_remote : bool
         Whether page tables are as often on another node as the data are; else never.
+    tables : tuple of str, optional
+        Where vCPUs or pages move, counters of the life that say how often they are, instead: those that walks read in the guest's
+        dimension, and in the host's.
     """
     times = weights("memory", scale or 1.0)
     counts = {name: whole(values * times[name]) for name, values in life.items() if name not in OF_DETAIL}
@@ -138,6 +143,15 @@ def join(
     counts["remote_accesses"] = whole(remote * counts["accesses"])
     counts["data_refs_in_memory_remote"] = whole(remote * counts["data_refs_in_memory"])
     table_share = remote if tables_remote else np.zeros_like(remote)
+    rows = details[0].levels.shape[0]
+    row_shares = [table_share] * rows
+    if tables is not None:
+        first, others = (ratio(life[name], life["accesses"]) for name in tables)
+        row_shares = [first, *[others] * (rows - 1)]
+        read = np.stack([each.levels[..., -2].sum(axis=1) for each in details])
+        part = ratio(read[:, :1], read.sum(axis=1, keepdims=True))  # in the guest's dimension
+        table_share = part * first + (1.0 - part) * others
+        counts |= {name: whole(ratio(life[name], life["accesses"]) * counts["accesses"]) for name in TABLES}
     for kind in ("walk_refs_in_memory", "walk_refs_overlapped_in_memory"):
         counts[f"{kind}_remote"] = whole(table_share * counts[kind])
     guest, host = (sum(counts[name] for name in names) for names in (GUEST_FAULTS, HOST_FAULTS))
@@ -148,8 +162,8 @@ def join(
     counts["visits"] = life["accesses"] if scale is not None else np.zeros_like(life["accesses"])
     in_all = often[:, 1:].sum(axis=1)
     levels = whole(in_all[:, None, None, None] * np.stack([each.levels for each in details]))
-    share = ratio((table_share * busy)[:, 1:].sum(axis=1), busy[:, 1:].sum(axis=1))
-    levels[..., -1] = whole(share[:, None, None] * levels[..., -2])
+    shares = np.stack([ratio((each * busy)[:, 1:].sum(axis=1), busy[:, 1:].sum(axis=1)) for each in row_shares], axis=1)
+    levels[..., -1] = whole(shares[:, :, None] * levels[..., -2])
     refs = max(each.histogram.size for each in details)
     histogram = np.stack([np.pad(each.histogram, (0, refs - each.histogram.size)) for each in details])
     return Joined(counts, busy, whole(in_all[:, None] * histogram), levels)

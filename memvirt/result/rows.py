@@ -57,7 +57,7 @@ TRAFFIC_COLUMNS = (
 )
 #: What is worked out here.
 COLUMNS = (
-    Column("migrations", "pages", doc="moved between NUMA nodes; none are yet", kind="int"),
+    Column("migrations", "pages", doc="of data and tables, moved between NUMA nodes (`migrated_pages_*`)", kind="int"),
     Column("translation_share", "share", doc="of the cycles: TLB look-ups, walks, VM exits, invalidating translations"),
     Column(
         "slowdown",
@@ -151,7 +151,8 @@ def rows(counts: Counts, how: Mapping[str, str], cycles: Counts, baseline: NDArr
         One row a VM and epoch that it lived through.
     """
     values: Counts = {**counts, **cycles}
-    values["migrations"] = np.zeros_like(values["accesses"])
+    moved = [each for name, each in values.items() if name.startswith("migrated_pages_")]
+    values["migrations"] = np.sum([np.zeros_like(values["accesses"]), *moved], axis=0)
     how = {**how, **dict.fromkeys(["migrations", *cycles], "sum")}
     results: Columns = {"vm": np.arange(values["accesses"].shape[0])}
     lived = (values["accesses"][:, 1:] > 0) | (values["resident_pages"][:, 1:] > 0)

@@ -19,7 +19,7 @@ from memvirt.recency import LANES
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import INVALID, count_own, drop, find, take
 from memvirt.tlb.segment import Escapes, take_away
-from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, MOVE, SWITCH
+from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, HINT, MOVE, SWITCH
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -218,7 +218,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         return
     low, high = np.int64(0), np.int64(INVALID)
     begin, end = np.int64(event.cpu), np.int64(event.cpu) + 1
-    if kind == EVICT:
+    if kind == EVICT or kind == HINT:
         if not tlbs.rules[EVICT_TAKES_VM]:
             return
         tlbs.rules[TO_PASS] = event.count
@@ -228,7 +228,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
     if kind == MOVE:
         for cpu in range(cpus):
             tlbs.others[event.vm, cpu] = event.count
-    if kind == EVICT or kind == SWITCH or kind == FLUSH or kind == MOVE:
+    if kind == EVICT or kind == HINT or kind == SWITCH or kind == FLUSH or kind == MOVE:
         low, high = tlbs.base[event.vm], tlbs.base[event.vm + 1]
     if kind == FLUSH and np.int64(event.asid) != EVERY_SPACE:
         while low < high and np.int64(tlbs.asid[low]) != np.int64(event.asid):
@@ -239,7 +239,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         high = last
     flush_range(tlbs, begin, end, low, high)
     counts.tlb_flushes += 1
-    if kind == EVICT:
+    if kind == EVICT or kind == HINT:
         counts.tlb_invepts += 1
         counts.tlb_ipis += tlbs.others[event.vm, event.cpu]
 

@@ -36,22 +36,28 @@ class Moves(NamedTuple):
         The vCPU that is looked at next.
     waiting : (cpus,) int64
         vCPUs of each CPU that aren't done.
+    then : (vcpus,) int64
+        CPU to which each vCPU goes for good after the first period; of size 0 where none does.
     """
 
     rule: NDArray[np.float64]
     turn: NDArray[np.int64]
     waiting: NDArray[np.int64]
+    then: NDArray[np.int64]
 
 
 def make_moves(cpus: int, period_ns: float = np.inf, own: float = 0.0, memory: float = 0.0, gain: float = 0.0) -> Moves:
     """State of a scheduler; without a period it moves nothing."""
-    return Moves(np.array([period_ns, own, memory, gain]), np.zeros(1, np.int64), np.zeros(cpus, np.int64))
+    rule, turn, waiting = np.array([period_ns, own, memory, gain]), np.zeros(1, np.int64), np.zeros(cpus, np.int64)
+    return Moves(rule, turn, waiting, np.zeros(0, np.int64))
 
 
 @rebalance.register
 def _rebalance(state: Moves, world: World, now: Now) -> float:
     if state.rule[PERIOD] == np.inf:
         return np.inf
+    if state.then.size > 0:
+        return move_all(state, world, now)  # type: ignore[no-any-return]
     for cpu in range(state.waiting.size):
         state.waiting[cpu] = 0
     for number in range(world.actors.size):
@@ -68,6 +74,17 @@ def _rebalance(state: Moves, world: World, now: Now) -> float:
         for node in range(world.touched.shape[1]):
             world.touched[number, node] >>= 1
     return now.time_ns + state.rule[PERIOD]  # type: ignore[no-any-return]
+
+
+@inner_apart
+def move_all(state: Moves, world: World, now: Now) -> float:
+    """Have all vCPUs go where they go after the first period, once; returns when that is, or never (ns)."""
+    if now.time_ns < state.rule[PERIOD]:
+        return state.rule[PERIOD]  # type: ignore[no-any-return]
+    for number in range(state.then.size):
+        if wants_to_run(world, np.int64(number)) and world.actors[number].cpu != state.then[number]:
+            move_vcpu(world, np.int64(number), np.int64(state.then[number]))
+    return np.inf
 
 
 @inner

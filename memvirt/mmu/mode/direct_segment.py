@@ -35,7 +35,7 @@ from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.radix import CACHED, walk_host
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
 from memvirt.tlb.segment import Escapes, host_segments, in_guest_segments, no_segments, take_away
-from memvirt.types import DROP, EVICT, NONE, Segment, Traits
+from memvirt.types import DROP, EVICT, HINT, NONE, Segment, Traits
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -148,9 +148,9 @@ def _walk_to_fault(state: State, port: Port, page: Int, guest_missing: Int, data
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind, vm = np.int64(event.kind), np.int64(event.vm)
-    if kind == EVICT:
+    if kind == EVICT or kind == HINT:
         state.to_pass[0] = event.count
-        if state.frames.direct.size > 1:
+        if kind == EVICT and state.frames.direct.size > 1:
             for part in range(1 << np.int64(event.order)):
                 let_escape(port, state.frames, vm, np.int64(event.frame) + part, ONCE - state.by_page)
     elif kind == DROP and state.to_pass[0] > 0:

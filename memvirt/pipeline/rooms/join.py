@@ -13,7 +13,8 @@ from memvirt.pipeline.detail import details, has_lives, is_joined
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.pipeline.rooms.outcome import by_name, counts_by_name
-from memvirt.result.join import Detail, join, unseen
+from memvirt.policy import load
+from memvirt.result.join import TABLES, Detail, join, unseen
 from memvirt.types import Counters
 
 
@@ -29,6 +30,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
         "exits": mmu.fault_exits(point.mmu),
         "scale": point.vms.scale if has_lives(point) else None,
         "tables_remote": _tables_follow_data(point),
+        "tables": _tables_read(point),
     }
 
 
@@ -37,6 +39,17 @@ def _tables_follow_data(point: Point) -> bool:
     numa, dimensions = point.numa, mmu.traits(point.mmu).dimensions
     placed = {numa.of_processes(dimensions), *([numa.of_host(dimensions)] if dimensions == 2 else [])}
     return placed <= {"as_data", "local" if numa.placement.name == "first_touch" else numa.placement.name}
+
+
+def _tables_read(point: Point) -> list[str] | None:
+    """Counters of how often what walks read is remote, where vCPUs or pages move.
+
+    Those that a mode adds lie where the host's would: on the node whose CPU needed them, for good.
+    """
+    if not point.numa.moves:
+        return None
+    guest, host = TABLES
+    return [host if hasattr(load("mmu.mode", point.mmu.name), "frames") else guest, host]
 
 
 def _details(inputs: list[Fields], count: int) -> list[Detail]:
@@ -61,7 +74,7 @@ def _run(config: Any, inputs: list[Fields]) -> Fields:
         of_vm = [found[place] for place in places]
     else:
         of_vm = [unseen(cpu.cycles_per_instruction)] * counters.values.shape[0]
-    joined = join(by_name(counters), of_vm, cpu.ghz, config["scale"], config["exits"], config["tables_remote"])
+    joined = join(by_name(counters), of_vm, cpu.ghz, config["scale"], config["exits"], config["tables_remote"], config["tables"])
     cycles = price(cpu, joined.counts, config["dependence"], config["virtual"])
     names = tuple(joined.counts)
     how = dict(zip(counters.names, counters.epochs, strict=True))

@@ -90,6 +90,9 @@ def check(point: Point) -> None:
         raise Conflict(
             "overcommit.charge_tables", True, "can't charge replicas of page tables (numa.guest_tables, numa.host_tables)"
         )
+    if point.overcommit.charge_tables and "migrated" in placed:
+        raise Conflict("overcommit.charge_tables", True, "can't charge page tables that move (numa.guest_tables, numa.host_tables)")
+    _check_migration(point, alone)
     enough = _has_enough(point, vms)
     if swaps_itself(point.guest, point.reclaim) and not (enough and point.guest.swap is None):
         check_replacement("guest.replacement", point.guest.replacement, "the guest's own swap")
@@ -100,6 +103,15 @@ def check(point: Point) -> None:
         if point.reclaim.per_vm or limited:
             check_replacement("reclaim.replacement", point.reclaim.replacement.name, _who_asks(point))
         check_pace(point.reclaim, point.clock, max(_longest(point, vm) for vm in vms))
+
+
+def _check_migration(point: Point, alone: bool) -> None:
+    """Refuse a guest that moves its own pages where these aren't its host's, since it can't split them."""
+    moves = point.numa.moves_data and point.numa.migration.options.get("where") == "guest" and not alone
+    sizes = point.guest.page_size, point.host.page_size
+    if moves and (sizes[0] != sizes[1] or "thp" in sizes):
+        why = f"moves pages of guest and host alike, and these are of {sizes[0]} and {sizes[1]}: set both to 4K or to 2M"
+        raise Conflict("numa.migration.where", "guest", why)
 
 
 def _check_lives(point: Point) -> None:
@@ -168,6 +180,8 @@ def _numa(point: Point, alone: bool, scale: float) -> dict[str, Any]:
     said["guest_tables"] = numa.of_processes(1 if alone else 2)
     if not alone:
         said["host_tables"] = numa.of_host(2)
+    if "scale" in said["migration"] and said["migration"]["scale"] is None:
+        said["migration"]["scale"] = point.vms.scale
     if numa.memory is not None:
         said["memory"] = [_part(size, scale) for size in numa.memory]
     return said
@@ -246,7 +260,7 @@ def _run(config: Any, inputs: list[Fields]) -> Fields:
     kinds = np.bincount(machine.shootdowns["kind"], minlength=len(Event) + 1)
     return {
         **machine._asdict(),
-        "evictions": bool(kinds[Event.EVICT]) or None,
+        "evictions": bool(kinds[Event.EVICT] + kinds[Event.HINT]) or None,
         "switches": bool(kinds[Event.SWITCH]) or None,
     }
 

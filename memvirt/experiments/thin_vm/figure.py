@@ -1,0 +1,42 @@
+"""A thin VM that is moved: local share of each kind of memory, and run time, over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from memvirt.drawing.style import DASHES, subplots, use
+from memvirt.experiments.thin_vm.measure import MOVED, timelines
+
+PUBLISHED = {3.05: "published: data local, tables remote", 0.98: "published: tables migrated"}
+
+
+def draw(frame: pd.DataFrame) -> Any:
+    """A panel of local shares for each design that moves anything, and one of run times with the published end points."""
+    use()
+    found = timelines(frame)
+    figure, grid = subplots(2, 2, figsize=(9.5, 6.2), squeeze=False)
+    panels = list(grid.flat)
+    moving = [name for name, rows in found.items() if rows["data"].iloc[-1] > 0.5 or len(found) == 1][:3]
+    for axes, name in zip(panels, moving, strict=False):
+        for place, kind in enumerate(("data", "guest's tables", "EPT")):
+            axes.plot(found[name].index, found[name][kind], label=kind, color=f"C{place}", dashes=DASHES[place])
+        axes.axvline(MOVED, color="0.4", linewidth=1)
+        axes.set(title=name, xlabel="time (s)", ylabel="local share of accesses", ylim=(-0.03, 1.03))
+        axes.legend(fontsize="small", loc="lower left")
+    axes = panels[-1]
+    for place, (name, rows) in enumerate(found.items()):
+        axes.plot(rows.index, rows["run time"], label=name, color=f"C{place}", dashes=DASHES[place])
+    for value, what in PUBLISHED.items():
+        axes.axhline(value, color="0.6", linewidth=1, linestyle=":")
+        axes.annotate(f"{value} {what}", (5, value), xytext=(0, 3), textcoords="offset points", fontsize="x-small", color="0.35")
+    axes.axvline(MOVED, color="0.4", linewidth=1)
+    ticks = [1, 2, 3, 5, 10, 20, 50]
+    axes.set(xlabel="time (s)", ylabel="run time (before the move: 1)", title="what it costs", yscale="log")
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.legend(fontsize="x-small", loc="upper left")
+    for spare in panels[len(moving) : -1]:
+        spare.set_visible(False)
+    return figure
