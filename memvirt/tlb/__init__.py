@@ -13,6 +13,7 @@ from memvirt.digest import freeze
 from memvirt.errors import ConfigError
 from memvirt.memory.merge import merged
 from memvirt.policy import load
+from memvirt.recency import LANES
 from memvirt.tlb.config import Tlb
 from memvirt.tlb.general import translate_general
 from memvirt.tlb.geometry import Level, group_bits, lay_out_entries, lay_out_level
@@ -118,6 +119,7 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule, events:
         asid=space.asid.copy(),
         others=others(schedule, events),
         batch=np.full(4, -1, np.int64),
+        skips=(1,) if any(array.associativity > LANES for array in config.of_side(1, "data").values()) else (),
     )
 
 

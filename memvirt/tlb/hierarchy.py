@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart, kernel
-from memvirt.recency import LANES
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import INVALID, count_own, drop, find, take
 from memvirt.tlb.segment import Escapes, take_away
@@ -87,6 +86,8 @@ class Hierarchy(NamedTuple):
         CPUs that a VM's vCPUs run on besides this one: those that a shootdown from here interrupts.
     batch : (4,) int64
         The shootdown that goes on: the access before which it is, its VM, its entries so far, the last one's tag.
+    skips : (0,) or (1,) tuple
+        Whether a page's second access in a row isn't looked up, which pays where sets are large; by its length kernels are compiled.
     """
 
     first: Bank
@@ -103,6 +104,7 @@ class Hierarchy(NamedTuple):
     asid: NDArray[np.uint16]
     others: NDArray[np.int64]
     batch: NDArray[np.int64]
+    skips: tuple[int, ...]
 
 
 (
@@ -251,16 +253,16 @@ def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: Int, end: Int, cp
     starts, ways_of, cycles_of = first.level.start_now, first.level.ways, first.level.cycles
     cycles, misses, walked = np.int64(0), 0, found
     base, base2 = cpu * first.level.slots, cpu * second.level.slots
-    last, hit_cycles, never = np.int64(-1), np.int64(0), np.int64(0 if ways_of[0] > LANES else -1)
+    last, hit_cycles = np.int64(-1), np.int64(0)
     for offset in range(begin, end):
         page = pages[np.uint64(offset)]
         tag = tag_now[page]
-        if tag == last:  # a second hit of the same changes nothing, and a look through many ways is dear; of few it is cheap
+        if len(tlbs.skips) > 0 and tag == last:  # a second hit changes nothing
             cycles += hit_cycles
             continue
         start = np.int64(starts[page])
         if start >= 0 and take(first.policy, first.tags, base + start, np.int64(ways_of[start]), tag):
-            last, hit_cycles = np.int64(tag) | never, np.int64(cycles_of[start])
+            last, hit_cycles = np.int64(tag), np.int64(cycles_of[start])
             cycles += hit_cycles
             continue
         last = np.int64(-1)
