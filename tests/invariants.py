@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from memvirt import memory, workload
-from memvirt.counters import as_numbers
+from memvirt.counters import as_numbers, in_use, names_of
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory import setup
 from memvirt.memory.contents import WRITTEN
@@ -201,7 +201,7 @@ def run(point: Any) -> dict[str, Any]:
                 memory._refill(world, traces, future, who)
     except CapacityError as full:
         return {"ended": str(full), "checks": checks}
-    names = world.counts.dtype.names
+    names = names_of(in_use("memory", setup.measured(world.policies)))
     totals = as_numbers(world.counts).sum(axis=(0, 1)).tolist()
     ends = zip(as_numbers(world.counts), world.vms, strict=True)
     return {

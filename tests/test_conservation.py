@@ -58,7 +58,6 @@ def designs(draw: st.DrawFn) -> list[str]:
                     "numa.scheduler.period=5us",
                     "numa/migration=autonuma",
                     "numa.migration.scan_size=64KiB",
-                    "clock.daemon_speedup=1e6",
                 ],
                 ["workload.idle_every=90", "workload.idle_time=1ms"],
             ]

@@ -292,8 +292,9 @@ def test_whole_host(host: str) -> None:
 def test_idle_memory_tax_settles(tax: float, kept: float) -> None:
     """The simulated equilibrium of an idle and an active VM, found by sampling and reached by balloons."""
     members = "[{workload:{footprint:8KiB,accesses:120000,idle_every:100,idle_time:10ms},cache:8MiB},{workload:{footprint:16MiB,accesses:200000}}]"
-    design = point("experiment=idle_memory_tax", f"vms.members={members}", "vms.memory=16MiB", "overcommit.host_memory=16MiB",
-                   "clock.daemon_speedup=32", "reclaim.scale=6144", "reclaim.tax_from=0", f"reclaim.tax={tax}")  # fmt: skip
+    design = point("workload=uniform", "vms=identical", "vms.count=2", "numa=uma", "cache=none", "reclaim=esx", "reclaim.balloon.cap=0.9",
+                   "epoch.accesses=null", "epoch.time=250ms", f"vms.members={members}", "vms.memory=16MiB", "overcommit.host_memory=16MiB",
+                   "clock.daemon_speedup=32", "reclaim.scale=6144", f"reclaim.tax={tax}")  # fmt: skip
     config = memory.MemoryConfig.model_validate(ROOMS["memory"].config.make(design, (0, 1)))
     machine = memory.run(config, [workload.load(design.member(vm).workload, vm) for vm in (0, 1)])
     resident = machine.counters.values[:, :, machine.counters.names.index("resident_pages")]

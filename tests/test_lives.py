@@ -228,7 +228,7 @@ def test_a_detail_is_no_life() -> None:
 
 @pytest.mark.parametrize("name", [name for name in names(FAMILY) if not hasattr(load(FAMILY, name), "READS_FILE")])
 def test_a_named_life_has_the_working_set_that_it_states(name: str) -> None:
-    """Within a tenth in a minute without a burst; nothing lies outside; what is filled at first is all that is ever touched."""
+    """Within a tenth in its window without a burst; nothing lies outside; what is filled at first is all that is ever touched."""
     work = Workload(name=name, footprint=1 << 30, burst_every=0.0, moves=0.0, scratch=0.0)
     wanted = {**load(FAMILY, name).OPTIONS, **work.options}
     trace = workload.load(work, scale=4)
@@ -236,8 +236,9 @@ def test_a_named_life_has_the_working_set_that_it_states(name: str) -> None:
     edges = [*trace.steps["at"].tolist(), trace.accesses]
     held = np.unique(trace.read(0, edges[10]).page)
     assert held.size == edges[10] == pytest.approx(wanted["touched"] * trace.pages.vpn.size, rel=0.01)
-    for minute in (18, 42, 60):
-        part = trace.read(edges[minute], edges[minute + 6]).page
+    steps = round(wanted["window"] / wanted["step"])
+    for begin in {11, (83 - steps) // 2, 72 - steps}:
+        part = trace.read(edges[begin], edges[begin + steps]).page
         assert np.isin(part, held).all()
         assert np.unique(part).size == pytest.approx(wanted["working_set"] * trace.pages.vpn.size, rel=0.1)
     written = {
@@ -245,6 +246,22 @@ def test_a_named_life_has_the_working_set_that_it_states(name: str) -> None:
     }
     assert not np.isin(written[0], written[WRITE]).any()
     assert written[WRITE].size == pytest.approx(wanted["written"] * held.size, rel=0.1)
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("idle", 0.04, 0.1), ("desktop", 0.05, 0.1), ("web_server", 0.23, 0.27)])
+def test_ten_minutes_without_bursts(name: str, low: float, high: float) -> None:
+    """Idle desktops need less than a tenth of their memory (Bila et al.), a web server of 8 GB 2 off-peak."""
+    trace = workload.load(Workload(name=name, footprint=8 << 30, burst_every=0.0), scale=64)
+    begin = int(trace.steps["at"][np.searchsorted(trace.steps["time"], 120.0)])
+    used = np.unique(trace.read(begin, trace.accesses).page).size / trace.pages.vpn.size
+    assert low < used < high
+
+
+def test_half_of_an_office_leaves_half_of_its_memory() -> None:
+    """As in a cloud (Li et al., Pond, ASPLOS'23)."""
+    office = point("vms=office", "workload=web_server")
+    touched = [load(FAMILY, work.name).OPTIONS | work.options for work in (office.member(vm).workload for vm in range(64))]
+    assert sum(each["touched"] <= 0.5 for each in touched) == 32
 
 
 def test_bursts_are_as_long_as_overloads_are() -> None:

@@ -24,6 +24,7 @@ from memvirt.sweep.study._bound import Bound, touched
 from memvirt.sweep.study._cliff import Hunt, Verdict
 from memvirt.sweep.study._hindsight import COLUMNS as WARNED_BY
 from memvirt.sweep.study._hindsight import look_back
+from memvirt.sweep.study._slowed import felt, slowed
 from memvirt.types import GUEST_EVENT, STEP, Accesses, Pages, Trace
 from tests.support import here, sweep
 from tests.sweeps import called, table
@@ -70,8 +71,6 @@ class Known:
                         "cycles": cycles,
                         "stalled_epochs": thrash,
                         "slowdown": np.nan,
-                        "slowdown_p99": np.nan,
-                        "slowdown_peak": np.nan,
                     }
                 )
         return pd.DataFrame(found)
@@ -241,6 +240,20 @@ def test_a_life_is_judged_by_its_worse_measure() -> None:
     assert not study.said
 
 
+def test_waits_that_nobody_feels() -> None:
+    """Epochs whose waits are short count as not slowed, whatever their slowdown; a long wait counts, of however little work."""
+    hundred = np.tile([1.0, 3.0], 50)  # an idle VM: 10 cycles of work, 20 of waits
+    epochs = pd.DataFrame({"number": 0, "vm": 0, "cycles": 10 * hundred, "slowdown": hundred})
+    epochs = pd.concat([epochs, epochs.assign(vm=1, cycles=10_000 * hundred)], ignore_index=True)
+    assert slowed(epochs, 0.0)["p99 epoch"].tolist() == [3, 3]
+    found = slowed(epochs, 20.0)
+    assert found.loc[(0, 0)].tolist() == [1, 1]
+    assert found.loc[(0, 1)].tolist() == [3, 2]
+    assert slowed(epochs, 19.0).equals(slowed(epochs, 0.0))
+    waits = pd.DataFrame({"cycles": [50.0, 10.0, 0.0], "slowdown": [np.inf, np.inf, np.nan]})
+    assert felt(waits, 20.0)["slowdown"].fillna(-1).tolist() == [np.inf, np.inf, -1]
+
+
 def test_refused() -> None:
     """In one line each: ratios of one's own, limits that are none, an idle run that fails."""
     for words, key in (
@@ -248,6 +261,7 @@ def test_refused() -> None:
         (["overcommit.host_memory=1GiB"], "overcommit.host_memory"),
         (["study.slowdown=-1"], "study.slowdown"),
         (["study.tolerance=0"], "study.tolerance"),
+        (["study.delay=-0.1"], "study.delay"),
         (["study.ratio=[2,1]"], "study.ratio"),
         (["study.ratio=2"], "study.ratio"),
         (["study.scan=1"], "study.scan"),

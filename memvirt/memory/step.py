@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from memvirt.counters import in_use
+from memvirt.counters import as_numbers, in_use, names_of
 from memvirt.memory.setup import measured
 from memvirt.memory.state import World
 
@@ -51,7 +51,9 @@ def look(world: World) -> Step:
     """Look at the state; what it says doesn't change when the state goes on."""
     columns = {"vm": np.arange(world.vms.size)}
     columns |= {column: world.vms[field].copy() for column, field in STATE.items()}
-    sums = [each.name for each in in_use("memory", measured(world.policies)) if each.epochs == "sum"]
-    columns |= {name: world.counts[name].sum(axis=1) for name in sums if name not in columns}
+    counters = in_use("memory", measured(world.policies))
+    values = as_numbers(np.asarray(world.counts)).sum(axis=1)
+    sums = {name for each in counters if each.epochs == "sum" for name in each.names}
+    columns |= {name: values[:, place] for place, name in enumerate(names_of(counters)) if name in sums and name not in columns}
     clock = world.clock[0]
     return Step(int(clock.merged), float(world.cpus.clock.max()), int(world.nodes.free.sum()), pd.DataFrame(columns))

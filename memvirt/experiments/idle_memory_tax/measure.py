@@ -13,10 +13,10 @@ SETTLED = 8  #: epochs at the end of each part that are averaged
 
 
 def over_time(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of each point, VM and epoch that the active VM lived through."""
+    """Rows of each point, VM and epoch that both VMs lived through."""
     epochs = read_results(Path(frame.attrs["folder"]) / "epochs.parquet")
-    ends = epochs[epochs["vm"] == ACTIVE].groupby("reclaim.tax")["epoch"].max()
-    return epochs[epochs["epoch"] < epochs["reclaim.tax"].map(ends)]  # its last epoch is cut short
+    ends = epochs.groupby(["reclaim.tax", "vm"])["epoch"].max().groupby("reclaim.tax").min()
+    return epochs[epochs["epoch"] < epochs["reclaim.tax"].map(ends)]  # a last epoch is cut short
 
 
 def settled(epochs: pd.DataFrame, tax: float, column: str) -> dict[int, float]:
@@ -31,7 +31,7 @@ def measure(frame: pd.DataFrame) -> dict[str, float]:
     epochs = over_time(frame)
     low, high = float(epochs["reclaim.tax"].min()), float(epochs["reclaim.tax"].max())
     held = {tax: settled(epochs, tax, "resident_pages") for tax in (low, high)}
-    speed = {tax: settled(epochs, tax, "accesses")[ACTIVE] for tax in (low, high)}
+    speed = {tax: settled(epochs, tax, "visits")[ACTIVE] for tax in (low, high)}
     return {
         "untaxed": held[low][IDLE] / sum(held[low].values()),
         "taxed": held[high][IDLE] / sum(held[high].values()),

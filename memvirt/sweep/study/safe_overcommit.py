@@ -4,7 +4,8 @@ One search for each combination of the swept keys, such as ``reclaim=swap,balloo
 so that each round is one batch. A VM is slowed against itself on a host that has promised no more than it has and takes nothing
 back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``. Of page lives two things are compared, and the worse one
 counts: the slowdown that 99 of 100 epochs don't exceed, and that of the worst ten epochs in a row; of access-level traces the
-whole run's. Of page lives no translation is simulated unless the command line says something of it.
+whole run's. An epoch in which a VM waits for no longer than a person can feel counts as not slowed: else idle VMs, which do next
+to nothing, decide for all. Of page lives no translation is simulated unless the command line says something of it.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ from memvirt.sweep.study._bound import Bound, bound_of
 from memvirt.sweep.study._cliff import DIGITS, Hunt, Verdict
 from memvirt.sweep.study._hindsight import COLUMNS as WARNED_BY
 from memvirt.sweep.study._hindsight import Hindsight, look_back
+from memvirt.sweep.study._slowed import COLUMNS as OF_EPOCHS
+from memvirt.sweep.study._slowed import MEASURES, felt, slowed
 
 RATIO, POLICY, IDLE = "overcommit.ratio", "reclaim", "none"
-MEASURES = {"slowdown_p99": "p99 epoch", "slowdown_peak": "peak"}  #: of page lives
 RUN = {"cycles": "run"}
 #: Groups of which nothing is said where only memory is asked about: walks of page lives, which say how long their CPUs are busy,
 #: aren't simulated then. How long an access-level trace is busy is known by its walks alone.
 OF_TRANSLATION = ("mmu", "tlb", "cache", "machine", "cpu", "guest", "host")
-COLUMNS = ["cycles", "stalled_epochs", "slowdown", *MEASURES]
+COLUMNS = ["cycles", "stalled_epochs", "slowdown"]
 
 
 def _of_policy(key: str) -> bool:
@@ -62,11 +64,15 @@ class SafeOvercommit:
         beyond = number(self.options, "beyond", 0, "study")
         self.hunts = [Hunt(self.options["tolerance"], scanned, beyond) for _ in self.combinations]
         every = [(place, ratio) for place in range(len(self.combinations)) for ratio in scanned]
-        self.plan: Plan = call.plan(self._design(every))
-        if not call.mentions(OF_TRANSLATION) and all(has_lives(self._point(each)) for each in self.combinations):
+        self.lives = self._of_lives(call.plan(self._design([each for each in every if each[1] == scanned[0]])))
+        if not call.mentions(OF_TRANSLATION) and all(self.lives):
             call.leave_out_walks()
-            self.plan = call.plan(self._design(every))
+        self.plan: Plan = call.plan(self._design(every))
         self.reference = self._reference(call)
+
+    def _of_lives(self, firsts: Plan) -> list[bool]:
+        """Whether each combination's VMs have page lives; of a plan of one ratio."""
+        return [has_lives(firsts.point(place * firsts.replicates)[0]) for place in range(len(self.combinations))]
 
     def _check(self, call: Call) -> None:
         check_plan(call.config["plan"], "study=safe_overcommit chooses its own ratios, without constraints")
@@ -75,10 +81,10 @@ class SafeOvercommit:
         for key in (RATIO, "overcommit.host_memory"):
             if key in given:
                 raise ConfigError(key, "", "study=safe_overcommit looks for it: say study.ratio=[FROM,TO]")
-        for key in ("slowdown", "tolerance"):
+        for key, least in (("slowdown", "above 0"), ("tolerance", "above 0"), ("delay", "0 or more")):
             value = self.options[key]
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise ConfigError(f"study.{key}", value, "must be a number above 0")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or (value == 0 and key != "delay"):
+                raise ConfigError(f"study.{key}", value, f"must be a number {least}")
         ratio = self.options["ratio"]
         numbers = isinstance(ratio, list) and all(isinstance(each, (int, float)) for each in ratio)
         if not numbers or len(ratio) != 2 or not 0 < ratio[0] < ratio[1]:
@@ -129,11 +135,22 @@ class SafeOvercommit:
         ids = [self.reference.point(place)[1] for place in range(len(self.reference))]
         if not set(ids) <= set(scanned):
             study.evaluate(self.reference, "points to compare with")
-        rows = study.rows(ids, COLUMNS)
+        rows = self._rows(study, ids)
         bad = rows[rows["status"] != "ok"]
         if not bad.empty:
             raise Incomplete(f"study=safe_overcommit: without overcommitment it can't run either: {bad.iloc[0]['error']}")
-        return rows.set_index(["number", "vm"])[COLUMNS]
+        return rows.set_index(["number", "vm"])
+
+    def _rows(self, study: Study, ids: list[str]) -> pd.DataFrame:
+        """What is compared of each VM of some points."""
+        rows = study.rows(ids, COLUMNS)
+        if any(self.lives):
+            rows = rows.join(slowed(study.epochs(ids, OF_EPOCHS), self._unfelt()), on=["number", "vm"])
+        return rows
+
+    def _unfelt(self) -> float:
+        """Cycles of an epoch's waits that nobody feels."""
+        return float(self.options["delay"]) * self._point(self.combinations[0]).cpu.ghz * 1e9
 
     def _compared_with(self, combination: tuple[int, ...]) -> int:
         """Row of the reference's design that a combination is compared with."""
@@ -151,15 +168,16 @@ class SafeOvercommit:
         hunts: list[Hunt],
     ) -> None:
         """Judge the points of a round."""
-        rows = study.rows(ids, COLUMNS)
-        measures = MEASURES if reference["slowdown_p99"].notna().all() else RUN
+        rows = self._rows(study, ids)
         for row, (place, ratio) in enumerate(asked):
+            lives = self.lives[place]
+            measures = {name: name for name in MEASURES.values()} if lives else RUN
             first = row * plan.replicates
             mine = rows[rows["number"].between(first, first + plan.replicates - 1)]
             with_what = self._compared_with(self.combinations[place]) * plan.replicates + mine["number"] - first
             base = reference.loc[list(zip(with_what, mine["vm"], strict=True))].set_index(mine.index)
             slower = mine[list(measures)].div(base[list(measures)]).rename(columns=measures)
-            whole = mine["slowdown"] / base["slowdown"] if measures is MEASURES else slower["run"]
+            whole = mine["slowdown"] / base["slowdown"] if lives else slower["run"]
             hunts[place].tell(self._verdict(ratio, mine, slower, whole, ids[first]))
 
     def _verdict(self, ratio: float, rows: pd.DataFrame, slower: pd.DataFrame, whole: pd.Series, point_id: str) -> Verdict:
@@ -188,11 +206,12 @@ class SafeOvercommit:
         """What ran out at the lowest ratio that failed; None where nobody knows."""
         failed, safe = hunt.failed, hunt.safe
         point = self._point(combination)
-        if failed is None or failed.vm < 0 or point.epoch.time is None or not reference["slowdown_p99"].notna().all():
+        lives = self.lives[self.combinations.index(combination)]
+        if failed is None or failed.vm < 0 or point.epoch.time is None or not lives:
             return None
         ids = [failed.point_id, *([safe.point_id] if safe else [])]
-        epochs = study.epochs(ids, WARNED_BY)
-        usual = reference.loc[(self._compared_with(combination) * self.plan.replicates, failed.vm), "slowdown_p99"]
+        epochs = felt(study.epochs(ids, ["cycles", *WARNED_BY]), self._unfelt())
+        usual = reference.loc[(self._compared_with(combination) * self.plan.replicates, failed.vm), "p99 epoch"]
         times = {"read_latency": point.reclaim.device.read_latency}
         times |= {name: getattr(point.clock, name) for name in ("decompress", "cow_break")}
         return look_back(

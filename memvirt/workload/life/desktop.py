@@ -1,7 +1,8 @@
 """A desktop: its user thinks, then works for a while; what is open was touched once.
 
-Idle desktops use less than a tenth of their memory (Bila et al., Jettison, EuroSys'12). Spells of work, of 57 s on average and
-four minutes apart, use four tenths (assumed).
+Where nobody works it touches 6 % of its memory in ten minutes: idle desktops need less than a tenth in idle periods of ten minutes
+and longer (Bila et al., Jettison, EuroSys'12). Spells of work, of 57 s on average and four minutes apart, use four tenths in a
+minute (assumed).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ OPTIONS = {
     **USUAL,
     "touched": 0.7,
     "working_set": 0.06,
+    "window": 600.0,
     "peak": 0.4,
     "alpha": 0.8,
     "written": 0.3,

@@ -1,7 +1,8 @@
 """An idle VM: it was used once and now only its system ticks.
 
-Its working set is a twentieth of its memory (idle VMs use less than a tenth: Bila et al., Jettison, EuroSys'12); half of its
-memory was never touched (half of VMs leave half of their memory so: Li et al., Pond, ASPLOS'23).
+In ten minutes it touches a twentieth of its memory: in idle periods of ten minutes and longer idle VMs need less than a tenth
+(Bila et al., Jettison, EuroSys'12). Half of its memory was never touched (half of VMs leave half of their memory so: Li et al.,
+Pond, ASPLOS'23).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ OPTIONS = {
     "touched": 0.5,
     "working_set": 0.05,
     "peak": 0.05,
+    "window": 600.0,
     "alpha": 0.8,
     "written": 0.2,
     "burst_every": 0.0,

@@ -2,8 +2,8 @@
 
 A share ``touched`` of the footprint is filled at first, in ``fill``, the coldest pages first: a VM that has been up for a while
 holds what it ever touched. Then in a step each of these pages is touched with the chance 1 - exp(-its rate × the step), rates
-going by rank ** -alpha, so set that ``working_set`` of the footprint is touched in ``window`` on average (Denning, CACM 1968), in
-a burst ``peak`` of it.
+going by rank ** -alpha, so set that ``working_set`` of the footprint is touched in ``window`` on average (Denning, CACM 1968), and
+in a burst ``peak`` of it in ``peak_window``.
 
 Bursts begin by chance, ``burst_every`` apart on average; their lengths are exponential with a mean of ``burst``: 88 % of 57 s are
 over within two minutes, as overloads are (Williams et al., Overdriver, VEE'11). Every ``phase`` the working set moves on by a
@@ -30,6 +30,7 @@ OPTIONS: dict[str, Any] = {
     "working_set": 0.25,
     "peak": 0.75,
     "window": 60.0,
+    "peak_window": 60.0,
     "alpha": 0.8,
     "written": 0.3,
     "burst_every": 300.0,
@@ -56,7 +57,7 @@ def check(**options: Any) -> None:
     """
     if options["loop"] not in LOOPS:
         raise ConfigError("workload.loop", options["loop"], "is none of its values", LOOPS)
-    for key in ("seconds", "step", "window", "burst"):
+    for key in ("seconds", "step", "window", "peak_window", "burst"):
         if not options[key] > 0:
             raise ConfigError(f"workload.{key}", options[key], "must be above 0")
     for key in ("touched", "working_set", "peak", "written", "moves", "scratch", "night", "busy", "busy_peak"):
@@ -71,14 +72,17 @@ def check(**options: Any) -> None:
 
 def make(asked: Asked, **options: Any) -> Life:
     """The life of one VM."""
-    step, window = float(options["step"]), float(options["window"])
+    step = float(options["step"])
     steps = max(1, round(options["seconds"] / step))
     times = np.arange(steps + 1) * step
     held = max(1, round(options["touched"] * asked.pages))
     bursty = inside(times, bursts(times[-1], options["burst_every"], options["burst"], asked.seed + asked.vm))
     first, size = bands(held)
     weight = weights(first, size, options["alpha"])
-    usual, most = (rate_for(options[key] * asked.pages, weight, size, window) for key in ("working_set", "peak"))
+    usual, most = (
+        rate_for(options[key] * asked.pages, weight, size, options[window])
+        for key, window in (("working_set", "window"), ("peak", "peak_window"))
+    )
     load = np.ones(steps)
     if options["day"] > 0:
         load = 1 - (1 - options["night"]) * (1 - np.cos(2 * np.pi * times[:-1] / options["day"])) / 2
