@@ -87,7 +87,7 @@ class Hierarchy(NamedTuple):
     batch : (4,) int64
         The shootdown that goes on: the access before which it is, its VM, its entries so far, the last one's tag.
     skips : (0,) or (1,) tuple
-        Whether a page's second access in a row isn't looked up, which pays where sets are large; kernels are compiled by its length.
+        Whether a page's second access in a row isn't looked up, which pays where sets are large; kernels are compiled for it.
     """
 
     first: Bank
