@@ -261,7 +261,7 @@ class EventRecord:
     frame: U4
     hfn: U4
     count: U4  # new tables, or DROPs that follow
-    epoch: U4  # of the access at ``at``
+    epoch: U8  # of the access at ``at``; as wide as leaves no gap, which would have to be cleared before a log is hashed
     vm: U2  # of the access at ``at``; of EVICT, its DROPs and REMAP the VM whose frame it is
     asid: U2
     cpu: U2  # physical CPU in the order of first use

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,18 @@ def plain() -> Iterator[Checker]:
 
 MIXES = Path(__file__).with_name("mixes.txt")  #: mixes of policies that the suite compiles the memory room for
 _compiled_before = pytest.StashKey[int]()
+_begun = pytest.StashKey[float]()
+_seconds_of_files = Counter[str]()  #: CPU seconds of each file's tests, with the processes that they started and waited for
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process, of those that it waited for, and, where there is a /proc, of those that it started and that live."""
+    ticks = 0
+    for thread in Path("/proc/self/task").glob("*/children"):
+        for child in thread.read_text().split():
+            with contextlib.suppress(OSError):
+                ticks += sum(map(int, Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return sum(os.times()[:4]) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -48,8 +63,34 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_compiled_before] = log.stat().st_size if log.exists() else 0
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note when a test begins."""
+    item.stash[_begun] = cpu_seconds()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have a test's last report say what the test took: ``--junitxml`` lists it."""
+    if call.when == "teardown":
+        item.user_properties.append(("cpu_seconds", round(cpu_seconds() - item.stash[_begun], 3)))
+    return (yield)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up what the tests of a file took."""
+    if report.when == "teardown":
+        _seconds_of_files[report.location[0]] += dict(report.user_properties)["cpu_seconds"]  # type: ignore[assignment]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was compiled meanwhile, by these tests and what they started, and which mixes of policies are new to the suite."""
+    """Say what the tests took, what was compiled by them and what they started, and which mixes of policies are new to the suite."""
+    if terminalreporter.config.getoption("collectonly"):
+        return
+    terminalreporter.section("CPU seconds")
+    largest = [f"{Path(file).stem.removeprefix('test_')} {seconds:.0f}" for file, seconds in _seconds_of_files.most_common(12)]
+    terminalreporter.line(f"{_seconds_of_files.total():.0f} in all, without Ray's daemons; most in {', '.join(largest)}")
     log = compilations()
     if not log.exists():
         return

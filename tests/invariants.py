@@ -229,8 +229,10 @@ def check_contents(world: Any, traces: Any, positions: Any, before: np.ndarray, 
 
 
 if __name__ == "__main__":
+    from tests.quick_records import quicken
     from tests.support import point as make_point
 
+    quicken()
     for line in sys.stdin:
         words = json.loads(line)
         try:

@@ -379,13 +379,17 @@ def worker() -> None:
     import warnings
 
     import hydra.core.global_hydra
-    from omegaconf import OmegaConf
 
     warnings.simplefilter("ignore")
     import numpy as np
 
     np.seterr(all="ignore")
     from memvirt.sweep import run
+    from memvirt.sweep.plan.compose import open_configs
+    from memvirt.sweep.plan.stitch import plain
+    from tests.quick_records import quicken
+
+    quicken()
     from memvirt.sweep.plan.groups import find_groups
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -401,9 +405,7 @@ def worker() -> None:
         return composed[tuple(words)]
 
     def compose_anew(words: list[str]) -> dict[str, Any]:
-        hydra.core.global_hydra.GlobalHydra.instance().clear()
-        with hydra.initialize_config_module("memvirt.conf", version_base="1.3"):
-            config: Any = OmegaConf.to_container(hydra.compose("config", overrides=words), resolve=True)
+        config = plain(open_configs(words).master)
         return {
             name: value for name, value in config.items() if name.partition("/")[0] in {group.partition("/")[0] for group in groups}
         }

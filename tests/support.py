@@ -1,4 +1,4 @@
-"""What tests share: points composed by Hydra, traces made of page lists, the command line."""
+"""What tests share: points composed as by Hydra, traces made of page lists, the command line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 from hydra import compose, initialize_config_module
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from memvirt.jit import kernel
 from memvirt.memory import MemoryConfig
@@ -26,7 +28,8 @@ from memvirt.memory.replacement import insert, lingers, remove, touch, victim
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.point import Point
 from memvirt.policy import load
-from memvirt.sweep.plan.groups import NOT_OF_A_POINT
+from memvirt.sweep.plan.compose import open_configs
+from memvirt.sweep.plan.groups import NOT_OF_A_POINT, find_groups
 from memvirt.types import CHUNK, GUEST_EVENT, Accesses, Pages, Trace
 
 Row = dict[str, Any]
@@ -37,7 +40,7 @@ REPLACING = ("reclaim/replacement=", "reclaim.replacement=", "reclaim=esx", "rec
 
 
 def composed(*overrides: str) -> Row:
-    """A point's config, composed by Hydra itself; exact LRU where no word says otherwise, whose outcomes are worked out by hand."""
+    """A point's config, as Hydra would compose it; exact LRU where no word says otherwise, whose outcomes are worked out by hand."""
     said = any(word.startswith(REPLACING) for word in overrides)
     return copy.deepcopy(_composed(*overrides, *(() if said else ("reclaim/replacement=lru",))))
 
@@ -49,11 +52,34 @@ def composed_as_is(*overrides: str) -> Row:
 
 @functools.cache
 def _composed(*overrides: str) -> Row:
+    """What Hydra would compose; options of groups are composed once, and values are set in a copy by what Hydra does it with."""
+    options = tuple(word for word in overrides if word.lstrip("+~").partition("=")[0] in _groups())
+    config = copy.deepcopy(_of_options(*options))
+    values = OverridesParser.create().parse_overrides([word for word in overrides if word not in options])
+    ConfigLoaderImpl._apply_overrides_to_config(values, config)
+    found = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items() if key not in NOT_OF_A_POINT}
+
+
+@functools.cache
+def _groups() -> frozenset[str]:
+    return frozenset(find_groups([]))
+
+
+@functools.cache
+def _of_options(*options: str) -> DictConfig:
+    master = open_configs(list(options)).master
+    return OmegaConf.masked_copy(master, [str(key) for key in master if key != "hydra"])
+
+
+def by_hydra(*overrides: str) -> Row:
+    """A point's config, composed by Hydra alone."""
     GlobalHydra.instance().clear()
     with initialize_config_module("memvirt.conf", version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
-    assert isinstance(config, dict)
-    return {str(key): value for key, value in config.items() if key not in NOT_OF_A_POINT}
+        found = OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items() if key not in NOT_OF_A_POINT}
 
 
 def point(*overrides: str) -> Point:
@@ -115,9 +141,13 @@ def command(module: str, *arguments: str, cwd: Path, **environment: str) -> subp
     return subprocess.run(words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=500)
 
 
-def sweep(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a sweep that must succeed; in this process where that makes no difference."""
+BARE = ("figures=false", "report=false")  #: pictures take longer than most of the sweeps
+
+
+def sweep(*arguments: str, cwd: Path, pictures: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a sweep that must succeed; in this process where that makes no difference, and without pictures unless they matter."""
     alone = "executor=serial" in arguments and not environment
+    arguments = arguments if pictures else (*(word for word in BARE if word not in arguments), *arguments)
     done = here("memvirt.sweep", *arguments, cwd=cwd) if alone else command("memvirt.sweep", *arguments, cwd=cwd, **environment)
     assert done.returncode == 0, done.stderr + done.stdout
     return done

@@ -207,7 +207,7 @@ def test_a_host_is_as_small_as_its_vms(name: str, words: list[str], scale: float
 
 def plain(function: str) -> str:
     """What a function of this module prints, run without compiling."""
-    code = f"from tests.test_host_policies import {function} as run; run()"
+    code = f"from tests.quick_records import quicken; quicken(); from tests.test_host_policies import {function} as run; run()"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,

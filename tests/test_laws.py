@@ -66,11 +66,11 @@ def test_zipf(policy: str, frames: int, wanted: float) -> None:
     assert 1 - counted / (pages.size - warm) == pytest.approx(wanted, rel=0.01)
 
 
+@pytest.mark.parametrize("trials", [500, pytest.param(1500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("distance", "wanted"), [(768, 0.980), (1152, 0.804), (1536, 0.461)])
-def test_set_associative(distance: int, wanted: float) -> None:
+def test_set_associative(distance: int, wanted: float, trials: int) -> None:
     """A page's chance to be found in 128 sets of 12 ways after so many other pages (Smith's model, random mapping)."""
     rng = np.random.default_rng(distance)
-    trials = 1500
     others = rng.integers(0, 1 << 34, trials * distance)
     pages = np.concatenate([np.concatenate([[first], part, [first]]) for first, part in
                             zip(rng.integers(0, 1 << 34, trials), np.split(others, trials), strict=True)])  # fmt: skip

@@ -332,7 +332,7 @@ def test_end_to_end_killed_and_resumed(tmp_path: Path) -> None:
     done = sweep(*SMALL, "name=k", "resume=true", cwd=tmp_path)
     assert "reclaim=swap: safe up to" in done.stdout
     assert "no result (the host is full with" in done.stdout
-    whole = sweep(*SMALL, "name=w", cwd=tmp_path)
+    whole = sweep(*SMALL, "name=w", cwd=tmp_path, pictures=True)
     for name in ("safe_overcommit.csv", "ratios_tried.csv"):
         assert (tmp_path / "outputs/k" / name).read_text() == (tmp_path / "outputs/w" / name).read_text()
     found = pd.read_csv(tmp_path / "outputs/w/safe_overcommit.csv").set_index("reclaim")

@@ -21,14 +21,16 @@ import pyarrow as pa
 import pytest
 
 from memvirt.errors import WriteError
+from memvirt.sweep.plan import todo
 from memvirt.sweep.store import store as store_module
+from memvirt.sweep.store import tables
 from memvirt.sweep.store.block import failure, to_bytes
 from memvirt.sweep.store.journal import MAGIC, Journal, encode, read_entries
 from memvirt.sweep.store.store import Store
-from tests.support import here, sweep
+from tests.support import BARE, here, sweep
 from tests.sweeps import SMALL, points_in, table
 
-WORDS = [*SMALL, "mmu=native,shadow,nested", "tlb=skylake,zen4", "overcommit.ratio=1,1.3,1.6,1.9", "executor=serial"]
+WORDS = [*SMALL, "mmu=native,shadow,nested", "tlb=skylake,zen4", "overcommit.ratio=1,1.3,1.6,1.9", "executor=serial", *BARE]
 
 
 def fill(store: Store, begin: int, end: int) -> None:
@@ -224,23 +226,17 @@ def test_points_that_crashed_are_tried_again(tmp_path: Path) -> None:
 def test_a_sweep_in_shards_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut into small shards, windows and stretches, the tables don't change; a damaged shard is named and computed again."""
     sweep(*WORDS, "name=whole", cwd=tmp_path)
-    script = (
-        "import sys, memvirt.sweep.store.store as s, memvirt.sweep.plan.todo as w, memvirt.sweep.store.tables as t\n"
-        "s.SHARD_POINTS = 5; w.WINDOW = 40; t.STRETCH = 3\n"
-        "from memvirt.sweep.cli import main\n"
-        "raise SystemExit(main(sys.argv[1:]))"
-    )
-    words = [sys.executable, "-c", script, *WORDS, "name=parts"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(store_module, "SHARD_POINTS", 5)
+    monkeypatch.setattr(todo, "WINDOW", 40)
+    monkeypatch.setattr(tables, "STRETCH", 3)
+    sweep(*WORDS, "name=parts", cwd=tmp_path)
     shards = sorted((tmp_path / "outputs/parts/shards").glob("*-results-*"))
     assert len(shards) >= 3
     for name in ("results.parquet", "epochs.parquet"):
         one, other = (pd.read_parquet(tmp_path / "outputs" / folder / name) for folder in ("whole", "parts"))
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     shards[1].write_bytes(b"not a shard")
-    done = subprocess.run([*words, "resume=true"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    done = sweep(*WORDS, "name=parts", "resume=true", cwd=tmp_path)
     assert "damaged, and computed again" in done.stderr
     assert shards[1].name in done.stderr
     assert "of them from an earlier run" in done.stderr
@@ -283,12 +279,13 @@ def test_a_full_disk(tmp_path: Path) -> None:
         for path in full.glob("*.parquet"):
             path.unlink()
 
-        def set_limit() -> None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        command = [sys.executable, "-m", "memvirt.sweep", *words, "resume=true"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=set_limit, timeout=300)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[0][1]))
+        try:
+            done = here("memvirt.sweep", *words, "resume=true", cwd=tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
+            signal.signal(signal.SIGXFSZ, before[1])
         assert done.returncode == 1, done.stderr
         assert "Traceback" not in done.stderr
         assert re.search(rf"outputs/full/({files}): can't be written: .*File too large", done.stderr)
@@ -313,13 +310,13 @@ def test_figures_that_cant_be_written(tmp_path: Path) -> None:
     folder = tmp_path / "outputs/no"
     folder.mkdir(parents=True)
     (folder / "figures").touch()
-    done = sweep(*SMALL, "mmu=native", "executor=serial", "name=no", cwd=tmp_path)
+    done = sweep(*SMALL, "mmu=native", "executor=serial", "name=no", cwd=tmp_path, pictures=True)
     assert re.search(r"outputs/no/figures/\w+.png: can't be written: ", done.stderr)
     assert "the tables are complete" in done.stderr
     assert len(table(folder)) == 2
     (folder / "figures").unlink()
     line = next(line for line in done.stderr.splitlines() if line.startswith("python -m memvirt.sweep"))
-    again = sweep(*shlex.split(line)[3:], cwd=tmp_path)
+    again = sweep(*shlex.split(line)[3:], cwd=tmp_path, pictures=True)
     assert "nothing to compute" in again.stdout
     assert (folder / "figures/cycles.pdf").exists()
 

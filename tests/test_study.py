@@ -162,7 +162,7 @@ def test_studies_end_to_end(tmp_path: Path) -> None:
     """Through the command line: tables, figures, nothing to compute on a resume, the same answer."""
     small = ["workload.accesses=3000", "workload.footprint=16MiB", "executor=serial"]
     words = ["experiment=sensitivity", "study.points=4", "study.trajectories=2", "study.resamples=20", *small, "name=s"]
-    sweep(*words, cwd=tmp_path)
+    sweep(*words, cwd=tmp_path, pictures=True)
     folder = tmp_path / "outputs/s"
     first = [(folder / name).read_text() for name in ("morris.csv", "sobol.csv")]
     assert len(pd.read_csv(folder / "morris.csv")) == 3 * 6

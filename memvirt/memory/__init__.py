@@ -22,6 +22,7 @@ from memvirt.memory.contents import first_contents
 from memvirt.memory.dump import as_dumped
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
+from memvirt.memory.log import take_shootdowns
 from memvirt.memory.setup import MOST_EPOCHS, SHARE, VISITS, WINDOW, build, image_number, measured
 from memvirt.memory.state import (
     DONE,
@@ -43,7 +44,6 @@ from memvirt.types import (
     ON_EVERY,
     ORDERS,
     RUN,
-    SHOOTDOWNS,
     Frames,
     Machine,
     Nodes,
@@ -302,11 +302,12 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     order_of_frame = world.frames.order.astype(np.uint8)
     log = Log()
     (world,) = deque(_drive(world, traces, future, log), maxlen=1)
-    runs, events = join_runs(np.concatenate(log.runs)), np.concatenate(log.events)
+    runs = join_runs(np.concatenate(log.runs))
+    events: Any = np.concatenate(log.events)
+    shootdowns: Any = np.empty_like(events)
     used = int(world.bumps.block[-1])
     guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)
-    shootdowns = events[SHOOTDOWNS >> events["kind"] & 1 != 0]
-    shootdowns["hfn"] = shootdowns["frame"] = 0
+    shootdowns = shootdowns[: take_shootdowns(events.view(np.recarray), shootdowns.view(np.recarray))]
     epochs = int(world.vms.epoch.max()) + 1
     node_of_cpu = np.zeros(int(world.clock[0].cpus), np.uint8)
     first_used = world.cpus.label >= 0

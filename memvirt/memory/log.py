@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from memvirt.counters import Counter
-from memvirt.jit import inner
+from memvirt.jit import inner, kernel
 from memvirt.memory.state import NOTHING, OF_GUEST, OF_HOST, ZERO, Now, World
-from memvirt.types import COW_FAULT, DROP, EVICT, FLUSH, GUEST_MAP, GUEST_UNMAP, HINT, MOVE, PREEMPT, REMAP, SWITCH, TABLE_WRITE
-from memvirt.typing import Int
+from memvirt.types import (
+    COW_FAULT,
+    DROP,
+    EVICT,
+    FLUSH,
+    GUEST_MAP,
+    GUEST_UNMAP,
+    HINT,
+    MOVE,
+    PREEMPT,
+    REMAP,
+    SHOOTDOWNS,
+    SWITCH,
+    TABLE_WRITE,
+    EventRecord,
+)
+from memvirt.typing import Int, Records
 
 COUNTERS = (
     Counter("replica_maps", "entries", doc="of replicas of page tables, that map something or point to a new table"),
@@ -127,6 +144,19 @@ def log_preempt(world: World, now: Now) -> None:
 def log_move(world: World, now: Now, others: Int) -> None:
     """A vCPU goes on on this CPU, after another one; the VM's other vCPUs are on so many CPUs besides."""
     log_event(world, now, MOVE, NOTHING, ZERO, ZERO, others, ZERO, now.vm)
+
+
+@kernel
+def take_shootdowns(events: Records[EventRecord], chosen: Records[EventRecord]) -> Int:
+    """Copy the events that concern TLBs, without what these don't read; returns their number."""
+    found = 0
+    for number in range(events.size):
+        if SHOOTDOWNS >> np.int64(events[number].kind) & 1:
+            chosen[found] = events[number]
+            chosen[found].hfn = 0
+            chosen[found].frame = 0
+            found += 1
+    return found
 
 
 @inner

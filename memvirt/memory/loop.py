@@ -25,10 +25,13 @@ from memvirt.memory.rings import represents
 from memvirt.memory.scheduler._moves import others_of
 from memvirt.memory.state import DONE, LOG_FULL, MORE_EPOCHS, NOTHING, OK, ONE, REFILL, ZERO, Now, World
 from memvirt.memory.turns import next_actor, set_due
+from memvirt.prefetch import prefetch
 from memvirt.types import WRITE, GuestEvent
 from memvirt.typing import Int
 
 ON_SWITCH, ON_UNMAP, ON_TABLE_WRITE, ON_PROTECT, ON_FLUSH, ON_IDLE, ON_PACE, ON_UNTIL = map(int, GuestEvent)
+AHEAD = 8  #: accesses, of which one is over before what is asked for comes from memory
+NEAR = 1 << 14  #: frames whose records, and those of their pages, are near as it is
 ACCESSED = 7  #: since the host page came, since the frame was sampled, and since its age was looked at
 
 
@@ -107,6 +110,7 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
     base = world.vms[now.vm].page_base
     offset = actor.position - actor.begin
     numbers, lines, gaps = world.window.page[number], world.window.line[number], world.window.gap[number]
+    loaded = actor.filled - actor.begin if frames.size > NEAR else ZERO
     instructions: Int = 0
     last: Int = NOTHING
     status: Int = OK
@@ -114,6 +118,9 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
     clock.awaited_ns = clock.copied_ns = 0.0
     while made < length:
         page = base + numbers[offset + made]
+        if offset + made + 2 * AHEAD < loaded:
+            prefetch(pages, base + numbers[offset + made + 2 * AHEAD])
+            prefetch(frames, np.int64(pages[base + numbers[offset + made + AHEAD]].frame))
         gap = np.int64(gaps[offset + made])
         write = lines[offset + made] & WRITE
         time += gap * ns_per_instruction

@@ -1,4 +1,4 @@
-"""Small LRU caches whose sets keep their tags in order of recency: the data caches and the page-walk caches.
+"""Small LRU caches whose sets keep their tags in order of recency (`memvirt.recency`): the data caches and the page-walk caches.
 
 A hit in the first way, which most are, moves nothing.
 """
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from memvirt.by_address import by_address
 from memvirt.jit import inner
 from memvirt.mmu.config import Cache
+from memvirt.recency import LANES, bring_first
 from memvirt.types import Nodes
 from memvirt.typing import Int
-
-NO_TAG = 0xFFFFFFFF
 
 
 @by_address
@@ -64,36 +63,63 @@ def make_caches(config: Cache, nodes: Nodes, host_frames: int) -> Caches:
 
 
 @inner
+def move_first(tags: Any, row: Int, way: Int, tag: Any) -> None:
+    """Put a tag before those of the ways before ``way``, whose own goes."""
+    for place in range(way, 0, -1):
+        tags[np.uint64(row), place] = tags[np.uint64(row), place - 1]
+    tags[np.uint64(row), 0] = tag
+
+
+@inner
 def reuse(tags: Any, row: Int, ways: Int, tag: Any) -> bool:
     """Look a tag up; a hit becomes the most recent."""
     at = np.uint64(row)  # unsigned, as in `memvirt.tlb.hierarchy`
     if tags[at, 0] == tag:
         return True
+    if ways <= LANES:
+        return bring_first(tags, at * np.uint64(tags.shape[1]), ways, tag, tag, False)  # type: ignore[no-any-return]
     for way in range(1, ways):
         if tags[at, way] == tag:
-            for place in range(way, 0, -1):
-                tags[at, place] = tags[at, place - 1]
-            tags[at, 0] = tag
+            move_first(tags, row, way, tag)
             return True
     return False
 
 
 @inner
-def insert_first(tags: Any, row: Int, ways: Int, tag: Any) -> None:
-    """Enter a tag as the most recent; the least recent falls out."""
-    for place in range(ways - 1, 0, -1):
-        tags[row, place] = tags[row, place - 1]
-    tags[row, 0] = tag
+def take(tags: Any, row: Int, ways: Int, tag: Any, empty: Any) -> bool:
+    """Look a tag up, and enter it if it isn't there; returns whether it was.
+
+    It goes over the first ``empty`` way, or else the least recent; over that always, with ``tag`` for ``empty``.
+    """
+    at = np.uint64(row)
+    if tags[at, 0] == tag:
+        return True
+    if ways <= LANES:
+        return bring_first(tags, at * np.uint64(tags.shape[1]), ways, tag, empty, True)  # type: ignore[no-any-return]
+    way: Int = 0
+    while way < ways and tags[at, way] != tag:
+        way += 1
+    found = way < ways
+    if not found:
+        way = 0
+        while way < ways - 1 and tags[at, way] != empty:
+            way += 1
+    move_first(tags, row, way, tag)
+    return found  # type: ignore[return-value]
+
+
+@inner
+def set_of(sets: Int, line: Int) -> Int:
+    """Number of a line's set; most caches have a power of two of them, which takes no division."""
+    return line & (sets - 1) if sets & (sets - 1) == 0 else line % sets
 
 
 @inner
 def read_line(caches: Caches, cpu: Int, line: Int) -> Int:
     """Read a line, filling every level on the way; returns where it was: 0 L1D, 1 L2, 2 LLC, 3 memory."""
     tag = caches.l1d.dtype.type(line)
-    row = cpu * caches.sets[0] + line % caches.sets[0]
-    if reuse(caches.l1d, row, caches.l1d.shape[1], tag):
+    if take(caches.l1d, cpu * caches.sets[0] + set_of(caches.sets[0], line), caches.l1d.shape[1], tag, tag):
         return 0
-    insert_first(caches.l1d, row, caches.l1d.shape[1], tag)
     return read_beyond_l1d(caches, cpu, line)
 
 
@@ -101,12 +127,8 @@ def read_line(caches: Caches, cpu: Int, line: Int) -> Int:
 def read_beyond_l1d(caches: Caches, cpu: Int, line: Int) -> Int:
     """Read a line from the L2 on, filling every level on the way; returns where it was, as `read_line` does."""
     tag = caches.l1d.dtype.type(line)
-    row = cpu * caches.sets[1] + line % caches.sets[1]
-    if reuse(caches.l2, row, caches.l2.shape[1], tag):
+    if take(caches.l2, cpu * caches.sets[1] + set_of(caches.sets[1], line), caches.l2.shape[1], tag, tag):
         return 1
-    insert_first(caches.l2, row, caches.l2.shape[1], tag)
-    row = caches.llc_of_cpu[cpu] + line % caches.sets[2]
-    if reuse(caches.llc, row, caches.llc.shape[1], tag):
+    if take(caches.llc, caches.llc_of_cpu[cpu] + set_of(caches.sets[2], line), caches.llc.shape[1], tag, tag):
         return 2
-    insert_first(caches.llc, row, caches.llc.shape[1], tag)
     return 3

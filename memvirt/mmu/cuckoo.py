@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart
-from memvirt.mmu.caches import reuse
+from memvirt.mmu.caches import take
 from memvirt.mmu.config import Pwc as Caches
 from memvirt.mmu.config import PwcArray, PwcSizes
 from memvirt.mmu.mode import Setup
 from memvirt.mmu.port import CPU, GUEST, HOST, VM, Port, overlap, read_entry
-from memvirt.mmu.pwc import SPACE_BITS, Pwc, keep_tag, make_pwc, pwc_row
+from memvirt.mmu.pwc import EMPTY, SPACE_BITS, Pwc, make_pwc, pwc_row
 from memvirt.typing import Int
 
 ALL_SIZES, SIZE_KNOWN, WAY_KNOWN = np.arange(3)  #: what the caches know of a page
@@ -93,9 +93,8 @@ def is_cached(known: Known, port: Port, dimension: Int, which: Int, space: Int, 
         return False
     row = pwc_row(caches, port.now[CPU], dimension, which, section)
     tag = (space << SPACE_BITS) | section
-    if reuse(caches.tags, row, caches.ways[dimension, which], tag):
+    if take(caches.tags, row, caches.ways[dimension, which], tag, EMPTY):
         return True
-    keep_tag(caches, row, caches.ways[dimension, which], tag)
     read_headers(known, port, dimension, which, section)
     return False
 

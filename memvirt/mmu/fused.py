@@ -26,7 +26,7 @@ FIRST_CPU = np.int64(0)
 def obey_mode(tlbs: Hierarchy, port: Port, counts: Any) -> None:
     """Carry out a flush that a mode asks for."""
     if port.flush[0]:
-        flush_range(tlbs, FIRST_CPU, np.int64(tlbs.last.size), port.flush[1], port.flush[2])
+        flush_range(tlbs, FIRST_CPU, np.int64(tlbs.others.shape[1]), port.flush[1], port.flush[2])
         port.flush[0] = 0
         counts.tlb_flushes += 1
         counts.tlb_ipis += tlbs.others[port.now[VM], port.now[CPU]]

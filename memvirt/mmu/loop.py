@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart, kernel
-from memvirt.mmu.caches import read_line
+from memvirt.mmu.caches import read_line, set_of
 from memvirt.mmu.mode import on_event, walk
 from memvirt.mmu.port import (
     AD_UPDATES_GUEST,
@@ -28,11 +28,13 @@ from memvirt.mmu.port import (
     exit_to_host,
 )
 from memvirt.mmu.traffic import DATA, note_reference
+from memvirt.prefetch import prefetch
 from memvirt.types import BACKINGS, EVICT, FETCH, GUEST_MAP, HOST_MAP, NONE, SWAP_IN, TABLE_MOVE, TABLE_WRITE
 from memvirt.typing import Int
 
 DIRTY, CLEAN, UNTOUCHED = np.uint8(0), np.uint8(1), np.uint8(2)
 ONCE = np.int64(1)
+AHEAD = 6  #: walks, of which the slowest takes longer than memory
 
 
 @inner_apart
@@ -178,6 +180,24 @@ def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8],
     tally[DATA_IN_L1D] += hits
 
 
+@inner
+def look_ahead(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8], walks: NDArray[np.uint32], number: Int) -> None:
+    """Ask for what later walks will read: of one twice as far off where its page is, of the nearer one its line in the caches."""
+    if number + 2 * AHEAD >= walks.size:
+        return
+    page = np.int64(pages[walks[np.uint64(number + 2 * AHEAD)]])
+    prefetch(port.vpn, page)
+    prefetch(port.space_of_page, page)
+    prefetch(port.guest_row, page)
+    prefetch(port.frame_of_page, page)
+    prefetch(port.hfn_of_page, page)
+    if port.kind == 2:
+        caches, later = port.caches, np.uint64(walks[np.uint64(number + AHEAD)])
+        line = (np.int64(port.hfn_of_page[pages[later]]) << 6) | np.int64(lines[later] & 63)
+        prefetch(caches.l2, (port.now[CPU] * caches.sets[1] + set_of(caches.sets[1], line)) * caches.l2.shape[1])
+        prefetch(caches.llc, (caches.llc_of_cpu[port.now[CPU]] + set_of(caches.sets[2], line)) * caches.llc.shape[1])
+
+
 @kernel
 def walk_stretch(
     state: Any,
@@ -222,6 +242,7 @@ def walk_stretch(
                     access_data(port, pages, lines, at, min(missed, stop))
                 at = min(missed, stop)
                 if at < stop:
+                    look_ahead(port, pages, lines, walks, number)
                     port.now[AT] = first + at
                     walk_access(state, port, np.int64(pages[at]), np.int64(lines[at] >> 7))
                     number += 1

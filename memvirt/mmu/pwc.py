@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memvirt.by_address import by_address
 from memvirt.jit import inner
-from memvirt.mmu.caches import insert_first, reuse
+from memvirt.mmu.caches import reuse, take
 from memvirt.mmu.config import Mmu, PwcArray
 from memvirt.mmu.port import (
     HOST_SPACE,
@@ -132,15 +132,6 @@ def pwc_row(pwc: Pwc, cpu: Int, dimension: Int, level: Int, number: Int) -> Int:
 
 
 @inner
-def keep_tag(pwc: Pwc, row: Int, ways: Int, tag: Int) -> None:
-    """Enter a tag as the most recent, over an invalid one if there is any."""
-    used = 0
-    while used < ways - 1 and pwc.tags[row, used] != EMPTY:
-        used += 1
-    insert_first(pwc.tags, row, used + 1, tag)
-
-
-@inner
 def entry_tag(space: Int, level: Int, entry: Int) -> Int:
     """Tag of an entry above the lowest level."""
     return (space << SPACE_BITS) | (level << LEVEL_BITS) | entry
@@ -160,14 +151,13 @@ def first_level(pwc: Pwc, port: Port, dimension: Int, space: Int, number: Int, t
         entry = number >> (9 * level)
         row = pwc_row(pwc, cpu, dimension, level, entry)
         tag = entry_tag(space, level, entry)
-        if reuse(pwc.tags, row, pwc.ways[dimension, level], tag):
+        ways = pwc.ways[dimension, level]
+        if take(pwc.tags, row, ways, tag, EMPTY) if pwc.dmt else reuse(pwc.tags, row, ways, tag):
             if begin == top:
                 begin = level - 1
                 count_hit(port, PWC_HITS + dimension)
             if not pwc.dmt:
                 return begin
-        elif pwc.dmt:
-            keep_tag(pwc, row, pwc.ways[dimension, level], tag)
     return begin
 
 
@@ -178,7 +168,7 @@ def keep_entry(pwc: Pwc, cpu: Int, dimension: Int, space: Int, number: Int, leve
         return
     entry = number >> (9 * level)
     row = pwc_row(pwc, cpu, dimension, level, entry)
-    keep_tag(pwc, row, pwc.ways[dimension, level], entry_tag(space, level, entry))
+    take(pwc.tags, row, pwc.ways[dimension, level], entry_tag(space, level, entry), EMPTY)
 
 
 @inner
@@ -203,8 +193,7 @@ def keep_single(pwc: Pwc, cpu: Int, dimension: Int, space: Int, hfn: Int, index:
     entry = np.int64(hfn) << 9 | (index & 511)
     row = pwc_row(pwc, cpu, GUEST, LOWEST, entry)
     tag = (space << SPACE_BITS) | entry
-    if not reuse(pwc.tags, row, pwc.ways[GUEST, LOWEST], tag):
-        keep_tag(pwc, row, pwc.ways[GUEST, LOWEST], tag)
+    take(pwc.tags, row, pwc.ways[GUEST, LOWEST], tag, EMPTY)
 
 
 @inner
@@ -232,7 +221,7 @@ def keep_in_nested_tlb(pwc: Pwc, port: Port, gfn: Int, lowest: Int) -> None:
     if pwc.sets[HOST, LOWEST] == 0:
         return
     row = pwc_row(pwc, port.now[0], HOST, LOWEST, gfn >> (9 * lowest))
-    keep_tag(pwc, row, pwc.ways[HOST, LOWEST], nested_tag(port, gfn, lowest))
+    take(pwc.tags, row, pwc.ways[HOST, LOWEST], nested_tag(port, gfn, lowest), EMPTY)
 
 
 @inner

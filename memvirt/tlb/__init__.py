@@ -13,6 +13,7 @@ from memvirt.digest import freeze
 from memvirt.errors import ConfigError
 from memvirt.memory.merge import merged
 from memvirt.policy import load
+from memvirt.recency import LANES
 from memvirt.tlb.config import Tlb
 from memvirt.tlb.general import translate_general
 from memvirt.tlb.geometry import Level, group_bits, lay_out_entries, lay_out_level
@@ -23,7 +24,6 @@ from memvirt.tlb.hierarchy import (
     EVICT_TAKES_VM,
     HOST_SIZE_MATTERS,
     INCLUSION,
-    INVALID,
     PREEMPT_FLUSHES,
     SPLIT,
     STORES,
@@ -33,6 +33,7 @@ from memvirt.tlb.hierarchy import (
     translate,
 )
 from memvirt.tlb.misses import pack
+from memvirt.tlb.replacement import INVALID
 from memvirt.tlb.segment import bypassing, no_segments
 from memvirt.types import CHUNK, MOVE, Counters, Schedule, Space, Trace, Traits, Walks
 
@@ -109,8 +110,6 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule, events:
         fetch=own["instruction"],
         store=own["store"],
         entries=entries,
-        last=np.full(schedule.cpus, -1, np.int64),
-        last_cycles=np.zeros(schedule.cpus, np.int64),
         base=space.page_base,
         rules=rules,
         counts=np.zeros((schedule.vms, schedule.epochs), record_of(_counters(banks))).view(np.recarray),
@@ -120,6 +119,7 @@ def build(config: Tlb, traits: Traits, space: Space, schedule: Schedule, events:
         asid=space.asid.copy(),
         others=others(schedule, events),
         batch=np.full(4, -1, np.int64),
+        skips=(1,) if any(array.associativity > LANES for array in config.of_side(1, "data").values()) else (),
     )
 
 

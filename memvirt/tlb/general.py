@@ -15,17 +15,15 @@ from memvirt.tlb.hierarchy import (
     EXCLUSIVE,
     INCLUSION,
     INCLUSIVE,
-    INVALID,
     SPLIT,
     STORES,
     Bank,
     Hierarchy,
     count_policies,
-    find,
     obey,
     take_out,
 )
-from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.tlb.replacement import INVALID, drop, fill, find, touch, victim
 from memvirt.typing import Int
 
 HIT, MISS, FIRST_WRITE = np.int64(0), np.int64(1), np.int64(2)

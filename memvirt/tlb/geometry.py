@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.tlb.config import Array, Tlb
-from memvirt.types import ORDERS, Space
+from memvirt.types import NONE, ORDERS, Space
 
 NOWHERE = np.int32(-1)  #: no array of the level holds pages of this size
 
@@ -86,6 +86,8 @@ def lay_out_level(config: Tlb, level: int, space: Space, entries: Entries, side:
     offsets = np.concatenate([[0], np.cumsum([array.entries for array in arrays])]).astype(np.int64)
     start = np.full((space.vpn.size, len(ORDERS)), NOWHERE, np.int32)
     for column, (size, order) in enumerate(ORDERS.items()):
+        if order > space.guest_order.max(initial=0):  # no entry is ever larger than the guest's page
+            continue
         holders = [place for place, array in enumerate(arrays) if size in array.page_sizes]
         number = space.vpn >> np.uint64(order if order else group_bits(config))
         chosen = hash_bit(number) if len(holders) == 2 else np.zeros(number.size, np.int64)
@@ -108,8 +110,10 @@ def lay_out_entries(space: Space, entry_size: str, group: int = 0) -> Entries:
     """Tag every page for every size its entry can have; entries of 4K pages are for groups of ``2**group``."""
     pages = np.arange(space.vpn.size, dtype=np.uint32)
     vm = np.searchsorted(space.page_base, pages, side="right") - 1
-    tag = np.empty((space.vpn.size, len(ORDERS)), np.uint32)
+    tag = np.full((space.vpn.size, len(ORDERS)), NONE, np.uint32)
     for column, order in enumerate(ORDERS.values()):
+        if order > space.guest_order.max(initial=0):
+            continue
         number = space.vpn >> np.uint64(order if order else group)
         new = np.ones(pages.size, bool)
         new[1:] = (vm[1:] != vm[:-1]) | (space.asid[1:] != space.asid[:-1]) | (number[1:] != number[:-1])

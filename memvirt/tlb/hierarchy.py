@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
-from memvirt.tlb.replacement import count_own, drop, fill, touch, victim
+from memvirt.tlb.replacement import INVALID, count_own, drop, find, take
 from memvirt.tlb.segment import Escapes, take_away
 from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, HINT, MOVE, SWITCH
 from memvirt.typing import Int
@@ -35,9 +35,7 @@ COUNTERS = (
     Counter("tlb_invepts", "flushes", doc="of a VM after the host took a page away"),
     Counter("tlb_ipis", "interrupts", doc="of other CPUs for a shootdown"),
 )
-INVALID = np.uint32(0xFFFFFFFF)
 MOST_INVLPGS = 33  #: of more entries at once Linux flushes all instead (`tlb_single_page_flush_ceiling`, arch/x86/mm/tlb.c)
-SCANNED = 16  #: up to so many ways, a search that stops at the hit is fastest
 
 
 class Bank(NamedTuple):
@@ -69,10 +67,6 @@ class Hierarchy(NamedTuple):
     first, second, fetch, store : Bank
         The level for data, the level for both, and the first levels for instructions and for stores, which may be the one for data.
     entries : Entries
-    last : (cpus,) int64
-        Tag of each CPU's last access, -1 after anything that may have changed its place.
-    last_cycles : (cpus,) int64
-        What a hit on it costs.
     base : (vms + 1,) int64
         First tag of each VM.
     rules : (11,) int64
@@ -92,6 +86,8 @@ class Hierarchy(NamedTuple):
         CPUs that a VM's vCPUs run on besides this one: those that a shootdown from here interrupts.
     batch : (4,) int64
         The shootdown that goes on: the access before which it is, its VM, its entries so far, the last one's tag.
+    skips : (0,) or (1,) tuple
+        Whether a page's second access in a row isn't looked up, which pays where sets are large; kernels are compiled for it.
     """
 
     first: Bank
@@ -99,8 +95,6 @@ class Hierarchy(NamedTuple):
     fetch: Bank
     store: Bank
     entries: Entries
-    last: NDArray[np.int64]
-    last_cycles: NDArray[np.int64]
     base: NDArray[np.int64]
     rules: NDArray[np.int64]
     counts: Any
@@ -110,6 +104,7 @@ class Hierarchy(NamedTuple):
     asid: NDArray[np.uint16]
     others: NDArray[np.int64]
     batch: NDArray[np.int64]
+    skips: tuple[int, ...]
 
 
 (
@@ -126,41 +121,6 @@ class Hierarchy(NamedTuple):
     STORES,
 ) = np.arange(11)
 INCLUSIVE, EXCLUSIVE = 1, 2
-
-
-@inner
-def find(tags: NDArray[np.uint32], start: Int, ways: Int, tag: Int | np.uint32) -> Int:
-    """Way that holds a tag, -1 if none."""
-    if ways == 4:  # most L1 arrays: looked at without a branch
-        found = -1
-        for way in range(4):
-            found = way if tags[np.uint64(start + way)] == tag else found
-        return found
-    if ways <= SCANNED:
-        for way in range(ways):
-            if tags[np.uint64(start + way)] == tag:
-                return way
-        return -1
-    found = -1
-    for way in range(ways):  # no early exit, so that it is compiled to vector instructions
-        found = max(found, way if tags[np.uint64(start + way)] == tag else -1)
-    return found
-
-
-@inner
-def put(bank: Bank, start: Int, tag: Int) -> None:
-    """Enter a translation into its set."""
-    ways = np.int64(bank.level.ways[start % bank.level.slots])
-    way = find(bank.tags, start, ways, INVALID)
-    if way >= 0:  # the lowest invalid way, whichever the search found
-        for lower in range(way):
-            if bank.tags[start + lower] == INVALID:
-                way = lower
-                break
-    else:
-        way = victim(bank.policy, start, ways)
-    bank.tags[start + way] = tag
-    fill(bank.policy, start, ways, way)
 
 
 @inner_apart
@@ -200,7 +160,6 @@ def flush_range(tlbs: Hierarchy, begin: Int, end: Int, low: Int, high: Int) -> N
             flush(tlbs.fetch, cpu * tlbs.fetch.level.slots, low, high)
         if tlbs.rules[STORES]:
             flush(tlbs.store, cpu * tlbs.store.level.slots, low, high)
-        tlbs.last[cpu] = -1
 
 
 @inner
@@ -224,7 +183,7 @@ def count_shootdown(tlbs: Hierarchy, counts: Any, event: Any, tag: Int) -> None:
 @inner_apart
 def obey(tlbs: Hierarchy, event: Any) -> None:
     """Carry out a shootdown or flush."""
-    kind, cpus = np.int64(event.kind), tlbs.last.size
+    kind, cpus = np.int64(event.kind), tlbs.others.shape[1]
     entries = tlbs.entries
     counts = tlbs.counts[event.vm, event.epoch]
     first, second = tlbs.first, tlbs.second
@@ -258,7 +217,6 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
             second.level.start_now[page] = second.level.start[page, column]
             tlbs.fetch.level.start_now[page] = tlbs.fetch.level.start[page, column]
             tlbs.store.level.start_now[page] = tlbs.store.level.start[page, column]
-        tlbs.last[:] = -1
         return
     low, high = np.int64(0), np.int64(INVALID)
     begin, end = np.int64(event.cpu), np.int64(event.cpu) + 1
@@ -292,48 +250,29 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
 def look_up(tlbs: Hierarchy, pages: NDArray[np.uint32], begin: Int, end: Int, cpu: Int, counts: Any, walks: Any, found: Int) -> Int:
     """Look up accesses ``begin`` to ``end`` on one CPU; returns the number of walks written so far."""
     first, second, tag_now = tlbs.first, tlbs.second, tlbs.entries.tag_now
-    tags, policy, starts, ways_of, cycles_of = first.tags, first.policy, first.level.start_now, first.level.ways, first.level.cycles
-    cycles: Int = 0
-    last, misses, hit_cycles = tlbs.last[cpu], 0, np.int64(tlbs.last_cycles[cpu])
+    starts, ways_of, cycles_of = first.level.start_now, first.level.ways, first.level.cycles
+    cycles, misses, walked = np.int64(0), 0, found
     base, base2 = cpu * first.level.slots, cpu * second.level.slots
-    walked = found
+    last, hit_cycles = np.int64(-1), np.int64(0)
     for offset in range(begin, end):
         page = pages[np.uint64(offset)]
         tag = tag_now[page]
-        if tag == last:
+        if len(tlbs.skips) > 0 and tag == last:  # a second hit changes nothing
             cycles += hit_cycles
             continue
-        last = np.int64(tag)
         start = np.int64(starts[page])
-        if start >= 0:
-            ways = np.int64(ways_of[start])
-            hit_cycles = np.int64(cycles_of[start])
-            way = find(tags, base + start, ways, tag)
-            if way >= 0:
-                touch(policy, base + start, ways, way)
-                cycles += hit_cycles
-                continue
+        if start >= 0 and take(first.policy, first.tags, base + start, np.int64(ways_of[start]), tag):
+            last, hit_cycles = np.int64(tag), np.int64(cycles_of[start])
+            cycles += hit_cycles
+            continue
+        last = np.int64(-1)
         misses += 1
-        start2 = np.int64(second.level.start_now[page])
-        hit = False
-        if start2 >= 0:
-            ways2 = np.int64(second.level.ways[start2])
-            way = find(second.tags, base2 + start2, ways2, tag)
-            if way >= 0:
-                touch(second.policy, base2 + start2, ways2, way)
-                cycles += second.level.cycles[start2]
-                hit = True
-            else:
-                put(second, base2 + start2, tag)
-        if not hit:
-            walks[found] = offset
-            found += 1
-        if start >= 0:
-            put(first, base + start, tag)
-        else:
-            last = np.int64(-1)
-    tlbs.last_cycles[cpu] = hit_cycles
-    tlbs.last[cpu] = last
+        start = np.int64(second.level.start_now[page])
+        if start >= 0 and take(second.policy, second.tags, base2 + start, np.int64(second.level.ways[start]), tag):
+            cycles += second.level.cycles[start]
+            continue
+        walks[found] = offset
+        found += 1
     counts.l1_tlb_misses += misses
     counts.l2_tlb_misses += found - walked
     counts.tlb_lookup_cycles += cycles + misses * first.level.miss_cycles + (found - walked) * second.level.miss_cycles

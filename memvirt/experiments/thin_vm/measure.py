@@ -6,7 +6,7 @@ import pandas as pd
 
 EPOCHS = True  #: what is measured here are epochs
 MOVED, EPOCH = 300.0, 10.0  #: s after which the VM is moved, and of an epoch
-END = 5  #: epochs at the end, and before the move, that stand for what lasts
+END = 5  #: epochs before the move, and before the last one, that stand for what lasts
 NOBODY, DATA, GUEST, ALL = "nothing follows", "data follow", "guest's memory follows, EPT stays", "data and all tables follow"
 #: What is said of each design: when and where memory is scanned, and where guests' and the host's tables go.
 DESIGNS = {
@@ -25,8 +25,8 @@ def points() -> pd.DataFrame:
 
 
 def timelines(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Run time over that before the move, and local shares, over time (s), of each design."""
-    found = {}
+    """Run time over that with all local and nothing scanned, and local shares, over time (s) since the start, of each design."""
+    found, alone = {}, float("nan")
     for name, said in DESIGNS.items():
         alike = [frame[key].astype(str) == value for key, value in zip(KEYS, said, strict=True)]
         rows = frame[pd.concat(alike, axis=1).all(axis=1)]
@@ -34,16 +34,17 @@ def timelines(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
             continue
         rows = rows.sort_values("epoch")
         time = rows["epoch"].to_numpy() * EPOCH
-        before = rows["slowdown"].to_numpy()[(time <= MOVED) & (time > MOVED - END * EPOCH)].mean()
+        if name == NOBODY:
+            alone = rows["slowdown"].to_numpy()[(time < MOVED) & (time >= MOVED - END * EPOCH)].mean()
         shares = {kind: 1 - (rows[column] / rows["accesses"]).to_numpy() for kind, column in SHARES.items()}
-        found[name] = pd.DataFrame({"run time": rows["slowdown"].to_numpy() / before, **shares}, index=time)
+        found[name] = pd.DataFrame({"run time": rows["slowdown"].to_numpy() / alone, **shares}, index=time)
     return found
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
-    """Run time at the end over that before the move, and when (s after the move) nine tenths of the data are local again."""
+    """Run time at the end over that with all local, and when (s after the move) nine tenths of the data are local again."""
     found = timelines(frame)
-    numbers = {f"thin {name}": float(rows["run time"].iloc[-END:].mean()) for name, rows in found.items()}
+    numbers = {f"thin {name}": float(rows["run time"].iloc[-END - 1 : -1].mean()) for name, rows in found.items()}
     for name in (DATA, GUEST, ALL):
         if name in found:
             rows = found[name]

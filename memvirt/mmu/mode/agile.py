@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from memvirt.jit import inner_apart
 from memvirt.mmu import shadow_tables
-from memvirt.mmu.caches import insert_first, reuse
+from memvirt.mmu.caches import take
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import (
     CR3_WRITE,
@@ -51,7 +51,7 @@ from memvirt.mmu.port import (
     exit_to_host,
     read_entry,
 )
-from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
+from memvirt.mmu.pwc import EMPTY, Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.radix import walk_on
 from memvirt.mmu.shadow_tables import (
     Shadow,
@@ -228,7 +228,6 @@ def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
         elif kind == SWITCH:
             space = port.space_base[event.vm] + np.int64(event.asid)
             row = np.int64(event.cpu)
-            if not reuse(state.contexts, row, state.contexts.shape[1], space):
-                insert_first(state.contexts, row, state.contexts.shape[1], space)
+            if not take(state.contexts, row, state.contexts.shape[1], space, EMPTY):
                 exit_to_host(port, CR3_WRITE, ONCE)
         forget(state.pwc, port, event, page, kind)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from memvirt.counters import Counter
 from memvirt.errors import ConfigError
 from memvirt.jit import inner
-from memvirt.mmu.caches import insert_first, reuse
+from memvirt.mmu.caches import move_first, reuse
 from memvirt.mmu.mode import Setup, on_event, walk
 from memvirt.mmu.port import CPU, VM, Port, begin_walk, end_walk, read_stacked
 from memvirt.mmu.pwc import Pwc, make_pwc
@@ -123,7 +123,7 @@ def _walk(state: State, port: Port, page: Int) -> None:
         port.counts[0].pom_tlb_hits += 1
     else:
         walk_both(state.pwc, port, page, NONE_MISSING, NONE_MISSING)
-        insert_first(state.tags, row, WAYS, tag_of(state, port, page, port.now[VM], order))
+        move_first(state.tags, row, WAYS - 1, tag_of(state, port, page, port.now[VM], order))
     end_walk(port, begun, SERVED)
 
 

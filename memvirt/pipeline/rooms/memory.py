@@ -257,11 +257,11 @@ def _baseline(point: Point, vms: Vms) -> dict[str, Any]:
 
 def _run(config: Any, inputs: list[Fields]) -> Fields:
     machine = memory.run(memory.MemoryConfig.model_validate(config), [each["trace"] for each in inputs])
-    kinds = set(machine.shootdowns["kind"].tolist())
+    kinds = np.bincount(machine.shootdowns["kind"], minlength=len(Event) + 1)
     return {
         **machine._asdict(),
-        "evictions": Event.EVICT in kinds or Event.HINT in kinds or None,
-        "switches": Event.SWITCH in kinds or None,
+        "evictions": bool(kinds[Event.EVICT] + kinds[Event.HINT]) or None,
+        "switches": bool(kinds[Event.SWITCH]) or None,
     }
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -29,6 +33,25 @@ def as_of_hydra_1_3() -> Iterator[None]:
         yield
     finally:
         chosen.version_base = before
+
+
+class FilesReadOnce(CachingConfigRepository):
+    """Options as their files have them, each read once: Hydra reads 30 to 40 files anew for each config that it composes."""
+
+    def __init__(self, delegate: IConfigRepository, known: dict[str, ConfigResult | None]) -> None:
+        self.delegate, self.cache = delegate, known
+
+    def __deepcopy__(self, memo: object) -> FilesReadOnce:
+        return self  # Hydra copies it for each config, and with it all that was read
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """What a file says; None if there is none."""
+        if config_path not in self.cache:
+            self.cache[config_path] = self.delegate.load_config(config_path=config_path)
+        return copy.deepcopy(self.cache[config_path])  # whose values become the config's own, to be overridden
+
+
+_OWN: dict[str, ConfigResult | None] = {}  #: what the files of memvirt and its plug-ins say
 
 
 class Composer:
@@ -84,5 +107,8 @@ def open_configs(overrides: list[str], folder: Path | None = None, name: str = "
             raise ConfigError("--config-dir", folder, "there is no such folder")
         places.prepend("command-line", f"file://{os.path.abspath(folder)}", SearchPathQuery(provider="schema"))
     loader = ConfigLoaderImpl(places)
+    others = folder is not None or any(word.startswith("hydra.searchpath") for word in overrides)
+    repository: Any = FilesReadOnce(loader.repository, {} if others else _OWN)
+    loader.repository = repository
     with as_of_hydra_1_3():
         return Composer(loader, loader.load_configuration(name, overrides, RunMode.MULTIRUN))

@@ -52,15 +52,21 @@ def find_groups(more: list[Path]) -> dict[str, list[str]]:
 
 def _content(group: str, option: str, more: Sequence[Path] = ()) -> tuple[dict[str, Any], bool]:
     """What an option's file says, and whether its keys are the whole config's (the package ``_global_``)."""
-    from omegaconf import OmegaConf
-
     for folder in [*conf_folders(), *more]:
         path = folder / group / f"{option}.yaml"
         if path.is_file():
-            text = path.read_text()
-            found = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
-            return (found if isinstance(found, dict) else {}), "@package _global_" in text.partition("\n")[0]  # type: ignore[return-value]
+            return _read_option(path, path.stat().st_mtime_ns)
     return {}, False
+
+
+@cache
+def _read_option(path: Path, written: int) -> tuple[dict[str, Any], bool]:
+    """The same of a file that was ``written`` then; not to be changed."""
+    from omegaconf import OmegaConf
+
+    text = path.read_text()
+    found = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    return (found if isinstance(found, dict) else {}), "@package _global_" in text.partition("\n")[0]  # type: ignore[return-value]
 
 
 def overridden(group: str, option: str, more: Sequence[Path] = ()) -> dict[str, str]:

@@ -22,19 +22,21 @@ from memvirt.sweep.plan.compose import Composer
 Tree = dict[str, Any]
 
 
-def without_hydra(config: DictConfig) -> DictConfig:
-    """Leave Hydra's own part out."""
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-
-
 def plain(config: DictConfig) -> Tree:
     """Resolve a config, without Hydra's own part."""
-    return OmegaConf.to_container(without_hydra(config), resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    return {key: _contained(config[key], resolve=True, throw_on_missing=True) for key in map(str, config) if key != "hydra"}
 
 
 def interpolates(config: DictConfig) -> bool:
     """Whether a value of a config refers to another."""
-    return _has_interpolation(OmegaConf.to_container(without_hydra(config), resolve=False))
+    keys = [str(key) for key in config if key != "hydra"]
+    return any(
+        OmegaConf.is_interpolation(config, key) or _has_interpolation(_contained(config[key], resolve=False)) for key in keys
+    )
+
+
+def _contained(value: Any, **how: bool) -> Any:
+    return OmegaConf.to_container(value, **how) if OmegaConf.is_config(value) else value  # type: ignore[arg-type]
 
 
 def _has_interpolation(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Least recently used, exact."""
+"""Least recently used, exact: small sets stand in order of recency where nothing but tags is kept; else it is noted when."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memvirt.tlb.replacement import drop, fill, touch, victim
+from memvirt.recency import LANES, bring_first
+from memvirt.tlb.replacement import INVALID, drop, fill, take, take_by_ways, touch, victim
 from memvirt.typing import Int
 
 
@@ -48,3 +49,11 @@ def _victim(state: State, start: Int, ways: Int) -> Int:
 @drop.register
 def _drop(state: State, start: Int, ways: Int, way: Int) -> None:
     pass
+
+
+@take.register
+def _take(state: State, tags: NDArray[np.uint32], start: Int, ways: Int, tag: np.uint32) -> bool:
+    if ways > LANES:
+        return take_by_ways(state, tags, start, ways, tag)  # type: ignore[no-any-return]
+    at = np.uint64(start)
+    return tags[at] == tag or bring_first(tags, at, ways, tag, INVALID, True)  # type: ignore[no-any-return]
