@@ -138,7 +138,7 @@ CONDITIONS = [
 ]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=3, unique=True))
 def test_constraints_are_what_python_says(conditions: list[str]) -> None:
     """Points are dropped exactly where a condition doesn't hold, and counted where the first one doesn't."""

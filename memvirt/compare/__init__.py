@@ -174,10 +174,10 @@ def compare(first: Path, second: Path, tolerance: float = 0.0, columns: Sequence
     MemvirtError
         If one has no table, there is no such column, or rows can't be matched.
     """
-    frames, told = [read_results(each) for each in (first, second)], [_provenance(each) for each in (first, second)]
-    keys = [*dict.fromkeys(key for frame in frames for key in varied(frame)), *TOLD_APART]
-    a, b = (_keyed(frame, keys, each, folder) for frame, each, folder in zip(frames, told, (first, second), strict=True))
-    measured = [[str(name) for name in frame if name not in keys and name not in NOT_MEASURED] for frame in frames]
+    tables, told = [read_results(each) for each in (first, second)], [_provenance(each) for each in (first, second)]
+    keys = [*dict.fromkeys(key for table in tables for key in varied(table)), *TOLD_APART]
+    a, b = (_keyed(table, keys, each, folder) for table, each, folder in zip(tables, told, (first, second), strict=True))
+    measured = [[str(name) for name in table if name not in keys and name not in NOT_MEASURED] for table in tables]
     common = [name for name in measured[0] if name in measured[1]]
     for name in columns or ():
         if name not in common:
