@@ -149,7 +149,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     """Measure what is asked for, print everything, draw it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--axis", nargs="+", choices=AXES, default=list(AXES))
+    parser.add_argument("--axis", nargs="*", choices=AXES, default=list(AXES), help="none: only print and draw what is kept")
     parser.add_argument("--dear", action="store_true", help="the dear sizes too")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
@@ -163,7 +163,7 @@ def main() -> None:
             row = measure(name, size)
             kept = pd.concat([kept[(kept.axis != name) | (kept["size"] != size)], pd.DataFrame([row])], ignore_index=True)
             kept = kept.sort_values(["axis", "size"], key=lambda each: each.map(list(AXES).index) if each.name == "axis" else each)
-            kept.round(3).to_csv(KEPT, index=False)
+            kept.round(3).astype({"size": int}).to_csv(KEPT, index=False)
             print(f"{name} {size:,}: {row['cpu_seconds']:.2f} CPU-s, {row['mib']:,.0f} MiB", file=sys.stderr, flush=True)
     for column in ("cpu_seconds", "mib"):
         kept[f"slope of {column}"] = [each for _, rows in kept.groupby("axis", sort=False) for each in slopes(rows, column)]
