@@ -113,7 +113,7 @@ def grow_older(state: State, world: World) -> None:
             state.promotions[frame.vm, age] += 1
             state.age[number] = 0
         else:
-            state.age[number] = min(age + 1, AGES - 1)
+            state.age[number] = age + 1 if age < AGES - 1 else age
             state.totals[0] += 1
             state.totals[1] += frame.packed != 0 or frame.hfn == NOTHING
 
