@@ -39,9 +39,9 @@ def test_first_access_is_forgiven() -> None:
     out = evict(state)
     pages = state.pages
     left = pages.place == INACTIVE
-    assert left.sum() == state.now[0].inactive > 300
+    assert left.sum() == state.memcgs[0].inactive > 300
     assert not pages.accessed[left].any()
-    assert state.now[0].active == 0
+    assert state.memcgs[0].active == 0
     assert pages.referenced[left & (pages.clean == 0)].all()  # those written meanwhile have lost the mark
     assert out < 32 + pages.clean.sum()
 
@@ -62,13 +62,13 @@ def test_refault_distance() -> None:
     """A page that comes back before the lists have aged by more than the active list's length starts on it, by the flushed statistics."""
     for aged, place in ((500, ACTIVE), (501, INACTIVE)):
         state = filled(400, more=1)
-        state.now.seen_active, state.now.age = 500, aged
+        state.memcgs.seen_active, state.memcgs.age = 500, aged
         state.pages.shadow[400] = 0
         insert(state, 400)
         assert state.pages[400].place == place
     state = filled(400, more=1)
-    state.now.age, state.pages.shadow[400] = 300, 0
-    state.now.active = 400  # not seen before the next flush
+    state.memcgs.age, state.pages.shadow[400] = 300, 0
+    state.memcgs.active = 400  # not seen before the next flush
     insert(state, 400)
     assert state.pages[400].place == INACTIVE
 
@@ -80,7 +80,7 @@ def test_statistics_are_flushed_every_two_seconds() -> None:
     for item in range(50):
         state.pages.shadow[item] = 0
         insert(state, item)
-        seen.append(int(state.now[0].seen_inactive))
+        seen.append(int(state.memcgs[0].seen_inactive))
     assert [place for place in range(1, 50) if seen[place] != seen[place - 1]] == [19, 39]
 
 
@@ -110,7 +110,7 @@ def test_pages_may_leave_at_any_time() -> None:
         touch(state, int(rng.choice(sorted(left))))
     while left:
         left.remove(evict(state))
-    assert state.now[0].inactive == state.now[0].active == 0
+    assert state.memcgs[0].inactive == state.memcgs[0].active == 0
 
 
 def evictions(state: Any, accesses: list[int], of_a_group: int, frames: int) -> list[int]:

@@ -105,10 +105,10 @@ def test_morris_and_saltelli() -> None:
     """A study for each combination of the other axes, of the same rows; steps of one parameter; the number of rows that theory says."""
     plan = planned(*SMALL, "plan=morris", "plan.trajectories=5", "plan.levels=4", "mmu=native,nested", *NUMBERS)
     assert len(plan) == 2 * 5 * (3 + 1)
-    assert plan.shares is not None
-    assert np.array_equal(plan.shares[:20, 1:], plan.shares[20:, 1:])
-    assert np.isnan(plan.shares[:, 0]).all()
-    steps = np.diff(plan.shares[:20, 1:].reshape(5, 4, 3), axis=1)
+    assert plan.coordinates is not None
+    assert np.array_equal(plan.coordinates[:20, 1:], plan.coordinates[20:, 1:])
+    assert np.isnan(plan.coordinates[:, 0]).all()
+    steps = np.diff(plan.coordinates[:20, 1:].reshape(5, 4, 3), axis=1)
     assert ((np.abs(steps) > 1e-9).sum(axis=2) == 1).all()
     assert np.allclose(np.abs(steps).max(axis=2), 2 / 3)
     plan = planned(*SMALL, "plan=saltelli", "plan.points=8", "mmu=native,nested", *NUMBERS)

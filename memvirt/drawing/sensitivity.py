@@ -21,9 +21,9 @@ def _joined(frame: pd.DataFrame, outer: list[str]) -> tuple[pd.DataFrame, str | 
     return frame.assign(**{" × ".join(outer): names}), " × ".join(outer)
 
 
-def _parts(frame: pd.DataFrame, outer: list[str], height: float, share: bool) -> tuple[Any, list[tuple[Any, pd.DataFrame]]]:
+def _parts(frame: pd.DataFrame, outer: list[str], height: float, same_scale: bool) -> tuple[Any, list[tuple[Any, pd.DataFrame]]]:
     joined, col = _joined(frame, outer)
-    figure, pairs = panels(joined, col, height=height, share=share)
+    figure, pairs = panels(joined, col, height=height, same_scale=same_scale)
     return figure, [(axes, joined if col is None else joined[joined[col] == value]) for axes, value in pairs]
 
 
@@ -35,7 +35,7 @@ def screen(morris: pd.DataFrame, outer: list[str], column: str) -> Any:
     morris : DataFrame
         ``parameter``, ``mu_star``, ``mu_star_conf``, ``sigma`` and the ``outer`` columns, a panel for each of whose combinations.
     """
-    figure, parts = _parts(morris, outer, 3.6, share=False)
+    figure, parts = _parts(morris, outer, 3.6, same_scale=False)
     names = list(dict.fromkeys(morris["parameter"]))
     colours = _colours(len(names))
     reach = max(1e-12, (morris["mu_star"] + morris["mu_star_conf"]).max(), morris["sigma"].max()) * 1.05  # of all panels
@@ -64,7 +64,7 @@ def bars(sobol: pd.DataFrame, outer: list[str], column: str) -> Any:
     sobol : DataFrame
         ``parameter``, ``S1``, ``S1_conf``, ``ST``, ``ST_conf`` and the ``outer`` columns, a panel for each of whose combinations.
     """
-    figure, parts = _parts(sobol, outer, 3.6, share=True)
+    figure, parts = _parts(sobol, outer, 3.6, same_scale=True)
     colours = _colours(2)
     ends = [sobol[index].fillna(0) + sign * sobol[f"{index}_conf"].fillna(0) for index in ("S1", "ST") for sign in (-1, 1)]
     low, high = min(0.0, *(end.min() for end in ends)), max(1e-12, *(end.max() for end in ends))

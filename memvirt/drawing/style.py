@@ -89,7 +89,7 @@ MOST_ACROSS = 4  #: panels beside each other
 
 
 def facets(
-    frame: pd.DataFrame, col: str | None, row: str | None = None, width: float = 4.2, height: float = 3.3, share: bool = True
+    frame: pd.DataFrame, col: str | None, row: str | None = None, width: float = 4.2, height: float = 3.3, same_scale: bool = True
 ) -> tuple[Picture, list[tuple[Any, dict[str, Any], pd.DataFrame]]]:
     """Make a figure with a panel for each pair of values that there is, on one y axis: the figure; axes, values and rows of each.
 
@@ -100,7 +100,7 @@ def facets(
     down = ordered(frame[row]) if row else [None]
     columns = len(across) if row else min(MOST_ACROSS, len(across))
     lines = len(down) if row else -(-len(across) // columns)
-    figure, grid = subplots(lines, columns, figsize=(width * columns, height * lines), squeeze=False, sharey=share)
+    figure, grid = subplots(lines, columns, figsize=(width * columns, height * lines), squeeze=False, sharey=same_scale)
     found = []
     for place, axes in enumerate(grid.flat):
         values = {}
@@ -121,10 +121,10 @@ def facets(
 
 
 def panels(
-    frame: pd.DataFrame, col: str | None, width: float = 4.2, height: float = 3.3, share: bool = True
+    frame: pd.DataFrame, col: str | None, width: float = 4.2, height: float = 3.3, same_scale: bool = True
 ) -> tuple[Any, list[tuple[Any, Any]]]:
     """Make a figure with a panel for each value of a column: the figure, and (axes, value) pairs."""
-    figure, found = facets(frame, col, None, width, height, share)
+    figure, found = facets(frame, col, None, width, height, same_scale)
     return figure, [(axes, values[col] if col else None) for axes, values, _ in found]
 
 

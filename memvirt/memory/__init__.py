@@ -23,7 +23,7 @@ from memvirt.memory.dump import as_dumped
 from memvirt.memory.foresight import foresee_first, next_accesses
 from memvirt.memory.layout import FrameLayout, PageLayout, kernel_pages, lay_out_frames, lay_out_pages
 from memvirt.memory.log import take_shootdowns
-from memvirt.memory.setup import MOST_EPOCHS, SHARE, VISITS, WINDOW, build, image_number, measured
+from memvirt.memory.setup import DEAL, MOST_EPOCHS, VISITS, WINDOW, build, image_number, measured
 from memvirt.memory.state import (
     DONE,
     EVERY_NODE,
@@ -154,9 +154,9 @@ def _refill(world: World, traces: list[Trace], future: Future, actor: Int) -> No
         return
     at = start
     while at < stop:
-        share, offset = divmod(at, SHARE)
-        end = stop if vcpus == 1 else min(stop, (share + 1) * SHARE)
-        source = at if vcpus == 1 else (share * vcpus + vcpu) * SHARE + offset
+        deal, offset = divmod(at, DEAL)
+        end = stop if vcpus == 1 else min(stop, (deal + 1) * DEAL)
+        source = at if vcpus == 1 else (deal * vcpus + vcpu) * DEAL + offset
         part = trace.read(source, source + end - at)
         piece = slice(at - start, end - start)
         window.page[actor, piece], window.line[actor, piece], window.gap[actor, piece] = part

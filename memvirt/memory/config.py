@@ -161,7 +161,7 @@ class Clock(Section):
     """[accesses] That a vCPU makes before another may go."""
     daemon_speedup: float = Field(1.0, ge=1e-6, le=1e6)
     """[1] Seconds that background work (scanners, samplers, balloons) sees for each second of the VMs."""
-    share: TimeNs = Field(6.2e3, ge=0)
+    merge: TimeNs = Field(6.2e3, ge=0)
     """What the host takes to merge a page (Difference Engine, OSDI'08, table 2)."""
     cow_break: TimeNs = Field(25.1e3, ge=0)
     """What it takes to copy a merged page that is written (the same table)."""

@@ -256,9 +256,9 @@ def host_loop(world: World) -> tuple[Int, Int]:
             length = min(length, max(ONE, np.int64(rules.quantum_ns / actor.pace_ns)))
         start = position
         if actor.vcpus > 1:
-            share = position // rules.share
-            length = min(length, (share + 1) * rules.share - position)
-            start = (share * actor.vcpus + actor.vcpu) * rules.share + position % rules.share
+            deal = position // rules.deal
+            length = min(length, (deal + 1) * rules.deal - position)
+            start = (deal * actor.vcpus + actor.vcpu) * rules.deal + position % rules.deal
         now = Now(vm, actor.cpu, cpu.label, cpu.node, actor.asid, epoch, clock.merged, cpu.clock)
         made, status = access_run(world, now, number, length)
         if made > 0 and actor.pace_ns <= 0:  # nobody walks the tables of visits

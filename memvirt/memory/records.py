@@ -212,7 +212,7 @@ class Rules:
     quantum: I8  # accesses that a CPU makes before the next one is looked at
     quantum_ns: F8  # and how long these may take, of accesses that have a pace
     epoch_accesses: I8  # length of an epoch, 0 where that is a time
-    share: I8  # accesses dealt to a vCPU at a time
+    deal: I8  # accesses dealt to a vCPU at a time
     tracked: I8  # whether the host can run short, so that replacement must see every access
     contents: I8  # whether it matters what is written
     follows: I8  # whether the scheduler must know which nodes' memory each vCPU accesses
@@ -232,7 +232,7 @@ class Rules:
     read_latency_ns: F8  # of the swap device
     write_latency_ns: F8
     ns_per_page: F8  # what the data of a page take on its bus
-    share_ns: F8  # what merging a page takes
+    merge_ns: F8  # what merging a page takes
     cow_ns: F8  # what copying a merged page takes
     migrate_ns: F8  # what moving a page to another node takes, copying left out
     copy_ns: F8  # what copying 4 KiB takes

@@ -30,7 +30,7 @@ from memvirt.policy import load
 from memvirt.types import FIRST_FRAME, GUEST_EVENT, ORDERS, EventRecord, GuestEvent, RunRecord, Trace
 from memvirt.typing import Records, dtype_of
 
-SHARE, VISITS = 4096, 16  #: accesses dealt to a vCPU at a time, and visits of a page life
+DEAL, VISITS = 4096, 16  #: accesses dealt to a vCPU at a time, and visits of a page life
 QUANTUM_NS = 10e6  #: how long a vCPU with a page life runs before another may go, where there is no device to queue at
 OF_LATENCY = 0.25  #: the part of the device's latency that it runs where there is one, so that requests come in order
 OF_ALL = [int(kind) for kind in (GuestEvent.PACE, GuestEvent.UNTIL, GuestEvent.IDLE)]  #: of a page life, each vCPU's
@@ -172,15 +172,15 @@ def warmup_of(trace: Trace, asked: float) -> int:
     return min(int(asked), trace.accesses)
 
 
-def share_of(traces: list[Trace]) -> int:
+def deal_of(traces: list[Trace]) -> int:
     """How many accesses are dealt to a vCPU at a time."""
-    return VISITS if any(trace.life for trace in traces) else SHARE
+    return VISITS if any(trace.life for trace in traces) else DEAL
 
 
-def dealt(accesses: Any, vcpu: int, vcpus: int, share: int = SHARE) -> Any:
+def dealt(accesses: Any, vcpu: int, vcpus: int, deal: int = DEAL) -> Any:
     """How many of a VM's first accesses fall to one of its vCPUs; of a number of them, or of each in an array."""
-    rounds, rest = np.divmod(accesses, vcpus * share)
-    return rounds * share + np.clip(rest - vcpu * share, 0, share)
+    rounds, rest = np.divmod(accesses, vcpus * deal)
+    return rounds * deal + np.clip(rest - vcpu * deal, 0, deal)
 
 
 def events_of_life(trace: Trace, vcpu: int, vcpus: int) -> Any:
@@ -194,7 +194,7 @@ def events_of_life(trace: Trace, vcpu: int, vcpus: int) -> Any:
 def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
     """The trace's events that fall to a vCPU, ``at`` its own count of accesses.
 
-    A vCPU that takes up a share finds its own address space loaded, so each share starts with a switch
+    A vCPU that takes up a deal finds its own address space loaded, so each deal starts with a switch
     wherever the VM has several (the loop passes over one that changes nothing).
     """
     events = trace.events
@@ -203,16 +203,16 @@ def own_events(trace: Trace, vcpu: int, vcpus: int) -> Any:
     if trace.life:
         return events_of_life(trace, vcpu, vcpus)
     at = events["at"].astype(np.int64)
-    mine = events[(at // SHARE) % vcpus == vcpu]
+    mine = events[(at // DEAL) % vcpus == vcpu]
     position = mine["at"].astype(np.int64)
     mine = mine.copy()
-    mine["at"] = position // (SHARE * vcpus) * SHARE + position % SHARE
+    mine["at"] = position // (DEAL * vcpus) * DEAL + position % DEAL
     switches = events[events["kind"] == GuestEvent.SWITCH]
     if switches.size:
-        starts = np.arange(vcpu * SHARE, trace.accesses, SHARE * vcpus)
+        starts = np.arange(vcpu * DEAL, trace.accesses, DEAL * vcpus)
         latest = np.searchsorted(switches["at"].astype(np.int64), starts, side="right") - 1
         extra = np.zeros(starts.size, GUEST_EVENT)
-        extra["at"] = np.arange(starts.size) * SHARE
+        extra["at"] = np.arange(starts.size) * DEAL
         extra["kind"] = GuestEvent.SWITCH
         extra["asid"] = np.where(latest >= 0, switches["asid"][np.maximum(latest, 0)], trace.pages.asid[0])
         mine = np.concatenate([extra, mine])
@@ -237,7 +237,7 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
     for number, (vm, vcpu) in enumerate((vm, vcpu) for vm, count in enumerate(counts) for vcpu in range(count)):
         actor, trace, vcpus = actors[number], traces[vm], counts[vm]
         actor.vm, actor.vcpu, actor.vcpus = vm, vcpu, vcpus
-        actor.total = dealt(trace.accesses, vcpu, vcpus, share_of(traces))
+        actor.total = dealt(trace.accesses, vcpu, vcpus, deal_of(traces))
         actor.ready = actor.start = config.members[vm].start
         actor.asid = trace.pages.asid[0] if trace.pages.asid.size else 0
         events.append(own_events(trace, vcpu, vcpus))
@@ -317,7 +317,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     scale = rule.scale = config.scale
     rule.ns_per_instruction, rule.minor_fault_ns = config.clock.ns_per_instruction, config.clock.minor_fault * scale
     rule.slice_ns, rule.epoch_ns = config.numa.slice, config.epoch.time or 0.0
-    rule.quantum, rule.epoch_accesses, rule.share = config.clock.quantum, config.epoch.accesses or 0, share_of(traces)
+    rule.quantum, rule.epoch_accesses, rule.deal = config.clock.quantum, config.epoch.accesses or 0, deal_of(traces)
     latency = config.reclaim.device.read_latency * scale
     rule.quantum_ns = OF_LATENCY * latency if latency > 0 else QUANTUM_NS
     rule.charge_tables, rule.keep_mapped = config.overcommit.charge_tables, config.keep_mapped
@@ -343,7 +343,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     device, clock = config.reclaim.device, config.clock
     rule.read_latency_ns, rule.write_latency_ns = device.read_latency * scale, device.write_latency * scale
     rule.ns_per_page = 4096e9 / device.bandwidth * scale
-    rule.share_ns, rule.cow_ns, rule.scan_ns = clock.share * scale, clock.cow_break * scale, clock.scan * scale
+    rule.merge_ns, rule.cow_ns, rule.scan_ns = clock.merge * scale, clock.cow_break * scale, clock.scan * scale
     rule.migrate_ns, rule.copy_ns = clock.migrate * scale, clock.copy_page * scale
     rule.compress_ns, rule.decompress_ns = clock.compress * scale, clock.decompress * scale
     rule.sample_ns, rule.speedup = clock.sample, clock.daemon_speedup  # a sample stays as large as it is

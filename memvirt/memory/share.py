@@ -51,7 +51,7 @@ def share(world: World, now: Now, frame: Int, kept: Int) -> None:
     vm = np.int64(world.frames[frame].vm)
     log_remap(world, now, frame, np.int64(world.frames[frame].hfn), vm)
     world.counts[vm, world.vms[vm].epoch].merges += 1
-    world.counts[vm, world.vms[vm].epoch].host_scanning_ns += np.int64(world.rules[0].share_ns)
+    world.counts[vm, world.vms[vm].epoch].host_scanning_ns += np.int64(world.rules[0].merge_ns)
 
 
 @inner_apart

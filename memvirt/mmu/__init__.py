@@ -136,7 +136,7 @@ def make_port(mmu: Mmu, cache: Cache, mapped: Mapped, added: Turns) -> Port:
     return Port(
         kind=KINDS[cache.name],
         caches=make_caches(cache, nodes, frames.host_frames),
-        now=np.zeros(10, np.int64),
+        context=np.zeros(10, np.int64),
         walk=np.zeros(9, np.int64),
         tally=tally,
         counts=tally.view(record).view(np.recarray),

@@ -78,7 +78,7 @@ def make_known(setup: Setup, base: NDArray[np.int64], skip: NDArray[np.int64], l
 @inner_apart
 def read_headers(known: Known, port: Port, dimension: Int, which: Int, section: Int) -> None:
     """Read an entry of the table behind the caches, beside the walk."""
-    vm = port.now[VM]
+    vm = port.context[VM]
     for way in range(TABLE_WAYS):
         hashed = ((section << 3 | which) * MIX + way * 1013904223) * MIX
         line = known.skip[vm, dimension] + (hashed >> 17) % known.lines[vm, dimension]
@@ -91,7 +91,7 @@ def is_cached(known: Known, port: Port, dimension: Int, which: Int, space: Int, 
     caches = known.caches
     if caches.sets[dimension, which] == 0:
         return False
-    row = pwc_row(caches, port.now[CPU], dimension, which, section)
+    row = pwc_row(caches, port.context[CPU], dimension, which, section)
     tag = (space << SPACE_BITS) | section
     if take(caches.tags, row, caches.ways[dimension, which], tag, EMPTY):
         return True
@@ -127,7 +127,7 @@ def of_data(known: Known, port: Port, space: Int, gfn: Int, lowest: Int) -> Int:
     """What is known of the host page behind a guest frame."""
     pud = is_cached(known, port, HOST, PUD, space, gfn >> (18 + SPAN))
     pmd = is_cached(known, port, HOST, PMD, space, gfn >> (9 + SPAN))
-    pays = known.pays[port.now[CPU]]
+    pays = known.pays[port.context[CPU]]
     pte = pays[CACHED] and lowest == 0 and is_cached(known, port, HOST, PTE, space, gfn >> SPAN)
     if lowest == 0:
         pays[LOOKUPS] += 1

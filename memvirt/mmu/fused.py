@@ -29,7 +29,7 @@ def obey_mode(tlbs: Hierarchy, port: Port, counts: Any) -> None:
         flush_range(tlbs, FIRST_CPU, np.int64(tlbs.others.shape[1]), port.flush[1], port.flush[2])
         port.flush[0] = 0
         counts.tlb_flushes += 1
-        counts.tlb_ipis += tlbs.others[port.now[VM], port.now[CPU]]
+        counts.tlb_ipis += tlbs.others[port.context[VM], port.context[CPU]]
 
 
 @inner
@@ -95,7 +95,7 @@ def run_stretch(
                 if port.kind == 2 and data < at:
                     access_data(port, pages, lines, data, at)
                     data = at
-                port.now[AT] = first + at
+                port.context[AT] = first + at
                 walk_access(state, port, page, flags >> 1)
                 obey_mode(tlbs, port, mine)
                 if outcome == MISS:

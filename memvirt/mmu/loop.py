@@ -88,7 +88,7 @@ def happen(state: Any, port: Port, event: Any) -> None:
     if BACKINGS >> kind & 1:  # its size decides how far the faulting walk gets
         for part in range(1 << np.int64(event.order)):
             port.order_of_frame[np.int64(event.frame) + part] = event.order
-    port.now[AT] = event.at
+    port.context[AT] = event.at
     on_event(state, port, event, page)
     if port.ad[0]:
         note_clean(port, event, kind, page)
@@ -127,7 +127,7 @@ def note_access(port: Port, write: Int, entry: Int, unit: Int) -> None:
 @inner
 def walk_access(state: Any, port: Port, page: Int, write: Int) -> None:
     """Walk for an access, with what becomes of accessed and dirty bits."""
-    port.now[WRITES] = write
+    port.context[WRITES] = write
     protected: Int = False
     entry, unit = np.int64(0), np.int64(0)
     if port.ad[0]:
@@ -152,9 +152,9 @@ def walk_access(state: Any, port: Port, page: Int, write: Int) -> None:
 @inner_apart
 def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8], begin: Int, end: Int) -> None:
     """Read and write data through the caches; apart from the walks, whose code would crowd its registers."""
-    caches, tally, now = port.caches, port.tally, port.now
+    caches, tally, context = port.caches, port.tally, port.context
     hfn_of_page, node_of_hfn, traffic = port.hfn_of_page, port.node_of_hfn, port.traffic
-    cpu, node = now[CPU], now[NODE]
+    cpu, node = context[CPU], context[NODE]
     tags, sets = caches.l1d, caches.sets[0]
     mask = sets - 1
     plain = sets & mask == 0
@@ -176,7 +176,7 @@ def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8],
             if home != node:
                 tally[DATA_REMOTE] += 1
             if traffic.size > 0:
-                note_reference(traffic, now[VM], now[EPOCH], DATA, node, home)
+                note_reference(traffic, context[VM], context[EPOCH], DATA, node, home)
     tally[DATA_IN_L1D] += hits
 
 
@@ -194,8 +194,8 @@ def look_ahead(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8], 
     if port.kind == 2:
         caches, later = port.caches, np.uint64(walks[np.uint64(number + AHEAD)])
         line = (np.int64(port.hfn_of_page[pages[later]]) << 6) | np.int64(lines[later] & 63)
-        prefetch(caches.l2, (port.now[CPU] * caches.sets[1] + set_of(caches.sets[1], line)) * caches.l2.shape[1])
-        prefetch(caches.llc, (caches.llc_of_cpu[port.now[CPU]] + set_of(caches.sets[2], line)) * caches.llc.shape[1])
+        prefetch(caches.l2, (port.context[CPU] * caches.sets[1] + set_of(caches.sets[1], line)) * caches.l2.shape[1])
+        prefetch(caches.llc, (caches.llc_of_cpu[port.context[CPU]] + set_of(caches.sets[2], line)) * caches.llc.shape[1])
 
 
 @kernel
@@ -243,7 +243,7 @@ def walk_stretch(
                 at = min(missed, stop)
                 if at < stop:
                     look_ahead(port, pages, lines, walks, number)
-                    port.now[AT] = first + at
+                    port.context[AT] = first + at
                     walk_access(state, port, np.int64(pages[at]), np.int64(lines[at] >> 7))
                     number += 1
                     if port.kind == 2:

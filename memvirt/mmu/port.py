@@ -93,7 +93,7 @@ GUEST_ROW, HOST_ROW, DATA_ROW, OUTER_ROW = np.arange(4)
 LEVELS = 5
 HISTOGRAM = 1024  #: references a walk that the histogram tells apart
 
-# What `Port.now` holds: physical CPU, its node, VM, the space of the VM's guest-physical addresses, first global frame of the
+# What `Port.context` holds: physical CPU, its node, VM, the space of the VM's guest-physical addresses, first global frame of the
 # VM, whether the epoch counts, whether the access is a write, the row that references are read for, the place in the merged order,
 # the epoch.
 CPU, NODE, VM, HOST_SPACE, FRAME_BASE, COUNTED, WRITES, ROW, AT, EPOCH = np.arange(10)
@@ -111,7 +111,7 @@ class Port(NamedTuple):
     kind : int
         0 no caches, 1 table entries only, 2 data too.
     caches : Caches
-    now : (10,) int64
+    context : (10,) int64
         Who is walking, and why.
     walk : (9,) int64
         What the walk that goes on has read.
@@ -166,7 +166,7 @@ class Port(NamedTuple):
 
     kind: int
     caches: Caches
-    now: NDArray[np.int64]
+    context: NDArray[np.int64]
     walk: NDArray[np.int64]
     tally: NDArray[np.int64]
     counts: Any
@@ -207,22 +207,24 @@ def read_entry(port: Port, dimension: Int, hfn: Int, index: Int, level: Int) -> 
     line = (np.int64(hfn) << 6) | ((index & 511) >> 3)
     where: Int = np.int64(3)
     if port.kind:
-        where = read_line(port.caches, port.now[CPU], line)
+        where = read_line(port.caches, port.context[CPU], line)
     port.tally[REFS_GUEST + dimension] += 1
     port.tally[IN_L1D + where] += 1
     port.walk[where] += 1
-    remote = where == 3 and port.node_of_hfn[hfn] != port.now[NODE] and port.node_of_hfn[hfn] != ON_EVERY
+    remote = where == 3 and port.node_of_hfn[hfn] != port.context[NODE] and port.node_of_hfn[hfn] != ON_EVERY
     if where == 3 and port.traffic.size > 0:
         kind = SHADOW_TABLES if hfn >= port.spare else GUEST_TABLES + dimension
-        note_reference(port.traffic, port.now[VM], port.now[EPOCH], kind, port.now[NODE], np.int64(port.node_of_hfn[hfn]))
+        note_reference(
+            port.traffic, port.context[VM], port.context[EPOCH], kind, port.context[NODE], np.int64(port.node_of_hfn[hfn])
+        )
     if remote:
         port.tally[WALK_REMOTE] += 1
         port.walk[4] += 1
-    if port.now[COUNTED]:
-        row = port.now[ROW] if dimension else GUEST_ROW
-        port.levels[port.now[VM], row, level, where] += 1
+    if port.context[COUNTED]:
+        row = port.context[ROW] if dimension else GUEST_ROW
+        port.levels[port.context[VM], row, level, where] += 1
         if remote:
-            port.levels[port.now[VM], row, level, 4] += 1
+            port.levels[port.context[VM], row, level, 4] += 1
     return np.int64(4) if remote else np.int64(where)
 
 
@@ -231,7 +233,7 @@ def read_stacked(port: Port, hfn: Int, index: Int) -> Int:
     """Read a line of memory stacked on the die, which is cached from the L2 on and has a price of its own; returns where it was."""
     where: Int = np.int64(3)
     if port.kind:
-        where = read_beyond_l1d(port.caches, port.now[CPU], (np.int64(hfn) << 6) | index)
+        where = read_beyond_l1d(port.caches, port.context[CPU], (np.int64(hfn) << 6) | index)
     port.tally[POM_TLB_LOOKUPS] += 1
     port.tally[REFS_GUEST] += 1
     port.tally[IN_L1D + where] += 1
@@ -239,10 +241,12 @@ def read_stacked(port: Port, hfn: Int, index: Int) -> Int:
     if where == 3:
         port.tally[WALK_STACKED] += 1
         if port.traffic.size > 0:  # the die's own
-            note_reference(port.traffic, port.now[VM], port.now[EPOCH], SHADOW_TABLES, port.now[NODE], port.now[NODE])
+            note_reference(
+                port.traffic, port.context[VM], port.context[EPOCH], SHADOW_TABLES, port.context[NODE], port.context[NODE]
+            )
         port.walk[STACKED] += 1
-    if port.now[COUNTED]:
-        port.levels[port.now[VM], GUEST_ROW, 0, where] += 1
+    if port.context[COUNTED]:
+        port.levels[port.context[VM], GUEST_ROW, 0, where] += 1
     return where  # type: ignore[no-any-return]
 
 
@@ -289,13 +293,13 @@ def begin_walk(port: Port) -> Int:
 def end_walk(port: Port, begun: Int, faulted: Int) -> None:
     """Note that a walk is over, and what it read."""
     port.tally[FAULTING_WALKS] += max(faulted, port.walk[WALK_FAULTS])
-    if port.now[COUNTED]:
+    if port.context[COUNTED]:
         refs = port.tally[REFS_GUEST] + port.tally[REFS_HOST] - begun
-        port.histogram[port.now[VM], min(refs, HISTOGRAM - 1)] += 1
+        port.histogram[port.context[VM], min(refs, HISTOGRAM - 1)] += 1
         key = np.int64(0)
         for place in range(WALK_FAULTS):
             key = (key << PATH_BITS) | min(port.walk[place], (1 << PATH_BITS) - 1)
-        keep_path(port.paths[port.now[VM]], key + 1)
+        keep_path(port.paths[port.context[VM]], key + 1)
 
 
 @inner
@@ -331,10 +335,10 @@ def ask_flush(port: Port, low: Int, high: Int) -> None:
 @inner
 def enter(port: Port, run: Any, node: Int) -> None:
     """Turn to a run: its CPU, VM and epoch."""
-    port.now[CPU] = run.cpu
-    port.now[NODE] = node
-    port.now[VM] = run.vm
-    port.now[HOST_SPACE] = port.space_base[-1] + run.vm
-    port.now[FRAME_BASE] = port.frame_base[run.vm]
-    port.now[COUNTED] = run.epoch > 0
-    port.now[EPOCH] = run.epoch
+    port.context[CPU] = run.cpu
+    port.context[NODE] = node
+    port.context[VM] = run.vm
+    port.context[HOST_SPACE] = port.space_base[-1] + run.vm
+    port.context[FRAME_BASE] = port.frame_base[run.vm]
+    port.context[COUNTED] = run.epoch > 0
+    port.context[EPOCH] = run.epoch

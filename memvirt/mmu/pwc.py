@@ -140,7 +140,7 @@ def entry_tag(space: Int, level: Int, entry: Int) -> Int:
 @inner
 def first_level(pwc: Pwc, port: Port, dimension: Int, space: Int, number: Int, top: Int, lowest: Int) -> Int:
     """Level at which a walk can begin: below the deepest cached entry, at ``top`` if none is cached."""
-    cpu = port.now[0]
+    cpu = port.context[0]
     begin, looked = top, False
     for level in range(lowest + 1, top + 1):
         if pwc.sets[dimension, level] == 0 or not is_read(pwc, dimension, level, lowest):
@@ -178,7 +178,7 @@ def found_entry(pwc: Pwc, port: Port, dimension: Int, space: Int, hfn: Int, inde
         return False
     count_lookup(port, PWC_LOOKUPS + dimension)
     entry = np.int64(hfn) << 9 | (index & 511)
-    row = pwc_row(pwc, port.now[0], GUEST, LOWEST, entry)
+    row = pwc_row(pwc, port.context[0], GUEST, LOWEST, entry)
     hit = reuse(pwc.tags, row, pwc.ways[GUEST, LOWEST], (space << SPACE_BITS) | entry)
     if hit:
         count_hit(port, PWC_HITS + dimension)
@@ -199,7 +199,7 @@ def keep_single(pwc: Pwc, cpu: Int, dimension: Int, space: Int, hfn: Int, index:
 @inner
 def nested_tag(port: Port, gfn: Int, lowest: Int) -> Int:
     """Tag of the host page behind a guest frame."""
-    return port.now[HOST_SPACE] << SPACE_BITS | (gfn >> (9 * lowest)) << 2 | lowest  # type: ignore[no-any-return]
+    return port.context[HOST_SPACE] << SPACE_BITS | (gfn >> (9 * lowest)) << 2 | lowest  # type: ignore[no-any-return]
 
 
 @inner
@@ -208,7 +208,7 @@ def in_nested_tlb(pwc: Pwc, port: Port, gfn: Int, lowest: Int) -> bool:
     if pwc.sets[HOST, LOWEST] == 0:
         return False
     count_lookup(port, NESTED_TLB_LOOKUPS)
-    row = pwc_row(pwc, port.now[0], HOST, LOWEST, gfn >> (9 * lowest))
+    row = pwc_row(pwc, port.context[0], HOST, LOWEST, gfn >> (9 * lowest))
     if reuse(pwc.tags, row, pwc.ways[HOST, LOWEST], nested_tag(port, gfn, lowest)):
         count_hit(port, NESTED_TLB_HITS)
         return True
@@ -220,7 +220,7 @@ def keep_in_nested_tlb(pwc: Pwc, port: Port, gfn: Int, lowest: Int) -> None:
     """Enter the host page behind a guest frame."""
     if pwc.sets[HOST, LOWEST] == 0:
         return
-    row = pwc_row(pwc, port.now[0], HOST, LOWEST, gfn >> (9 * lowest))
+    row = pwc_row(pwc, port.context[0], HOST, LOWEST, gfn >> (9 * lowest))
     take(pwc.tags, row, pwc.ways[HOST, LOWEST], nested_tag(port, gfn, lowest), EMPTY)
 
 

@@ -44,8 +44,8 @@ def walk_tables(
         if not found_entry(pwc, port, dimension, space, frames[level], index, level, lowest):
             read_entry(port, dimension, frames[level], index, level)
         if cached and level > lowest + missing:
-            keep_entry(pwc, port.now[0], dimension, space, number, level)
-            keep_single(pwc, port.now[0], dimension, space, frames[level], index)
+            keep_entry(pwc, port.context[0], dimension, space, number, level)
+            keep_single(pwc, port.context[0], dimension, space, frames[level], index)
 
 
 @inner
@@ -54,10 +54,10 @@ def walk_host(pwc: Pwc, port: Port, frame: Int, missing: Int, cached: Int) -> No
     if port.host_frames.shape[1] == 0:
         return
     lowest = np.int64(port.order_of_frame[frame]) // 9
-    gfn = frame - port.now[FRAME_BASE]
+    gfn = frame - port.context[FRAME_BASE]
     if in_nested_tlb(pwc, port, gfn, lowest):
         return
-    walk_tables(pwc, port, HOST, port.now[HOST_SPACE], gfn, port.host_frames[frame >> 9], lowest, missing, cached)
+    walk_tables(pwc, port, HOST, port.context[HOST_SPACE], gfn, port.host_frames[frame >> 9], lowest, missing, cached)
     if missing == 0:
         keep_in_nested_tlb(pwc, port, gfn, lowest)
 
@@ -95,7 +95,7 @@ def walk_on(pwc: Pwc, port: Port, page: Int, begin: Int, known: Int, guest_missi
             continue
         frame = np.int64(port.frame_of_page[page] if data else port.guest_frames[port.guest_row[page], level])
         if port.dimensions == 2 and not (known and level == begin):
-            port.now[ROW] = DATA_ROW if data else HOST_ROW
+            port.context[ROW] = DATA_ROW if data else HOST_ROW
             cached = CACHED - pwc.dmt if data else CACHED
             walk_host(pwc, port, frame, data_missing if data else NONE_MISSING, cached)
         if data:
@@ -105,5 +105,5 @@ def walk_on(pwc: Pwc, port: Port, page: Int, begin: Int, known: Int, guest_missi
         if not found_entry(pwc, port, GUEST, space, hfn, index, level, lowest):
             read_entry(port, GUEST, hfn, index, level)
         if level > lowest + guest_missing:
-            keep_entry(pwc, port.now[0], GUEST, space, vpn, level)
-            keep_single(pwc, port.now[0], GUEST, space, hfn, index)
+            keep_entry(pwc, port.context[0], GUEST, space, vpn, level)
+            keep_single(pwc, port.context[0], GUEST, space, hfn, index)

@@ -77,7 +77,7 @@ def make_shadow(setup: Setup) -> Shadow:
     mapped = mapped[np.argsort(setup.port.frame_of_page[mapped], kind="stable")]
     ends = np.searchsorted(setup.port.frame_of_page[mapped], setup.port.frame_base)
     for vm, (first, end) in enumerate(pairwise(ends)):
-        setup.port.now[NODE] = setup.port.home_of_vm[vm]
+        setup.port.context[NODE] = setup.port.home_of_vm[vm]
         fill_all(shadow, setup.port, mapped[first:end])
     setup.port.tally[:] = 0
     return shadow
@@ -101,7 +101,7 @@ def make_table(shadow: Shadow, port: Port, page: Int, level: Int) -> None:
     table = shadow.table[port.guest_row[page], level]
     if shadow.hfn[table] == NONE:
         shadow.hfn[table] = shadow.hfn[-1]
-        place_table(port, np.int64(shadow.hfn[-1]), port.now[NODE])
+        place_table(port, np.int64(shadow.hfn[-1]), port.context[NODE])
         port.tally[REPLICA_WRITES] += port.copies
         shadow.hfn[-1] += 1
 

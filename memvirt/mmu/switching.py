@@ -59,7 +59,7 @@ def move(state: Any, port: Port, page: Int, level: Int, to_nested: Int) -> None:
 @inner_apart
 def scan(state: Any, port: Port) -> None:
     """Scan dirty bits at the end of an interval: what is nested below shadowed tables and was not written in it moves back."""
-    over = port.now[AT] // state.rules[INTERVAL]
+    over = port.context[AT] // state.rules[INTERVAL]
     if state.rules[POLICY] != BY_WRITES or over == state.rules[SCANNED]:
         return
     state.rules[SCANNED] = over
@@ -85,7 +85,7 @@ def scan(state: Any, port: Port) -> None:
 def guest_writes(state: Any, port: Port, page: Int, level: Int) -> None:
     """Let the guest write the table at a level on the way to a page: trapped if it is shadowed, and then perhaps no longer."""
     table = state.shadow.table[port.guest_row[page], level]
-    policy, interval = state.rules[POLICY], port.now[AT] // state.rules[INTERVAL]
+    policy, interval = state.rules[POLICY], port.context[AT] // state.rules[INTERVAL]
     if state.last[table] != interval:
         state.writes[table] = 0
         state.last[table] = interval

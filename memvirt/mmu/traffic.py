@@ -85,9 +85,9 @@ def home_nodes(schedule: Schedule, nodes: Nodes) -> NDArray[np.int64]:
 def place_frames(port: Port, vm: int, first: int, count: int) -> None:
     """Put frames of tables that a mode makes for a VM at the start on their nodes."""
     turns = port.added
-    chosen = turns.nodes[(turns.now[0] + np.arange(count)) % turns.nodes.size]
+    chosen = turns.nodes[(turns.turn[0] + np.arange(count)) % turns.nodes.size]
     port.node_of_hfn[first : first + count] = np.where(chosen < 0, port.home_of_vm[vm], chosen)
-    turns.now[0] = (turns.now[0] + count) % turns.nodes.size
+    turns.turn[0] = (turns.turn[0] + count) % turns.nodes.size
 
 
 @inner

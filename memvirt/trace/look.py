@@ -110,7 +110,7 @@ class Findings(NamedTuple):
     def misses(self, size: str, entries: int) -> int:
         """Accesses that miss a fully associative LRU TLB of so many entries for pages of a size."""
         found = self.depths[size]
-        return int(found.now[3] + found.counts[entries:].sum())
+        return int(found.cursor[3] + found.counts[entries:].sum())
 
 
 def _rows_of_larger(vpn: NDArray[np.uint64], asid: NDArray[np.uint16], order: int) -> tuple[NDArray[np.uint32], int]:

@@ -17,7 +17,7 @@ from memvirt.typing import Int
 
 PARTS = 4  #: bins of intervals for each doubling
 BINS = 63 * PARTS
-LAST, NEXT, DISTINCT, COLD = 0, 1, 2, 3  #: of `Depths.now`: page of the last access, next slot, pages seen, first touches
+LAST, NEXT, DISTINCT, COLD = 0, 1, 2, 3  #: of `Depths.cursor`: page of the last access, next slot, pages seen, first touches
 
 
 class Depths(NamedTuple):
@@ -33,7 +33,7 @@ class Depths(NamedTuple):
         Fenwick tree of how many slots are taken; m is a power of two, and twice p at the least.
     counts : (p,) int64
         Accesses by depth.
-    now : (4,) int64
+    cursor : (4,) int64
         `LAST`, `NEXT`, `DISTINCT`, `COLD`.
     """
 
@@ -41,15 +41,15 @@ class Depths(NamedTuple):
     page: NDArray[np.int64]
     tree: NDArray[np.int64]
     counts: NDArray[np.int64]
-    now: NDArray[np.int64]
+    cursor: NDArray[np.int64]
 
 
 def depths(pages: int) -> Depths:
     """Nothing seen yet of so many pages."""
     size = max(1024, 1 << (2 * pages - 1).bit_length())
-    now = np.array([-1, 0, 0, 0], np.int64)
+    cursor = np.array([-1, 0, 0, 0], np.int64)
     zeros = np.zeros(size + 1, np.int64)
-    return Depths(np.full(pages, -1, np.int64), zeros[1:].copy(), zeros, np.zeros(max(pages, 1), np.int64), now)
+    return Depths(np.full(pages, -1, np.int64), zeros[1:].copy(), zeros, np.zeros(max(pages, 1), np.int64), cursor)
 
 
 @inner
@@ -61,7 +61,7 @@ def pack(state: Depths) -> None:
         if state.slot[page] == old:
             state.page[taken], state.slot[page] = page, taken
             taken += 1
-    state.now[NEXT] = taken
+    state.cursor[NEXT] = taken
     for place in range(1, state.tree.size):
         state.tree[place] = 1 if place <= taken else 0
     for place in range(1, state.tree.size):
@@ -74,37 +74,37 @@ def pack(state: Depths) -> None:
 def count_depths(state: Depths, pages: NDArray[np.uint32]) -> None:
     """Count a stretch of accesses by the depth of their pages."""
     size = state.page.size
-    last = state.now[LAST]
+    last = state.cursor[LAST]
     for at in range(pages.size):
         page = np.int64(pages[at])
         if page == last:
             state.counts[0] += 1
             continue
         last = page
-        if state.now[NEXT] == size:
+        if state.cursor[NEXT] == size:
             pack(state)
         old = state.slot[page]
         if old < 0:
-            state.now[COLD] += 1
-            state.now[DISTINCT] += 1
+            state.cursor[COLD] += 1
+            state.cursor[DISTINCT] += 1
         else:
             before, place = np.int64(0), old + 1
             while place > 0:
                 before += state.tree[place]
                 place -= place & -place
-            state.counts[state.now[DISTINCT] - before] += 1
+            state.counts[state.cursor[DISTINCT] - before] += 1
             place = old + 1
             while place <= size:
                 state.tree[place] -= 1
                 place += place & -place
-        new = state.now[NEXT]
+        new = state.cursor[NEXT]
         place = new + 1
         while place <= size:
             state.tree[place] += 1
             place += place & -place
         state.slot[page], state.page[new] = new, page
-        state.now[NEXT] = new + 1
-    state.now[LAST] = last
+        state.cursor[NEXT] = new + 1
+    state.cursor[LAST] = last
 
 
 class Touches(NamedTuple):

@@ -31,13 +31,13 @@ class Cache(NamedTuple):
         Guest frames whose contents are here, by age.
     first : (groups,) int64
         The group's host frames, a list through `HOST_FRAME.next_free`.
-    frames : (groups,) int64
-        How many those are.
+    size : (groups,) int64
+        How many host frames those are.
     """
 
     order: Chain
     first: NDArray[np.int64]
-    frames: NDArray[np.int64]
+    size: NDArray[np.int64]
 
 
 def make_cache(frames: int, groups: NDArray[np.int64] | None) -> Cache:
@@ -50,19 +50,19 @@ def make_cache(frames: int, groups: NDArray[np.int64] | None) -> Cache:
 def resize(cache: Cache, world: World, now: Now, group: Int, needed: Int) -> bool:
     """Make a group so many host frames large; False if there is no frame to grow by."""
     clock = world.clock[0]
-    while cache.frames[group] > needed:
+    while cache.size[group] > needed:
         hfn = np.int64(cache.first[group])
         cache.first[group] = world.host_frames[hfn].next_free
         free_host_frame(world, hfn, SMALL)
-        cache.frames[group] -= 1
+        cache.size[group] -= 1
         clock.pool -= 1
-    while cache.frames[group] < needed:
+    while cache.size[group] < needed:
         hfn = np.int64(any_host_frame(world, now.node, SMALL, EVERY_NODE))
         if hfn < 0:
             return False
         world.host_frames[hfn].next_free = cache.first[group]
         cache.first[group] = hfn
-        cache.frames[group] += 1
+        cache.size[group] += 1
         clock.pool += 1
     return True
 

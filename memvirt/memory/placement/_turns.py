@@ -21,12 +21,12 @@ class Turns(NamedTuple):
     ----------
     nodes : (turns,) int64
         A node, or `OF_CPU`, for each page of a round.
-    now : (2,) int64
-        The turn, and the nodes that pages may be on, a bit each.
+    turn : (2,) int64
+        Place of whose turn it is, and the nodes that pages may be on, a bit each.
     """
 
     nodes: NDArray[np.int64]
-    now: NDArray[np.int64]
+    turn: NDArray[np.int64]
 
 
 def make_turns(nodes: Sequence[int], allowed: int = EVERY) -> Turns:
@@ -36,11 +36,11 @@ def make_turns(nodes: Sequence[int], allowed: int = EVERY) -> Turns:
 
 @choose_node.register
 def _choose_node(state: Turns, cpu_node: Int, nodes: Int) -> Int:
-    node = state.nodes[state.now[0]]
-    state.now[0] = (state.now[0] + 1) % state.nodes.size
+    node = state.nodes[state.turn[0]]
+    state.turn[0] = (state.turn[0] + 1) % state.nodes.size
     return cpu_node if node < 0 else node  # type: ignore[no-any-return]
 
 
 @allowed_nodes.register
 def _allowed_nodes(state: Turns) -> Int:
-    return int(state.now[1])
+    return int(state.turn[1])

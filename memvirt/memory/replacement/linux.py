@@ -79,7 +79,7 @@ PAGE = np.dtype(
 )
 
 #: The statistics, the plug and the device of a group; times in us.
-NOW = np.dtype(
+MEMCG = np.dtype(
     [
         ("inactive", "<i8"),  # length of the inactive list
         ("active", "<i8"),  # length of the active list
@@ -114,7 +114,7 @@ class State(NamedTuple):
     writes: Chain
     freed: Chain
     pages: Any
-    now: Any
+    memcgs: Any
 
 
 def make(size: int, seed: int, groups: NDArray[np.int64] | None = None, fault_us: float = 100.0, page_us: float = 1.7) -> State:
@@ -133,47 +133,47 @@ def make(size: int, seed: int, groups: NDArray[np.int64] | None = None, fault_us
         What the swap device takes for each page written: with it, how many more are unmapped before the first is back.
     """
     lists = [make_chain(size, groups) for _ in range(4)]
-    pages, now = np.zeros(size, PAGE).view(np.recarray), np.zeros(count_groups(lists[0]), NOW).view(np.recarray)
+    pages, memcg = np.zeros(size, PAGE).view(np.recarray), np.zeros(count_groups(lists[0]), MEMCG).view(np.recarray)
     pages.slot = pages.shadow = -1
-    now.fault, now.page = fault_us, page_us
-    now.flush = seed * GOLDEN % 1 * FLUSH_US
-    now.bound = np.random.default_rng(seed).integers(CLUSTER)
-    return State(lists[0], lists[1], lists[2], lists[3], pages, now)
+    memcg.fault, memcg.page = fault_us, page_us
+    memcg.flush = seed * GOLDEN % 1 * FLUSH_US
+    memcg.bound = np.random.default_rng(seed).integers(CLUSTER)
+    return State(lists[0], lists[1], lists[2], lists[3], pages, memcg)
 
 
 @inner
 def flush_statistics(state: State, group: Int) -> None:
     """Have the lengths seen that comparisons go by, if it is time."""
-    now = state.now[group]
-    if now.time >= now.flush:
-        now.seen_inactive, now.seen_active, now.seen_refaults = now.inactive, now.active, now.refaults
-        now.flush += FLUSH_US * (1 + (now.time - now.flush) // FLUSH_US)
+    memcg = state.memcgs[group]
+    if memcg.time >= memcg.flush:
+        memcg.seen_inactive, memcg.seen_active, memcg.seen_refaults = memcg.inactive, memcg.active, memcg.refaults
+        memcg.flush += FLUSH_US * (1 + (memcg.time - memcg.flush) // FLUSH_US)
 
 
 @inner
 def place(state: State, item: Int, where: Int) -> None:
     """Put a page that is on no list at the head of one."""
-    now = state.now[group_of(state.inactive, item)]
+    memcg = state.memcgs[group_of(state.inactive, item)]
     state.pages[item].place = where
     if where == ACTIVE:
         push_front(state.active, item)
-        now.active += 1
-        now.age += 1
+        memcg.active += 1
+        memcg.age += 1
     else:
         push_front(state.inactive, item)
-        now.inactive += 1
+        memcg.inactive += 1
 
 
 @inner
 def take_off(state: State, item: Int) -> None:
     """Take a page off its list."""
-    now, where = state.now[group_of(state.inactive, item)], state.pages[item].place
+    memcg, where = state.memcgs[group_of(state.inactive, item)], state.pages[item].place
     if where == INACTIVE:
         unlink(state.inactive, item)
-        now.inactive -= 1
+        memcg.inactive -= 1
     elif where == ACTIVE:
         unlink(state.active, item)
-        now.active -= 1
+        memcg.active -= 1
     elif where == FREED:
         unlink(state.freed, item)
     state.pages[item].place = NOWHERE
@@ -182,45 +182,45 @@ def take_off(state: State, item: Int) -> None:
 @inner_apart
 def unplug(state: State, group: Int) -> None:
     """Send the plug's requests to the device, which takes one after the other."""
-    now = state.now[group]
-    done = max(now.disk, now.time) + now.requests * REQUEST_US + now.plugged * now.page
-    now.disk = done
+    memcg = state.memcgs[group]
+    done = max(memcg.disk, memcg.time) + memcg.requests * REQUEST_US + memcg.plugged * memcg.page
+    memcg.disk = done
     item, length = newest(state.writes, group), 0
-    for _ in range(now.plugged):
+    for _ in range(memcg.plugged):
         state.pages[item].done = done
         length += 1
         if state.pages[item].starts:
-            done -= REQUEST_US + length * now.page
+            done -= REQUEST_US + length * memcg.page
             length = 0
         item = state.writes.next[item]
-    now.plugged = now.requests = now.first_length = 0
+    memcg.plugged = memcg.requests = memcg.first_length = 0
 
 
 @inner_apart
 def write(state: State, item: Int) -> None:
     """Write an unmapped page to its swap slot, merged with the request before it where the slots are neighbours."""
     group = group_of(state.inactive, item)
-    now, page = state.now[group], state.pages[item]
+    memcg, page = state.memcgs[group], state.pages[item]
     if page.slot < 0:
-        page.slot = now.slots
-        now.slots += 1
+        page.slot = memcg.slots
+        memcg.slots += 1
     slot = np.int64(page.slot)
-    merges = now.requests > 0 and slot == now.last_slot + 1 and (slot + now.bound) % CLUSTER and now.length < SEGMENTS
+    merges = memcg.requests > 0 and slot == memcg.last_slot + 1 and (slot + memcg.bound) % CLUSTER and memcg.length < SEGMENTS
     if not merges:
-        if now.requests >= PLUG or now.first_length >= PLUG:
+        if memcg.requests >= PLUG or memcg.first_length >= PLUG:
             unplug(state, group)
-        now.requests += 1
-        now.length = 0
-    now.length += 1
-    now.plugged += 1
-    if now.requests == 1:
-        now.first_length = now.length
-    now.last_slot = slot
+        memcg.requests += 1
+        memcg.length = 0
+    memcg.length += 1
+    memcg.plugged += 1
+    if memcg.requests == 1:
+        memcg.first_length = memcg.length
+    memcg.last_slot = slot
     page.starts = not merges
     page.clean = page.flying = 1
     page.done = NEVER
     push_front(state.writes, item)
-    now.time += WRITE_US
+    memcg.time += WRITE_US
 
 
 @inner
@@ -233,43 +233,43 @@ def land(state: State, item: Int) -> None:
 @inner_apart
 def rotate(state: State, group: Int) -> None:
     """Move pages whose writes are through to the inactive list's tail, so that the last is met first."""
-    now, item = state.now[group], oldest(state.writes, group)
-    while item < state.pages.size and state.pages[item].done <= now.time:
+    memcg, item = state.memcgs[group], oldest(state.writes, group)
+    while item < state.pages.size and state.pages[item].done <= memcg.time:
         land(state, item)
         take_off(state, item)
         push_back(state.inactive, item)
         state.pages[item].place = INACTIVE
-        now.inactive += 1
+        memcg.inactive += 1
         item = oldest(state.writes, group)
 
 
 @inner_apart
 def shrink_inactive(state: State, group: Int, count: Int) -> Int:
     """Scan the tail of the inactive list; returns how many pages it frees."""
-    now, freed = state.now[group], 0
+    memcg, freed = state.memcgs[group], 0
     rotate(state, group)
-    for _ in range(min(count, now.inactive)):
+    for _ in range(min(count, memcg.inactive)):
         item = oldest(state.inactive, group)
         page = state.pages[item]
         take_off(state, item)
         if page.flying:  # a group of the old hierarchy waits
             if page.done == NEVER:
                 unplug(state, group)
-            now.time = max(now.time, page.done)
+            memcg.time = max(memcg.time, page.done)
             land(state, item)
         if page.accessed:
             place(state, item, ACTIVE if page.referenced else INACTIVE)
             page.accessed, page.referenced, page.clean = 0, 1, 0
-            now.time += KEEP_US
+            memcg.time += KEEP_US
             continue
         page.referenced = 0
         if page.clean:
             page.clean, page.place = 0, FREED
-            page.shadow = now.age
-            now.age += 1
+            page.shadow = memcg.age
+            memcg.age += 1
             push_front(state.freed, item)
             freed += 1
-            now.time += FREE_US
+            memcg.time += FREE_US
         else:
             place(state, item, INACTIVE)
             write(state, item)
@@ -279,24 +279,24 @@ def shrink_inactive(state: State, group: Int, count: Int) -> Int:
 @inner_apart
 def shrink_active(state: State, group: Int, count: Int) -> None:
     """Deactivate the tail of the active list, accessed or not."""
-    now = state.now[group]
+    memcg = state.memcgs[group]
     rotate(state, group)
-    for _ in range(min(count, now.active)):
+    for _ in range(min(count, memcg.active)):
         item = oldest(state.active, group)
         take_off(state, item)
         state.pages[item].accessed = 0
         place(state, item, INACTIVE)
-        now.time += KEEP_US
+        memcg.time += KEEP_US
 
 
 @inner_apart
 def shrink_lists(state: State, group: Int, priority: Int, force: Int) -> Int:
     """Scan the lists' parts that a priority says; returns how many pages were freed."""
     freed: Int = 0
-    now = state.now[group]
+    memcg = state.memcgs[group]
     flush_statistics(state, group)
-    deactivate = force or now.seen_refaults != now.last_refaults or now.seen_inactive < now.seen_active
-    inactive, active = now.inactive >> priority, now.active >> priority
+    deactivate = force or memcg.seen_refaults != memcg.last_refaults or memcg.seen_inactive < memcg.seen_active
+    inactive, active = memcg.inactive >> priority, memcg.active >> priority
     if priority > 0:
         inactive, active = inactive * SHARE // OF, active * SHARE // OF
     while inactive > 0 and freed < BATCH:
@@ -306,7 +306,7 @@ def shrink_lists(state: State, group: Int, priority: Int, force: Int) -> Int:
             shrink_active(state, group, min(active, BATCH))
             active -= BATCH
     unplug(state, group)
-    if force or now.seen_inactive < now.seen_active:
+    if force or memcg.seen_inactive < memcg.seen_active:
         shrink_active(state, group, BATCH)
     return freed
 
@@ -315,42 +315,42 @@ def shrink_lists(state: State, group: Int, priority: Int, force: Int) -> Int:
 def reclaim(state: State, group: Int, force: Int) -> None:
     """Free a batch of pages, at one priority after the other."""
     freed: Int = 0
-    now, priority = state.now[group], PRIORITY
+    memcg, priority = state.memcgs[group], PRIORITY
     while priority >= 0 and freed < BATCH:
         freed += shrink_lists(state, group, priority, force)
         priority -= 1
-    now.last_refaults = now.seen_refaults
+    memcg.last_refaults = memcg.seen_refaults
 
 
 @inner
 def is_cached(state: State, item: Int) -> bool:
     """Whether a page evicted so lately is still in the swap cache; half a batch was evicted before it was, on the average."""
-    now, shadow = state.now[group_of(state.inactive, item)], state.pages[item].shadow
-    return shadow >= 0 and now.age - shadow < min(CACHED + BATCH // 2, (now.inactive + now.active) // LEAST)  # type: ignore[no-any-return]
+    memcg, shadow = state.memcgs[group_of(state.inactive, item)], state.pages[item].shadow
+    return shadow >= 0 and memcg.age - shadow < min(CACHED + BATCH // 2, (memcg.inactive + memcg.active) // LEAST)  # type: ignore[no-any-return]
 
 
 @kernel_apart
 def arrive(state: State, item: Int) -> None:
     """Take a page in, on the active list if it comes back before the lists have aged by the active one's length."""
     group = group_of(state.inactive, item)
-    now, page = state.now[group], state.pages[item]
+    memcg, page = state.memcgs[group], state.pages[item]
     page.accessed = page.referenced = page.clean = 0
     where = INACTIVE
     if is_cached(state, item):  # it is where it was, and accessed
         push_back(state.inactive, item)
-        now.inactive += 1
+        memcg.inactive += 1
         page.place, page.shadow = INACTIVE, -1
-        now.time += FREE_US
+        memcg.time += FREE_US
         return
     if page.shadow >= 0:
-        now.time += now.fault
+        memcg.time += memcg.fault
         flush_statistics(state, group)
-        if now.age - page.shadow <= now.seen_active:
+        if memcg.age - page.shadow <= memcg.seen_active:
             where = ACTIVE
-            now.refaults += 1
+            memcg.refaults += 1
         page.shadow = -1
     else:
-        now.time += FREE_US
+        memcg.time += FREE_US
     place(state, item, where)
 
 

@@ -159,7 +159,7 @@ def walk_agile(state: State, port: Port, page: Int, switch: Int, guest_missing: 
             break
         read_entry(port, GUEST, table, vpn >> (9 * level), level)
         if level > lowest + guest_missing:
-            keep_entry(state.pwc, port.now[0], GUEST, space, vpn, level)
+            keep_entry(state.pwc, port.context[0], GUEST, space, vpn, level)
         level -= 1
     if switch >= 0 and level <= switch:
         walk_on(state.pwc, port, page, level, ONCE, guest_missing, data_missing)  # the entry before says where the table is

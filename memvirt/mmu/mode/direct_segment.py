@@ -109,7 +109,7 @@ def walk_around(state: State, port: Port, page: Int, guest_missing: Int, data_mi
     if not state.in_guest[page]:
         top = port.guest_frames.shape[1] - 1
         begin = first_level(state.pwc, port, GUEST, space, vpn, top, lowest)
-        port.now[ROW] = HOST_ROW
+        port.context[ROW] = HOST_ROW
         for level in range(begin, lowest + guest_missing - 1, -1):
             frame = np.int64(port.guest_frames[port.guest_row[page], level])
             hfn = frame
@@ -119,9 +119,9 @@ def walk_around(state: State, port: Port, page: Int, guest_missing: Int, data_mi
                 hfn = np.int64(port.hfn_of_frame[frame])
             read_entry(port, GUEST, hfn, vpn >> (9 * level), level)
             if level > lowest + guest_missing:
-                keep_entry(state.pwc, port.now[0], GUEST, space, vpn, level)
+                keep_entry(state.pwc, port.context[0], GUEST, space, vpn, level)
     if data_missing >= 0 and port.dimensions == 2:
-        port.now[ROW] = DATA_ROW
+        port.context[ROW] = DATA_ROW
         frame = np.int64(port.frame_of_page[page])
         if not in_host(state, frame, page):
             walk_host(state.pwc, port, frame, data_missing, CACHED)

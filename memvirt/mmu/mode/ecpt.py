@@ -137,7 +137,7 @@ def begin_step(state: State, port: Port) -> None:
 @inner
 def line_of(state: State, port: Port, dimension: Int, key: Int, size: Int, way: Int) -> Int:
     """Line of a VM's table in which a way would have an entry."""
-    lines = state.lines[port.now[VM], dimension]
+    lines = state.lines[port.context[VM], dimension]
     hashed = (key * MIX + way * 1013904223 + size * 1664525) * MIX
     return (way * SIZES + size) * lines + (hashed >> 17) % lines  # type: ignore[no-any-return]
 
@@ -145,7 +145,9 @@ def line_of(state: State, port: Port, dimension: Int, key: Int, size: Int, way: 
 @inner
 def probe(state: State, port: Port, dimension: Int, line: Int) -> None:
     """Read a line of a table; of it and what is under way with it, the slower hides the faster."""
-    where = np.int64(read_entry(port, dimension, state.base[port.now[VM], dimension] + line // LINES, (line % LINES) << 3, LEAF))
+    where = np.int64(
+        read_entry(port, dimension, state.base[port.context[VM], dimension] + line // LINES, (line % LINES) << 3, LEAF)
+    )
     if state.step[SENT] % state.parallel == 0:  # the first of a turn
         state.step[SLOWEST] = where
     else:
@@ -191,8 +193,8 @@ def walk_hashed(state: State, port: Port, page: Int, data: Int, faulted: Int) ->
         begin_step(state, port)
         if host:
             take_cycles(port, state.lookup_cycles)
-        port.now[ROW] = HOST_ROW
-        away = port.frame_base[port.now[VM] + 1] - port.frame_base[port.now[VM]]  # the guest's table lies beyond its data
+        port.context[ROW] = HOST_ROW
+        away = port.frame_base[port.context[VM] + 1] - port.frame_base[port.context[VM]]  # the guest's table lies beyond its data
         for size in range(SIZES):
             key = guest_key(space, vpn, size)
             for way in range(state.ways):
@@ -201,16 +203,16 @@ def walk_hashed(state: State, port: Port, page: Int, data: Int, faulted: Int) ->
                 line = line_of(state, port, GUEST, key, np.int64(size), np.int64(way))
                 if host:
                     gfn = away + line // LINES
-                    probe_host(state, port, gfn, LEAF, of_table(state.known, port, port.now[HOST_SPACE], gfn))
+                    probe_host(state, port, gfn, LEAF, of_table(state.known, port, port.context[HOST_SPACE], gfn))
                 else:
                     probe(state, port, GUEST, line)
     if data and nested:
         begin_step(state, port)
         take_cycles(port, state.lookup_cycles)
-        port.now[ROW] = DATA_ROW
+        port.context[ROW] = DATA_ROW
         frame = np.int64(port.frame_of_page[page])
-        gfn, lowest = frame - port.now[FRAME_BASE], np.int64(port.order_of_frame[frame]) // 9
-        probe_host(state, port, gfn, lowest, of_data(state.known, port, port.now[HOST_SPACE], gfn, lowest))
+        gfn, lowest = frame - port.context[FRAME_BASE], np.int64(port.order_of_frame[frame]) // 9
+        probe_host(state, port, gfn, lowest, of_data(state.known, port, port.context[HOST_SPACE], gfn, lowest))
     end_walk(port, begun, faulted)
 
 

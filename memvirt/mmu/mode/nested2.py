@@ -143,13 +143,13 @@ def make(setup: Setup) -> State:
 @inner
 def walk_outer(state: State, port: Port, table: Int, first: Int) -> None:
     """Translate where a middle table lies, through the host's tables; ``first`` is the VM's first such frame."""
-    gfn = port.frame_base[port.now[VM] + 1] - port.now[FRAME_BASE] + table - first
-    lowest = np.int64(port.order_of_frame[port.now[FRAME_BASE]]) // 9  # backed as the VM's memory is
+    gfn = port.frame_base[port.context[VM] + 1] - port.context[FRAME_BASE] + table - first
+    lowest = np.int64(port.order_of_frame[port.context[FRAME_BASE]]) // 9  # backed as the VM's memory is
     if in_nested_tlb(state.pwc, port, gfn, lowest):
         return
-    port.now[ROW] = OUTER_ROW
-    path = state.outer[state.outer_row[port.now[VM]] + ((table - first) >> 9)]
-    walk_tables(state.pwc, port, HOST, port.now[HOST_SPACE], gfn, path, lowest, NONE_MISSING, CACHED)
+    port.context[ROW] = OUTER_ROW
+    path = state.outer[state.outer_row[port.context[VM]] + ((table - first) >> 9)]
+    walk_tables(state.pwc, port, HOST, port.context[HOST_SPACE], gfn, path, lowest, NONE_MISSING, CACHED)
     keep_in_nested_tlb(state.pwc, port, gfn, lowest)
 
 
@@ -157,17 +157,17 @@ def walk_outer(state: State, port: Port, table: Int, first: Int) -> None:
 def walk_lower(state: State, port: Port, frame: Int, missing: Int, row: Int) -> None:
     """Translate a guest frame: through the middle tables, each behind the host's, then through the host's."""
     lowest = np.int64(port.order_of_frame[frame]) // 9
-    gfn = frame - port.now[FRAME_BASE]
+    gfn = frame - port.context[FRAME_BASE]
     path = state.middle[frame >> 9]
-    first = state.middle[port.now[FRAME_BASE] >> 9, path.size - 1] if path.size else np.int64(0)
+    first = state.middle[port.context[FRAME_BASE] >> 9, path.size - 1] if path.size else np.int64(0)
     if in_nested_tlb(state.pwc, port, gfn, lowest):
         return
     for level in range(path.size - 1, lowest - 1, -1):
         walk_outer(state, port, path[level], first)
-        port.now[ROW] = row
+        port.context[ROW] = row
         read_entry(port, HOST, path[level], gfn >> (9 * level), level)
-    port.now[ROW] = OUTER_ROW
-    walk_tables(state.pwc, port, HOST, port.now[HOST_SPACE], gfn, port.host_frames[frame >> 9], lowest, missing, CACHED)
+    port.context[ROW] = OUTER_ROW
+    walk_tables(state.pwc, port, HOST, port.context[HOST_SPACE], gfn, port.host_frames[frame >> 9], lowest, missing, CACHED)
     if missing == 0:
         keep_in_nested_tlb(state.pwc, port, gfn, lowest)
 
@@ -186,7 +186,7 @@ def walk_three(state: State, port: Port, page: Int, guest_missing: Int, data_mis
             walk_lower(state, port, frame, NONE_MISSING, HOST_ROW)
         read_entry(port, GUEST, port.hfn_of_frame[frame] if port.dimensions == 2 else frame, vpn >> (9 * level), level)
         if level > lowest + guest_missing:
-            keep_entry(state.pwc, port.now[0], GUEST, space, vpn, level)
+            keep_entry(state.pwc, port.context[0], GUEST, space, vpn, level)
     if data_missing >= 0 and port.dimensions == 2:
         walk_lower(state, port, np.int64(port.frame_of_page[page]), data_missing, DATA_ROW)
     end_walk(port, begun, faulted)

@@ -112,18 +112,18 @@ def _walk(state: State, port: Port, page: Int) -> None:
     order, space, vpn = size_of(port, page), port.space_of_page[page], port.vpn[page]
     row = set_of(state, space, vpn, order)
     bit = vpn % state.predictor.shape[1]
-    predicted = np.int64(state.predictor[port.now[CPU], bit])
-    hit = reuse(state.tags, row, WAYS, tag_of(state, port, page, port.now[VM], order))
+    predicted = np.int64(state.predictor[port.context[CPU], bit])
+    hit = reuse(state.tags, row, WAYS, tag_of(state, port, page, port.context[VM], order))
     right = (predicted > 0) == (order > 0)
     if not right or not hit:  # the other half's line: first where the prediction was wrong, in vain where the entry is in neither
         read_set(state, port, set_of(state, space, vpn, SMALL if order else LARGE))
     read_set(state, port, row)
-    state.predictor[port.now[CPU], bit] = order > 0
+    state.predictor[port.context[CPU], bit] = order > 0
     if hit:
         port.counts[0].pom_tlb_hits += 1
     else:
         walk_both(state.pwc, port, page, NONE_MISSING, NONE_MISSING)
-        move_first(state.tags, row, WAYS - 1, tag_of(state, port, page, port.now[VM], order))
+        move_first(state.tags, row, WAYS - 1, tag_of(state, port, page, port.context[VM], order))
     end_walk(port, begun, SERVED)
 
 

@@ -32,7 +32,7 @@ class Interval(NamedTuple):
     log: bool
 
     def at(self, share: NDArray[np.float64]) -> NDArray[Any]:
-        """Numbers at shares (0 to 1) of the way."""
+        """Numbers at coordinates (0 to 1) of the way."""
         if self.integer:
             low, high = round(self.low), round(self.high)
             if self.log:
@@ -90,7 +90,7 @@ class Axis(NamedTuple):
         return f"{self.key.replace('.', '/') if self.is_group else written(self.key)}={self.texts[at]}"
 
     def drawn(self, share: NDArray[np.float64]) -> tuple[Axis, NDArray[np.int32]]:
-        """Take values at shares (0 to 1) of the way: the axis with those values, and the place of each among them."""
+        """Take values at coordinates (0 to 1) of the way: the axis with those values, and the place of each among them."""
         if self.interval is None:
             return self, np.minimum((share * len(self.values)).astype(np.int32), len(self.values) - 1)
         values, places = np.unique(self.interval.at(share), return_inverse=True)

@@ -81,7 +81,7 @@ class Design(NamedTuple):
         With their values.
     choices : Choices
         Row by row, the place of each axis's value.
-    shares : (rows, axes) float64, optional
+    coordinates : (rows, axes) float64, optional
         Where on its way each interval was drawn; NaN for axes that aren't intervals.
     repeats : bool
         Whether a point may stand in it more than once.
@@ -89,7 +89,7 @@ class Design(NamedTuple):
 
     axes: list[Axis]
     choices: Choices
-    shares: NDArray[np.float64] | None = None
+    coordinates: NDArray[np.float64] | None = None
     repeats: bool = False
 
 
@@ -109,28 +109,28 @@ def number(plan: dict[str, Any], key: str, least: int, of: str = "plan") -> int:
     return value
 
 
-def draw(axes: Sequence[Axis], shares: NDArray[np.float64]) -> Design:
+def draw(axes: Sequence[Axis], coordinates: NDArray[np.float64]) -> Design:
     """Make a design of numbers between 0 and 1, one column an axis."""
-    drawn = [axis.drawn(shares[:, place]) for place, axis in enumerate(axes)]
-    places = np.stack([each for _, each in drawn], axis=1) if drawn else np.zeros((len(shares), 0), np.int32)
+    drawn = [axis.drawn(coordinates[:, place]) for place, axis in enumerate(axes)]
+    places = np.stack([each for _, each in drawn], axis=1) if drawn else np.zeros((len(coordinates), 0), np.int32)
     return Design([axis for axis, _ in drawn], Rows(places), None, repeats=True)
 
 
-def crossed(axes: Sequence[Axis], shares: NDArray[np.float64]) -> Design:
+def crossed(axes: Sequence[Axis], coordinates: NDArray[np.float64]) -> Design:
     """Make one study for each combination of the axes that aren't intervals, of the same rows over those that are."""
     inner = [place for place, axis in enumerate(axes) if axis.interval is not None]
     outer = [place for place, axis in enumerate(axes) if axis.interval is None]
     combinations = Grid([len(axes[place].values) for place in outer])
-    total = len(combinations) * len(shares)
+    total = len(combinations) * len(coordinates)
     places = np.zeros((total, len(axes)), np.int32)
     kept = np.full((total, len(axes)), np.nan)
     found = list(axes)
     for column, place in enumerate(inner):
-        found[place], rows = axes[place].drawn(shares[:, column])
+        found[place], rows = axes[place].drawn(coordinates[:, column])
         places[:, place] = np.tile(rows, len(combinations))
-        kept[:, place] = np.tile(shares[:, column], len(combinations))
+        kept[:, place] = np.tile(coordinates[:, column], len(combinations))
     for column, place in enumerate(outer):
-        places[:, place] = np.repeat(combinations.columns([column])[:, 0], len(shares))
+        places[:, place] = np.repeat(combinations.columns([column])[:, 0], len(coordinates))
     return Design(found, Rows(places), kept, repeats=True)
 
 

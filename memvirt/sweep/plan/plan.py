@@ -43,7 +43,7 @@ class Plan:
 
     def __init__(self, stitch: Stitcher, design: Design, replicates: int, settings: Tree) -> None:
         self.stitch, self.replicates, self.settings = stitch, replicates, settings
-        self.axes, self.choices, self.shares, self.repeats = design
+        self.axes, self.choices, self.coordinates, self.repeats = design
         self.dropped: dict[str, int] = {}
         self.sections = Sections(stitch)
 
@@ -131,7 +131,7 @@ class Plan:
             rows = np.flatnonzero(left)
             assert not isinstance(self.choices, Some)
             self.choices = Some(self.choices, rows)
-            self.shares = self.shares[rows] if self.shares is not None else None
+            self.coordinates = self.coordinates[rows] if self.coordinates is not None else None
 
     def _holds(self, constraint: Constraint) -> Any:
         """Row by row, whether a constraint holds; each combination of the axes that it can depend on is looked at once."""

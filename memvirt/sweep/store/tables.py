@@ -174,9 +174,9 @@ def plan_table(plan: Plan, ids: Sequence[str]) -> pa.Table:
     columns: dict[str, Any] = {"number": pa.array(numbers)}
     names = [field.name for field in (*fields, *IDENTITY)]
     columns |= dict(zip(names, Head(Wanted(plan, numbers, ids), fields).columns(numbers), strict=True))
-    if plan.shares is not None:
+    if plan.coordinates is not None:
         for place, axis in enumerate(plan.axes):
-            share = plan.shares[numbers // plan.replicates, place]
+            share = plan.coordinates[numbers // plan.replicates, place]
             if not np.isnan(share).all():
                 columns[f"share of {axis.key}"] = pa.array(share)
     return pa.table(columns)

@@ -97,26 +97,26 @@ class Sensitivity:
         return np.asarray(found.reshape(-1, plan.replicates).mean(axis=1))
 
     def _studies(self, plan: Plan, values: NDArray[np.float64]) -> Iterator[tuple[dict[str, Any], NDArray[Any], NDArray[Any]]]:
-        """Of each combination of the other axes: their values, the rows' shares, and what came of them."""
-        assert plan.shares is not None
+        """Of each combination of the other axes: their values, the rows' coordinates, and what came of them."""
+        assert plan.coordinates is not None
         outer = [place for place, axis in enumerate(self.axes) if axis.interval is None]
-        inner = [place for place in range(len(plan.axes)) if not np.isnan(plan.shares[0, place])]
+        inner = [place for place in range(len(plan.axes)) if not np.isnan(plan.coordinates[0, place])]
         count = int(np.prod([len(self.axes[place].values) for place in outer], dtype=int))
         length = len(values) // count
         for number in range(count):
             part = slice(number * length, (number + 1) * length)
             choice = plan.choices[number * length]
             where = {self.axes[place].key: self.axes[place].values[choice[place]] for place in outer}
-            yield where, plan.shares[part][:, inner], values[part]
+            yield where, plan.coordinates[part][:, inner], values[part]
 
     def _screen(self, study: Study) -> pd.DataFrame:
         from SALib.analyze import morris as analysis
 
         ids = study.evaluate(self.plan, "screening points")
         rows = []
-        for where, shares, values in self._studies(self.plan, self._values(study, self.plan, ids)):
+        for where, coordinates, values in self._studies(self.plan, self._values(study, self.plan, ids)):
             found = analysis.analyze(
-                morris.problem(len(self.names)), shares, values, num_resamples=self.options["resamples"], conf_level=LEVEL,
+                morris.problem(len(self.names)), coordinates, values, num_resamples=self.options["resamples"], conf_level=LEVEL,
                 num_levels=self.options["levels"], seed=morris.salib_seed(self.options),
             )  # fmt: skip
             for place, name in enumerate(self.names):
