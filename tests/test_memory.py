@@ -93,7 +93,9 @@ def test_first_touch_and_spread() -> None:
 def test_reclaim_none_says_why() -> None:
     """The host is full."""
     with pytest.raises(CapacityError, match="the host is full"):
-        memory.run(memory_config(overrides=["reclaim=none", "overcommit.ratio=2"]), [trace(list(range(100)))])
+        memory.run(
+            memory_config(overrides=["reclaim=none", "reclaim/replacement=fifo", "overcommit.ratio=2"]), [trace(list(range(100)))]
+        )
     with pytest.raises(CapacityError, match=r"more than its vms\.memory"):
         memory.run(memory_config(memory=[4096 * 10]), [trace(list(range(100)))])
 

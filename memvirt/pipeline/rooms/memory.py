@@ -63,6 +63,12 @@ def _has_enough(point: Point, vms: Vms) -> bool:
     return enough and not point.reclaim.in_background and all(not point.member(vm).vms.is_capped for vm in vms)
 
 
+def _takes_nothing(point: Point, vms: Vms) -> bool:
+    """Whether no page is ever taken from a VM, whatever else `reclaim` says: where the host is full the run ends."""
+    alone = point.reclaim.name == "none" and not point.reclaim.in_background
+    return alone and all(not point.member(vm).vms.is_capped for vm in vms)
+
+
 #: Sections on which it depends whether a point's mechanisms go together.
 CHECKED = ("vms", "workload", "contents", "guest", "host", "clock", "overcommit", "reclaim", "mmu", "numa")
 
@@ -202,6 +208,8 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     reclaim["swap_size"] = _part(reclaim["swap_size"], scale)
     if "max_page_sharing" in reclaim["sharing"]:
         reclaim["sharing"]["max_page_sharing"] = max(2, round(reclaim["sharing"]["max_page_sharing"] / scale))
+    if _takes_nothing(point, vms):
+        reclaim = NO_RECLAIM
     if _has_enough(point, vms):
         reclaim = NO_RECLAIM
         if overcommit["ratio"] is not None or point.numa.nodes == 1:  # else each node holds everything
