@@ -140,9 +140,11 @@ def test_quantiles_by_hand() -> None:
 
 def packed(*numbers: int) -> int:
     """Key of a walk's path, as the MMU itself packs what the walk took (in `Port.walk`'s order)."""
-    walk, now = np.zeros(9, np.int64), np.zeros(9, np.int64)
-    walk[: len(numbers)], now[COUNTED] = numbers, 1
-    port: Any = SimpleNamespace(walk=walk, now=now, tally=np.zeros(len(TALLY), np.int64), histogram=np.zeros((1, 8)), paths=[None])
+    walk, context = np.zeros(9, np.int64), np.zeros(9, np.int64)
+    walk[: len(numbers)], context[COUNTED] = numbers, 1
+    port: Any = SimpleNamespace(
+        walk=walk, context=context, tally=np.zeros(len(TALLY), np.int64), histogram=np.zeros((1, 8)), paths=[None]
+    )
     with pytest.MonkeyPatch.context() as patch:
         kept: list[int] = []
         patch.setattr("memvirt.mmu.port.keep_path", lambda paths, key: kept.append(int(key)))
