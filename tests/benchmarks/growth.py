@@ -133,6 +133,8 @@ def slopes(rows: pd.DataFrame, column: str) -> list[float]:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """A panel an axis: seconds and memory."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     from memvirt.drawing.style import Picture, use
 
     use()
@@ -142,6 +144,9 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         panel.loglog(rows["size"], rows.mib / 1024, "s--", color="C1", label="GiB")
         whole = "of the driver" if name in ("points", "nodes") else "of the process"
         panel.set(xlabel=AXES[str(name)].unit, title=f"{name}, {whole}")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
     panel.legend()
     picture.savefig(path, dpi=110)
 
