@@ -42,6 +42,7 @@ MENDED = {
     "clock.minor_fault=1e300s": "refused clock.minor_fault=1e300s: is more than 1000000s",
     "tlb.l1_4k.hit_cycles=2147483648": "refused tlb.l1_4k.hit_cycles=2147483648: ",
     "cpu.memory=1e300": "refused cpu.memory=1e+300: ",
+    "cpu.l1d=999999999.0": "refused cpu.l1d=999999999.0: is more than cpu.l2=14",
     "overcommit.ratio=1000000": "row the host is full",
     "reclaim=balloon vms.members=[]": "refused vms.members=[]: ",
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from memvirt.config import Section
+from memvirt.errors import ConfigError
 
 Cycles = Annotated[float, Field(ge=0, le=1e9)]  #: of one event; sums of them stay exact
 
@@ -101,3 +102,12 @@ class Cpu(Section):
     """[cycles] Of a page fault without I/O, clearing left out."""
     major_fault: Cycles
     """[cycles] CPU time of a page fault with I/O, waiting left out."""
+
+    @model_validator(mode="after")
+    def _near_is_fast(self) -> Cpu:
+        """What lies beyond the L1D is priced by how much longer it takes than the L1D, which is part of an instruction's price."""
+        for name in ("l2", "llc", "memory", "memory_remote"):
+            if getattr(self, name) < self.l1d:
+                why = f"is more than cpu.{name}={getattr(self, name):g}: a reference found in the L1D can't take longer than others"
+                raise ConfigError("cpu.l1d", self.l1d, why)
+        return self
