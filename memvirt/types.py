@@ -193,6 +193,9 @@ class EventKind(NamedTuple):
         and is then tried again.
     backs : bool
         Whether it puts host frames behind guest frames.
+    invept : bool
+        Whether the host changes what is behind a VM's memory: it knows no address of the guest's, so all combined entries go
+        (INVEPT).
     rooms : tuple of str
         Which rooms take notice of it.
     """
@@ -200,6 +203,7 @@ class EventKind(NamedTuple):
     fields: tuple[str, ...]
     fault: str = ""
     backs: bool = False
+    invept: bool = False
     rooms: tuple[str, ...] = ("mmu",)
 
 
@@ -208,7 +212,7 @@ EVENTS = {
     Event.GUEST_MAP: EventKind(("page", "frame", "hfn", "count", "order"), fault="guest"),
     Event.HOST_MAP: EventKind(("page", "frame", "hfn", "count", "order"), fault="host", backs=True),
     Event.SWAP_IN: EventKind(("page", "frame", "hfn", "count", "order"), fault="host", backs=True),
-    Event.EVICT: EventKind(("frame", "count", "order"), rooms=("tlb", "mmu")),
+    Event.EVICT: EventKind(("frame", "count", "order"), invept=True, rooms=("tlb", "mmu")),
     Event.DROP: EventKind(("page", "order"), rooms=("tlb", "mmu")),
     Event.SWITCH: EventKind(("asid", "cpu"), rooms=("tlb", "mmu")),
     Event.PREEMPT: EventKind(("cpu",), rooms=("tlb", "mmu")),
@@ -218,7 +222,7 @@ EVENTS = {
     Event.COW_FAULT: EventKind(("page", "frame", "order"), fault="guest"),
     Event.REMAP: EventKind(("frame", "hfn", "order"), backs=True),
     Event.MOVE: EventKind(("cpu", "count"), rooms=("tlb", "mmu")),
-    Event.HINT: EventKind(("count",), rooms=("tlb", "mmu")),
+    Event.HINT: EventKind(("count",), invept=True, rooms=("tlb", "mmu")),
     Event.TABLE_MOVE: EventKind(("hfn", "count", "order")),
 }
 
@@ -250,6 +254,7 @@ def _kinds(chosen: Iterable[Event]) -> np.int64:
 FAULTS = _kinds(kind for kind, known in EVENTS.items() if known.fault)
 HOST_FAULTS = _kinds(kind for kind, known in EVENTS.items() if known.fault == "host")
 BACKINGS = _kinds(kind for kind, known in EVENTS.items() if known.backs)
+INVEPTS = _kinds(kind for kind, known in EVENTS.items() if known.invept)
 SHOOTDOWNS = _kinds(kind for kind, known in EVENTS.items() if "tlb" in known.rooms)
 
 

@@ -15,7 +15,7 @@ from memvirt.mmu.port import EPT_VIOLATION, Port, begin_walk, end_walk, exit_to_
 from memvirt.mmu.pwc import Pwc, drop_spaces, flush_on_switch, flush_spaces
 from memvirt.mmu.radix import walk_both
 from memvirt.policy import verb
-from memvirt.types import DROP, EVICT, FAULTS, FLUSH, GUEST_MAP, HINT, HOST_FAULTS, MOVE, NONE, PREEMPT, SWITCH
+from memvirt.types import DROP, FAULTS, FLUSH, GUEST_MAP, HOST_FAULTS, INVEPTS, MOVE, NONE, PREEMPT, SWITCH
 from memvirt.typing import Int
 
 FAULTED, SERVED, NONE_MISSING, NOT_REACHED, ONCE = np.int64(1), np.int64(0), np.int64(0), np.int64(-1), np.int64(1)
@@ -38,7 +38,7 @@ def serve_walk(pwc: Pwc, port: Port, page: Int) -> None:
 @inner_apart
 def forget(pwc: Pwc, port: Port, event: Any, page: Int, kind: Int) -> None:
     """Drop from the walk caches what an event makes invalid."""
-    if kind == EVICT or kind == HINT:
+    if INVEPTS >> kind & 1:
         drop_spaces(pwc, port.space_base[event.vm], port.space_base[event.vm + 1])
         host_space = port.space_base[-1] + event.vm
         drop_spaces(pwc, host_space, host_space + 1)

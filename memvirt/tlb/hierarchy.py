@@ -18,7 +18,7 @@ from memvirt.jit import inner, inner_apart, kernel
 from memvirt.tlb.geometry import Entries, Level
 from memvirt.tlb.replacement import INVALID, count_own, drop, find, take
 from memvirt.tlb.segment import Escapes, take_away
-from memvirt.types import DROP, EVERY_SPACE, EVICT, FLUSH, HINT, MOVE, SWITCH
+from memvirt.types import DROP, EVERY_SPACE, FLUSH, INVEPTS, MOVE, SWITCH
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -220,7 +220,8 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         return
     low, high = np.int64(0), np.int64(INVALID)
     begin, end = np.int64(event.cpu), np.int64(event.cpu) + 1
-    if kind == EVICT or kind == HINT:
+    invept = INVEPTS >> kind & 1
+    if invept:
         if not tlbs.rules[EVICT_TAKES_VM]:
             return
         tlbs.rules[TO_PASS] = event.count
@@ -230,7 +231,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
     if kind == MOVE:
         for cpu in range(cpus):
             tlbs.others[event.vm, cpu] = event.count
-    if kind == EVICT or kind == HINT or kind == SWITCH or kind == FLUSH or kind == MOVE:
+    if invept or kind == SWITCH or kind == FLUSH or kind == MOVE:
         low, high = tlbs.base[event.vm], tlbs.base[event.vm + 1]
     if kind == FLUSH and np.int64(event.asid) != EVERY_SPACE:
         while low < high and np.int64(tlbs.asid[low]) != np.int64(event.asid):
@@ -241,7 +242,7 @@ def obey(tlbs: Hierarchy, event: Any) -> None:
         high = last
     flush_range(tlbs, begin, end, low, high)
     counts.tlb_flushes += 1
-    if kind == EVICT or kind == HINT:
+    if invept:
         counts.tlb_invepts += 1
         counts.tlb_ipis += tlbs.others[event.vm, event.cpu]
 

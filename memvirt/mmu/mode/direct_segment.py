@@ -35,7 +35,7 @@ from memvirt.mmu.pwc import Pwc, first_level, keep_entry, make_pwc
 from memvirt.mmu.radix import CACHED, walk_host
 from memvirt.mmu.two_dimensional import FAULTED, NONE_MISSING, ONCE, SERVED, take_event, walk_to_fault
 from memvirt.tlb.segment import Escapes, host_segments, in_guest_segments, no_segments, take_away
-from memvirt.types import DROP, EVICT, HINT, NONE, Segment, Traits
+from memvirt.types import DROP, EVICT, INVEPTS, NONE, Segment, Traits
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -148,7 +148,7 @@ def _walk_to_fault(state: State, port: Port, page: Int, guest_missing: Int, data
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind, vm = np.int64(event.kind), np.int64(event.vm)
-    if kind == EVICT or kind == HINT:
+    if INVEPTS >> kind & 1:
         state.to_pass[0] = event.count
         if kind == EVICT and state.frames.direct.size > 1:
             for part in range(1 << np.int64(event.order)):

@@ -24,7 +24,7 @@ from memvirt.mmu.port import CPU, VM, Port, begin_walk, end_walk, read_stacked
 from memvirt.mmu.pwc import Pwc, make_pwc
 from memvirt.mmu.radix import walk_both
 from memvirt.mmu.two_dimensional import NONE_MISSING, SERVED, take_event
-from memvirt.types import DROP, EVICT, HINT, Traits
+from memvirt.types import DROP, INVEPTS, Traits
 from memvirt.typing import Int
 
 COUNTERS = (Counter("pom_tlb_hits", "hits", doc="of the TLB in memory"),)
@@ -130,7 +130,7 @@ def _walk(state: State, port: Port, page: Int) -> None:
 @on_event.register
 def _on_event(state: State, port: Port, event: Any, page: Int) -> None:
     kind = np.int64(event.kind)
-    if kind == EVICT or kind == HINT:
+    if INVEPTS >> kind & 1:
         state.generation[event.vm] += 1
     elif kind == DROP:
         order = size_of(port, page)
