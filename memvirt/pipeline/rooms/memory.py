@@ -18,7 +18,7 @@ from memvirt.pipeline.detail import NO_RECLAIM
 from memvirt.pipeline.point import VM_KEYS, Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.policy import load
-from memvirt.types import Event, Machine
+from memvirt.types import EVENTS, Event, Machine
 from memvirt.workload.files import file_digest
 
 
@@ -60,13 +60,12 @@ def _has_enough(point: Point, vms: Vms) -> bool:
     overcommit = point.overcommit
     enough = overcommit.host_memory is None and (overcommit.ratio or 1.0) <= 1.0 and not overcommit.charge_tables
     enough = enough and (overcommit.ratio is not None or point.numa.memory is None)
-    return enough and not point.reclaim.in_background and all(not point.member(vm).vms.is_capped for vm in vms)
+    return enough and _only_if_short(point, vms)
 
 
-def _takes_nothing(point: Point, vms: Vms) -> bool:
-    """Whether no page is ever taken from a VM, whatever else `reclaim` says: where the host is full the run ends."""
-    alone = point.reclaim.name == "none" and not point.reclaim.in_background
-    return alone and all(not point.member(vm).vms.is_capped for vm in vms)
+def _only_if_short(point: Point, vms: Vms) -> bool:
+    """Whether no page is taken from a VM while the host isn't short of memory."""
+    return not point.reclaim.in_background and all(not point.member(vm).vms.is_capped for vm in vms)
 
 
 #: Sections on which it depends whether a point's mechanisms go together.
@@ -208,12 +207,11 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     reclaim["swap_size"] = _part(reclaim["swap_size"], scale)
     if "max_page_sharing" in reclaim["sharing"]:
         reclaim["sharing"]["max_page_sharing"] = max(2, round(reclaim["sharing"]["max_page_sharing"] / scale))
-    if _takes_nothing(point, vms):
+    enough = _has_enough(point, vms)
+    if enough or (point.reclaim.name == "none" and _only_if_short(point, vms)):  # then the run ends where the host is short
         reclaim = NO_RECLAIM
-    if _has_enough(point, vms):
-        reclaim = NO_RECLAIM
-        if overcommit["ratio"] is not None or point.numa.nodes == 1:  # else each node holds everything
-            overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
+    if enough and (overcommit["ratio"] is not None or point.numa.nodes == 1):  # else each node holds everything
+        overcommit["ratio"] = min(overcommit["ratio"] or 1.0, 1.0)
     matter = reclaim["sharing"]["name"] != "none" or reclaim["compression"]["name"] != "none"
     return {
         "dimensions": 1 if alone else 2,
@@ -268,7 +266,7 @@ def _run(config: Any, inputs: list[Fields]) -> Fields:
     kinds = np.bincount(machine.shootdowns["kind"], minlength=len(Event) + 1)
     return {
         **machine._asdict(),
-        "evictions": bool(kinds[Event.EVICT] + kinds[Event.HINT]) or None,
+        "evictions": any(kinds[kind] for kind, known in EVENTS.items() if known.invept) or None,
         "switches": bool(kinds[Event.SWITCH]) or None,
     }
 
