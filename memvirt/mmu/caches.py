@@ -115,6 +115,18 @@ def set_of(sets: Int, line: Int) -> Int:
 
 
 @inner
+def l2_row(caches: Caches, cpu: Int, line: Int) -> Int:
+    """Row of a line's set in the L2."""
+    return cpu * caches.sets[1] + set_of(caches.sets[1], line)  # type: ignore[no-any-return]
+
+
+@inner
+def llc_row(caches: Caches, cpu: Int, line: Int) -> Int:
+    """Row of a line's set in the last-level cache."""
+    return caches.llc_of_cpu[cpu] + set_of(caches.sets[2], line)  # type: ignore[no-any-return]
+
+
+@inner
 def read_line(caches: Caches, cpu: Int, line: Int) -> Int:
     """Read a line, filling every level on the way; returns where it was: 0 L1D, 1 L2, 2 LLC, 3 memory."""
     tag = caches.l1d.dtype.type(line)
@@ -127,8 +139,8 @@ def read_line(caches: Caches, cpu: Int, line: Int) -> Int:
 def read_beyond_l1d(caches: Caches, cpu: Int, line: Int) -> Int:
     """Read a line from the L2 on, filling every level on the way; returns where it was, as `read_line` does."""
     tag = caches.l1d.dtype.type(line)
-    if take(caches.l2, cpu * caches.sets[1] + set_of(caches.sets[1], line), caches.l2.shape[1], tag, tag):
+    if take(caches.l2, l2_row(caches, cpu, line), caches.l2.shape[1], tag, tag):
         return 1
-    if take(caches.llc, caches.llc_of_cpu[cpu] + set_of(caches.sets[2], line), caches.llc.shape[1], tag, tag):
+    if take(caches.llc, llc_row(caches, cpu, line), caches.llc.shape[1], tag, tag):
         return 2
     return 3

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart, kernel
-from memvirt.mmu.caches import read_line, set_of
+from memvirt.mmu.caches import l2_row, llc_row, read_line, set_of
 from memvirt.mmu.mode import on_event, walk
 from memvirt.mmu.port import (
     AD_UPDATES_GUEST,
@@ -156,8 +156,6 @@ def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8],
     hfn_of_page, node_of_hfn, traffic = port.hfn_of_page, port.node_of_hfn, port.traffic
     cpu, node = context[CPU], context[NODE]
     tags, sets = caches.l1d, caches.sets[0]
-    mask = sets - 1
-    plain = sets & mask == 0
     base = cpu * sets
     hits = 0
     for offset in range(begin, end):
@@ -165,8 +163,7 @@ def access_data(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8],
         if word & FETCH:  # no instruction cache is simulated
             continue
         line = (np.int64(hfn_of_page[pages[np.uint64(offset)]]) << 6) | np.int64(word & 63)
-        place = line & mask if plain else line % sets
-        if tags[np.uint64(base + place), 0] == line:
+        if tags[np.uint64(base + set_of(sets, line)), 0] == line:
             hits += 1
             continue
         where = read_line(caches, cpu, line)
@@ -194,8 +191,8 @@ def look_ahead(port: Port, pages: NDArray[np.uint32], lines: NDArray[np.uint8], 
     if port.kind == 2:
         caches, later = port.caches, np.uint64(walks[np.uint64(number + AHEAD)])
         line = (np.int64(port.hfn_of_page[pages[later]]) << 6) | np.int64(lines[later] & 63)
-        prefetch(caches.l2, (port.context[CPU] * caches.sets[1] + set_of(caches.sets[1], line)) * caches.l2.shape[1])
-        prefetch(caches.llc, (caches.llc_of_cpu[port.context[CPU]] + set_of(caches.sets[2], line)) * caches.llc.shape[1])
+        prefetch(caches.l2, l2_row(caches, port.context[CPU], line) * caches.l2.shape[1])
+        prefetch(caches.llc, llc_row(caches, port.context[CPU], line) * caches.llc.shape[1])
 
 
 @kernel
