@@ -260,6 +260,7 @@ def test_refused() -> None:
         (["overcommit.ratio=1,2"], RATIO),
         (["overcommit.host_memory=1GiB"], "overcommit.host_memory"),
         (["study.slowdown=-1"], "study.slowdown"),
+        (["study.slowdown=nan"], "study.slowdown"),
         (["study.tolerance=0"], "study.tolerance"),
         (["study.delay=-0.1"], "study.delay"),
         (["study.ratio=[2,1]"], "study.ratio"),

@@ -31,16 +31,16 @@ class Interval(NamedTuple):
     integer: bool
     log: bool
 
-    def at(self, share: NDArray[np.float64]) -> NDArray[Any]:
+    def at(self, coordinates: NDArray[np.float64]) -> NDArray[Any]:
         """Numbers at coordinates (0 to 1) of the way."""
         if self.integer:
             low, high = round(self.low), round(self.high)
             if self.log:
-                return np.asarray(np.clip(np.exp(self._log(share, low - 0.5, high + 0.5)).round(), low, high), np.int64)
-            return np.asarray(np.minimum(low + np.floor(share * (high - low + 1)), high), np.int64)
+                return np.asarray(np.clip(np.exp(self._log(coordinates, low - 0.5, high + 0.5)).round(), low, high), np.int64)
+            return np.asarray(np.minimum(low + np.floor(coordinates * (high - low + 1)), high), np.int64)
         if self.log:
-            return np.asarray(np.exp(self._log(share, self.low, self.high)))
-        return np.asarray(self.low + share * (self.high - self.low))
+            return np.asarray(np.exp(self._log(coordinates, self.low, self.high)))
+        return np.asarray(self.low + coordinates * (self.high - self.low))
 
     def __str__(self) -> str:
         written = f"interval({self.low!r},{self.high!r})"
@@ -49,8 +49,8 @@ class Interval(NamedTuple):
         return f"tag(log,{written})" if self.log else written
 
     @staticmethod
-    def _log(share: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-        return np.asarray(math.log(low) + share * (math.log(high) - math.log(low)))
+    def _log(coordinates: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+        return np.asarray(math.log(low) + coordinates * (math.log(high) - math.log(low)))
 
 
 def is_optional(key: str) -> bool:
@@ -89,11 +89,11 @@ class Axis(NamedTuple):
         """What Hydra is told for a value."""
         return f"{self.key.replace('.', '/') if self.is_group else written(self.key)}={self.texts[at]}"
 
-    def drawn(self, share: NDArray[np.float64]) -> tuple[Axis, NDArray[np.int32]]:
+    def drawn(self, coordinates: NDArray[np.float64]) -> tuple[Axis, NDArray[np.int32]]:
         """Take values at coordinates (0 to 1) of the way: the axis with those values, and the place of each among them."""
         if self.interval is None:
-            return self, np.minimum((share * len(self.values)).astype(np.int32), len(self.values) - 1)
-        values, places = np.unique(self.interval.at(share), return_inverse=True)
+            return self, np.minimum((coordinates * len(self.values)).astype(np.int32), len(self.values) - 1)
+        values, places = np.unique(self.interval.at(coordinates), return_inverse=True)
         listed = tuple(values.tolist())
         return self._replace(values=listed, texts=tuple(map(repr, listed))), places.astype(np.int32)
 

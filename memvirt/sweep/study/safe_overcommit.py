@@ -32,7 +32,7 @@ from memvirt.sweep.study._slowed import COLUMNS as OF_EPOCHS
 from memvirt.sweep.study._slowed import MEASURES, felt, slowed
 
 RATIO, POLICY, IDLE = "overcommit.ratio", "reclaim", "none"
-RUN = {"cycles": "run"}
+RUN = "run"  #: what is compared of access-level traces
 #: Groups of which nothing is said where only memory is asked about: walks of page lives, which say how long their CPUs are busy,
 #: aren't simulated then. How long an access-level trace is busy is known by its walks alone.
 OF_TRANSLATION = ("mmu", "tlb", "cache", "machine", "cpu", "guest", "host")
@@ -83,7 +83,7 @@ class SafeOvercommit:
                 raise ConfigError(key, "", "study=safe_overcommit looks for it: say study.ratio=[FROM,TO]")
         for key, least in (("slowdown", "above 0"), ("tolerance", "above 0"), ("delay", "0 or more")):
             value = self.options[key]
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or (value == 0 and key != "delay"):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value > 0 or (value == 0 and key == "delay")):
                 raise ConfigError(f"study.{key}", value, f"must be a number {least}")
         ratio = self.options["ratio"]
         numbers = isinstance(ratio, list) and all(isinstance(each, (int, float)) for each in ratio)
@@ -144,6 +144,7 @@ class SafeOvercommit:
     def _rows(self, study: Study, ids: list[str]) -> pd.DataFrame:
         """What is compared of each VM of some points."""
         rows = study.rows(ids, COLUMNS)
+        rows[RUN] = rows["cycles"]
         if any(self.lives):
             rows = rows.join(slowed(study.epochs(ids, OF_EPOCHS), self._unfelt()), on=["number", "vm"])
         return rows
@@ -171,13 +172,13 @@ class SafeOvercommit:
         rows = self._rows(study, ids)
         for row, (place, ratio) in enumerate(asked):
             lives = self.lives[place]
-            measures = {name: name for name in MEASURES.values()} if lives else RUN
+            measures = list(MEASURES.values()) if lives else [RUN]
             first = row * plan.replicates
             mine = rows[rows["number"].between(first, first + plan.replicates - 1)]
             with_what = self._compared_with(self.combinations[place]) * plan.replicates + mine["number"] - first
             base = reference.loc[list(zip(with_what, mine["vm"], strict=True))].set_index(mine.index)
-            slower = mine[list(measures)].div(base[list(measures)]).rename(columns=measures)
-            whole = mine["slowdown"] / base["slowdown"] if lives else slower["run"]
+            slower = mine[measures].div(base[measures])
+            whole = mine["slowdown"] / base["slowdown"] if lives else slower[RUN]
             hunts[place].tell(self._verdict(ratio, mine, slower, whole, ids[first]))
 
     def _verdict(self, ratio: float, rows: pd.DataFrame, slower: pd.DataFrame, whole: pd.Series, point_id: str) -> Verdict:
