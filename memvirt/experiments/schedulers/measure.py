@@ -8,14 +8,14 @@ PROGRAMS = ("sqlite", "gcc", "zipf", "gups")
 PLACEMENTS = {"first_touch": "skewed", "interleave": "even"}
 
 
-def times(frame: pd.DataFrame) -> pd.Series:
-    """Mean slowdown of a VM by program, placement and scheduler."""
-    return frame.groupby(["workload", "numa.placement", "numa.scheduler"])["slowdown"].mean()
+def slowdowns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean, least and most of the VMs' slowdown by program, placement and scheduler."""
+    return frame.groupby(["workload", "numa.placement", "numa.scheduler"])["slowdown"].agg(["mean", "min", "max"])
 
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
     """Of each program: `naive` over `numa_aware` where memory is skewed, and the other way round where it isn't."""
-    found, numbers = times(frame), {}
+    found, numbers = slowdowns(frame)["mean"], {}
     for program in PROGRAMS:
         for placement, what in PLACEMENTS.items():
             if (program, placement, "naive") not in found.index:
