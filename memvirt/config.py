@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from memvirt.errors import ConfigError
 
 _SIZES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 MOST_BYTES = 1 << 50
@@ -69,3 +72,16 @@ class Choice(BaseModel):
     def options(self) -> dict[str, Any]:
         """Every key but the name."""
         return dict(self.model_extra or {})
+
+    def call(self, key: str, function: Callable[..., Any], *args: Any, **told: Any) -> Any:
+        """Call a function of the policy's file with its options.
+
+        Raises
+        ------
+        ConfigError
+            If it doesn't take them; ``key`` is to blame.
+        """
+        try:
+            return function(*args, **told, **self.options)
+        except TypeError as wrong:
+            raise ConfigError(key, self.name, f"its options don't fit: {wrong}") from wrong

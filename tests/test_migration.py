@@ -136,6 +136,7 @@ def test_by_hand() -> None:
         (["numa/migration=autonuma", "numa.migration.where=here"], "numa.migration.where"),
         (["numa/migration=autonuma", "numa.migration.scan_size=1"], "numa.migration.scan_size"),
         (["numa/migration=autonuma", "numa.migration.period_max=1ms"], "numa.migration.period_max"),
+        (["numa/migration=autonuma", "numa.migration.scale=-1"], "numa.migration.scale"),
         (["numa.guest_tables=migrated"], "numa.guest_tables"),
         (["numa/migration=autonuma", "numa.shadow_tables=migrated"], "numa.shadow_tables"),
         (["numa/migration=autonuma", "numa.host_tables=migrated", "overcommit.charge_tables=true"], "overcommit.charge_tables"),

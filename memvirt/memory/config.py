@@ -290,12 +290,9 @@ def make_policy(family: str, choice: Choice, key: str, *args: Any, **told: Any) 
     ------
     ConfigError
     """
-    module = load(family, choice.name, key)
-    try:
-        asked = {name: value for name, value in told.items() if name in inspect.signature(module.make).parameters}
-        return module.make(*args, **asked, **choice.options)
-    except TypeError as wrong:
-        raise ConfigError(key, choice.name, f"its options don't fit: {wrong}") from wrong
+    make = load(family, choice.name, key).make
+    asked = {name: value for name, value in told.items() if name in inspect.signature(make).parameters}
+    return choice.call(key, make, *args, **asked)
 
 
 class Reclaim(BaseModel):

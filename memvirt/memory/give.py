@@ -18,7 +18,7 @@ from memvirt.memory.balloon import relieve
 from memvirt.memory.device import read_pages, write_pages
 from memvirt.memory.frames import discard
 from memvirt.memory.log import log_drop, log_guest_unmap
-from memvirt.memory.numbers import free_frame, free_guest_frame, pop, push
+from memvirt.memory.numbers import end_of_pages, free_frame, free_guest_frame, pop, push
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import BALLOON, FREE, NOTHING, ZERO, Now, World
@@ -98,8 +98,7 @@ def find_slots(world: World, vm: Int, size: Int) -> bool:
     Linux tries slot after slot; here it goes page by page, on from where it stopped the last time.
     """
     guest = world.vms[vm]
-    first = np.int64(guest.page_base)
-    end = np.int64(world.vms[vm + 1].page_base) if vm + 1 < world.vms.size else np.int64(world.pages.size)
+    first, end = np.int64(guest.page_base), end_of_pages(world, vm)
     while guest.guest_swapped + size > guest.guest_swap and guest.copies > 0:
         page = max(np.int64(guest.copy_next), first)
         if world.pages[page].swapped and world.pages[page].frame != NOTHING:

@@ -88,21 +88,14 @@ class Numa(Section):
         for family, choice in (("placement", self.placement), ("scheduler", self.scheduler), ("migration", self.migration)):
             if choice.name not in names(f"memory.{family}"):
                 raise ConfigError(f"numa.{family}", choice.name, "there is no such policy", names(f"memory.{family}"))
-        try:  # so that options that it refuses are known before anything is computed
-            load("memory.placement", self.placement.name).make(self.nodes, **self.placement.options)
-        except TypeError as wrong:
-            raise ConfigError("numa.placement", self.placement.name, f"its options don't fit: {wrong}") from wrong
-        scheduler, options = load("memory.scheduler", self.scheduler.name), self.scheduler.options
-        try:
-            scheduler.assign([1], max(1, self.cpu_nodes), self.cpus_per_node, **options)
-            if hasattr(scheduler, "make"):
-                scheduler.make([1], 1, **options)
-        except TypeError as wrong:
-            raise ConfigError("numa.scheduler", self.scheduler.name, f"its options don't fit: {wrong}") from wrong
-        try:
-            load("memory.migration", self.migration.name).make(Host(1, self.nodes, 1, 2, 1.0), **self.migration.options)
-        except TypeError as wrong:
-            raise ConfigError("numa.migration", self.migration.name, f"its options don't fit: {wrong}") from wrong
+        # so that options that they refuse are known before anything is computed
+        self.placement.call("numa.placement", load("memory.placement", self.placement.name).make, self.nodes)
+        scheduler = load("memory.scheduler", self.scheduler.name)
+        self.scheduler.call("numa.scheduler", scheduler.assign, [1], max(1, self.cpu_nodes), self.cpus_per_node)
+        if hasattr(scheduler, "make"):
+            self.scheduler.call("numa.scheduler", scheduler.make, [1], 1)
+        migration = load("memory.migration", self.migration.name)
+        self.migration.call("numa.migration", migration.make, Host(1, self.nodes, 1, 2, 1.0))
         self._check_migration()
         old = ["as_data", "first_touch", "interleave"]
         if self.page_tables is not None and self.page_tables not in old:

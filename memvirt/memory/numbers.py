@@ -12,6 +12,18 @@ from memvirt.typing import Int
 
 
 @inner
+def end_of_pages(world: World, vm: Int) -> Int:
+    """One past a VM's last page."""
+    return np.int64(world.vms[vm + 1].page_base if vm + 1 < world.vms.size else world.pages.size)
+
+
+@inner
+def end_of_frames(world: World, vm: Int) -> Int:
+    """One past a VM's last guest frame."""
+    return np.int64(world.vms[vm + 1].frame_base if vm + 1 < world.vms.size else world.frames.size)
+
+
+@inner
 def take_large(bumps: Any, row: Int, size: Int) -> Int:
     """Hand out an aligned block of ``size`` frame numbers."""
     start = (bumps[row].block + size - 1) // size * size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memvirt.config import parse_time_ns
+from memvirt.config import parse_size, parse_time_ns
 from memvirt.errors import ConfigError
 
 SHORTEST_NS = 1e3  #: between two steps of background work
@@ -50,9 +50,20 @@ def a_period(key: str, value: object) -> float:
     return time
 
 
-def a_scale(value: object) -> float:
+def a_scale(key: str, value: object) -> float:
     """How many times smaller than a real one the host is; 1 where that is left to the VMs, which aren't known here."""
-    return 1.0 if value is None else a_number("reclaim.scale", value, 1e-3, 1e6, "is a number from 0.001 to 1000000, or null")
+    return 1.0 if value is None else a_number(key, value, 1e-3, 1e6, "is a number from 0.001 to 1000000, or null")
+
+
+def a_size(key: str, value: object) -> int:
+    """A size of memory, a page or more (bytes)."""
+    try:
+        size = parse_size(value)
+    except ValueError as wrong:
+        raise ConfigError(key, str(value), str(wrong)) from None
+    if size < 4096:
+        raise ConfigError(key, str(value), "must be a page at the least, 4KiB")
+    return size
 
 
 def a_time(key: str, value: object, least: float = 1.0) -> float:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from memvirt.counters import Counter, as_counters, in_use, record_of
 from memvirt.digest import freeze
-from memvirt.errors import ConfigError
 from memvirt.memory.merge import merged
 from memvirt.policy import load
 from memvirt.recency import LANES
@@ -43,10 +42,8 @@ __all__ = ["Tlb", "build", "counted", "run"]
 def _bank(config: Tlb, number: int, level: Level, cpus: int, keeps_dirty: bool, side: str = "data") -> Bank:
     policy = load("tlb.replacement", config.replacement.name, "tlb.replacement")
     ways = sorted({array.associativity for array in config.of_side(number, side).values()})
-    try:
-        state = policy.make(max(1, cpus * level.slots), ways, config.seed + number, **config.replacement.options)
-    except TypeError as wrong:
-        raise ConfigError("tlb.replacement", config.replacement.name, f"its options don't fit: {wrong}") from wrong
+    slots = max(1, cpus * level.slots)
+    state = config.replacement.call("tlb.replacement", policy.make, slots, ways, config.seed + number)
     size = max(1, cpus * level.slots)
     dirty, covers = np.zeros(size if keeps_dirty else 1, np.uint8), np.zeros(size if config.coalesce > 1 else 1, np.uint8)
     return Bank(np.full(size, INVALID, np.uint32), level, state, dirty, covers)

@@ -13,6 +13,7 @@ from memvirt.memory.log import log_backing, log_cow_fault, log_moved, log_table_
 from memvirt.memory.migration import Host
 from memvirt.memory.migration._frames import can_move, is_table, move_unit, node_of, pages_in
 from memvirt.memory.state import NOTHING, ZERO, Now, World
+from memvirt.memory.topology import MOST_NODES
 from memvirt.types import HOST_MAP
 from memvirt.typing import Int
 
@@ -23,7 +24,7 @@ REMOTE, LOCAL, FAILED, SHARED, PRIVATE = range(5)
 EARLY = 4  #: rounds in which a page that one vCPU alone used moves at once
 FRACTION = 3  #: a node whose CPUs fault so many times more often than another's has what that one holds (ACTIVE_NODE_FRACTION)
 WINDOW_NS = 100e6  #: over which the rate limit is kept (migrate_interval_millisecs)
-NODES = 64  #: more than there are, in what `Balance.last` packs
+NODES = MOST_NODES  #: in what `Balance.last` packs
 OF_DATA, OF_GUEST_TABLES, OF_HOST_TABLES = range(3)
 
 

@@ -9,18 +9,11 @@ from memvirt.memory.log import log_drop, log_hint, log_table_write
 from memvirt.memory.migration._balance import DELAY_NS, IN_HOST, SCAN, Balance, adapt
 from memvirt.memory.migration._frames import can_move
 from memvirt.memory.migration._tables import follow_children
+from memvirt.memory.numbers import end_of_frames, end_of_pages
 from memvirt.memory.state import NOTHING, ZERO, Now, World
 from memvirt.typing import Int
 
 BEFORE, NEWLY = np.int64(1), np.int64(2)  #: in `Balance.hinted`, of which one is of the scan that goes on
-
-
-@inner
-def end_of(world: World, vm: Int, in_host: Int) -> Int:
-    """One past the last guest frame, or page, of a VM."""
-    if in_host:
-        return np.int64(world.vms[vm + 1].frame_base if vm + 1 < world.vms.size else world.frames.size)
-    return np.int64(world.vms[vm + 1].page_base if vm + 1 < world.vms.size else world.pages.size)
 
 
 @inner
@@ -86,13 +79,12 @@ def hint_pages(state: Balance, world: World, now: Now, vm: Int, first: Int, end:
 @inner_apart
 def scan_vm(state: Balance, world: World, now: Now, vm: Int) -> None:
     """Scan a VM's memory on from where the last scan stopped, and adapt the period where a round is over."""
-    in_host = np.int64(state.rule[IN_HOST])
-    base = np.int64(world.vms[vm].frame_base if in_host else world.vms[vm].page_base)
-    end = end_of(world, vm, in_host)
     world.counts[vm, world.vms[vm].epoch].numa_scans += 1
-    if in_host:
+    if state.rule[IN_HOST]:
+        base, end = np.int64(world.vms[vm].frame_base), end_of_frames(world, vm)
         stopped = hint_frames(state, world, now, vm, base + state.place[vm], end)
     else:
+        base, end = np.int64(world.vms[vm].page_base), end_of_pages(world, vm)
         stopped = hint_pages(state, world, now, vm, base + state.place[vm], end)
     state.place[vm] = stopped - base
     if state.period_ns[vm] == 0.0:

@@ -6,20 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.away import host_frame_of
 from memvirt.memory.migration._frames import move_table
+from memvirt.memory.numbers import end_of_frames, end_of_pages
 from memvirt.memory.state import NOTHING, OF_GUEST, OF_HOST, SMALL, Now, World
 from memvirt.typing import Int
-
-
-@inner
-def host_frame_of(world: World, kind: Int, number: Int) -> Int:
-    """Host frame of a table, `NOTHING` if there is none."""
-    if kind == OF_HOST:
-        return np.int64(world.host_tables[number].hfn)
-    table = world.guest_tables[number]
-    if world.rules[0].dimensions == 1 or table.frame == NOTHING:
-        return np.int64(table.hfn)
-    return np.int64(world.frames[table.frame].hfn)
 
 
 @inner_apart
@@ -55,7 +46,7 @@ def follow_host(votes: NDArray[np.int64], world: World, now: Now, vm: Int) -> No
     """Have the host's tables behind a VM follow what they map, from the leaves up."""
     rows, levels = world.host_rows, world.host_rows.shape[1]
     first = np.int64(world.vms[vm].frame_base) >> 9
-    end = np.int64(world.vms[vm + 1].frame_base if vm + 1 < world.vms.size else world.frames.size) >> 9
+    end = end_of_frames(world, vm) >> 9
     for level in range(levels):
         for row in range(first, end):
             table = np.int64(rows[row, level])
@@ -76,7 +67,7 @@ def follow_guest(votes: NDArray[np.int64], world: World, now: Now, vm: Int) -> N
     """Have a guest's or process's tables follow what they map, from the leaves up."""
     rows, pages = world.guest_rows, world.pages
     first = np.int64(world.vms[vm].page_base)
-    end = np.int64(world.vms[vm + 1].page_base if vm + 1 < world.vms.size else pages.size)
+    end = end_of_pages(world, vm)
     for level in range(rows.shape[1]):
         for page in range(first, end):
             table, lowest = np.int64(rows[pages[page].row, level]), np.int64(pages[page].order) // 9

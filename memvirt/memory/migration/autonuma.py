@@ -22,13 +22,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memvirt.config import parse_size
 from memvirt.counters import Counter
 from memvirt.errors import ConfigError
 from memvirt.memory.migration import Host, is_hinted, scan_pages, take_hint
 from memvirt.memory.migration._balance import SCAN, Balance, make_balance, serve_hint
 from memvirt.memory.migration._scan import scan_due
-from memvirt.memory.options import a_scale, a_time
+from memvirt.memory.options import a_scale, a_size, a_time
 from memvirt.memory.state import Now, World
 from memvirt.typing import Int
 
@@ -60,16 +59,6 @@ class State(NamedTuple):
     balance: Balance
 
 
-def _size(key: str, value: Any) -> int:
-    try:
-        size = parse_size(value)
-    except ValueError as wrong:
-        raise ConfigError(key, str(value), str(wrong)) from None
-    if size < PAGE:
-        raise ConfigError(key, str(value), "must be a page at the least, 4KiB")
-    return size
-
-
 def make(
     host: Host,
     where: str = "host",
@@ -93,8 +82,8 @@ def make(
     if most < least:
         raise ConfigError(f"{key}.period_max", str(period_max), f"is less than period_min, {period_min}")
     times = np.array([least, most, a_time(f"{key}.delay", delay)]) / host.speedup
-    size, smaller = _size(f"{key}.scan_size", scan_size), a_scale(scale)
-    rate = np.inf if rate_limit is None else _size(f"{key}.rate_limit", rate_limit) * host.speedup / 1e9 / PAGE / smaller
+    size, smaller = a_size(f"{key}.scan_size", scan_size), a_scale(f"{key}.scale", scale)
+    rate = np.inf if rate_limit is None else a_size(f"{key}.rate_limit", rate_limit) * host.speedup / 1e9 / PAGE / smaller
     floor = size / MOST_A_SECOND * 1e9 / host.speedup
     in_host = host.dimensions == 2 and where == "host"
     return State(make_balance(host, in_host, max(1, round(size / PAGE / smaller)), (*times, floor), rate))

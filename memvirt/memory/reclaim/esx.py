@@ -103,7 +103,7 @@ def make(
     if states not in ("esx5", "esx4"):
         raise ConfigError("reclaim.states", states, "is none of its values", ["esx5", "esx4"])
     fixed, varies = np.zeros(1, FIXED).view(np.recarray), np.zeros(1, VARIES).view(np.recarray)
-    fixed.sliding, fixed.scale, fixed.tax = states == "esx5", a_scale(scale), a_share("reclaim.tax", tax)
+    fixed.sliding, fixed.scale, fixed.tax = states == "esx5", a_scale("reclaim.scale", scale), a_share("reclaim.tax", tax)
     fixed.tax_from = a_time("reclaim.tax_from", tax_from, 0.0)
     fixed.period, fixed.tick = a_period("reclaim.period", period), a_period("reclaim.tick", tick)
     balloons = np.zeros(vms, BALLOONED).view(np.recarray)

@@ -77,7 +77,7 @@ def make(vms: int, seed: int, sampling: object, **options: object) -> State:
     fixed = np.zeros(1, FIXED).view(np.recarray)
     for name in ("pressure", "critical", "guest_free", "step", "least_step"):
         fixed[name] = a_share(f"reclaim.{name}", options[name])
-    fixed.scale = a_scale(options["scale"])
+    fixed.scale = a_scale("reclaim.scale", options["scale"])
     fixed.watermark_scale = above_zero("reclaim.watermark_scale", options["watermark_scale"])
     for name in ("period", "tick"):
         fixed[name] = a_period(f"reclaim.{name}", options[name])
