@@ -31,6 +31,7 @@ SMALL = {
     ],
     "agile_paging": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=8MiB"],
     "balloon_overhead": ["workload.accesses=20000", "overcommit.host_memory=48MiB,64MiB", "vms.memory=48MiB,64MiB"],
+    "fragmented": ["workload.accesses=20000", "workload.footprint=6GiB"],
     "idle_memory_tax": [
         "vms.members=[{workload:{footprint:1MiB,touched:0.1,working_set:0.02,peak:0.02,busy:0.01},cache:1MiB},{}]",
         "vms.memory=2MiB",
