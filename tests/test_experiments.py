@@ -31,6 +31,14 @@ SMALL = {
     ],
     "agile_paging": ["workload=gups,sqlite", "workload.accesses=20000", "workload.footprint=8MiB"],
     "balloon_overhead": ["workload.accesses=20000", "overcommit.host_memory=48MiB,64MiB", "vms.memory=48MiB,64MiB"],
+    "early_warnings": [  # a thousandth of the memory, whole
+        "workload.unit=KiB",
+        "vms.memory=4MiB",
+        "vms.scale=1",
+        "overcommit.host_memory=11MiB,14.75MiB",
+        "workload.path=experiments/early_warnings/at_once.csv,experiments/early_warnings/2_minutes.csv",
+        "workload.seed=1",
+    ],
     "fragmented": ["workload.accesses=20000", "workload.footprint=6GiB"],
     "idle_memory_tax": [
         "vms.members=[{workload:{footprint:1MiB,touched:0.1,working_set:0.02,peak:0.02,busy:0.01},cache:1MiB},{}]",
