@@ -15,6 +15,7 @@ from memvirt.workload.config import Workload
 from memvirt.workload.files import read_file
 from memvirt.workload.names import RECORDED, recorded
 from memvirt.workload.source import Chunks, Source
+from memvirt.workload.synthetic import Ranks
 
 LACKEY = """\
 ==123== Lackey, an example Valgrind tool
@@ -200,3 +201,14 @@ def test_chunks_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [through(one), through(one), through(one)] == [[0, 1, 2], [], []]  # two are kept, and the last one is in any case
     assert [through(other), through(one), through(one)] == [[0, 1, 2], [0, 1, 2], []]
     assert one.__getstate__()["_kept"] == {}  # none travels to another process
+
+
+@pytest.mark.parametrize(("pages", "alpha"), [(1, 0.9), (7, 1.2), (5000, 0.9), (3000, 4.0), (1 << 19, 0.0)])
+def test_ranks_are_what_numpy_finds(pages: int, alpha: float) -> None:
+    """Also of numbers that are a rank's own cumulative chance, and just beside it."""
+    weight = np.arange(1, pages + 1, dtype=np.float64) ** -alpha
+    cumulative = np.cumsum(weight / weight.sum())
+    edges = cumulative[cumulative < 1]
+    number = np.concatenate([[0.0], edges, np.nextafter(edges, 0), np.nextafter(edges, 1), np.random.default_rng(1).random(20_000)])
+    number = number[number < 1]
+    assert (Ranks(cumulative)(number) == np.searchsorted(cumulative, number)).all()
