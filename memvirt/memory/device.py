@@ -23,7 +23,7 @@ def transfer(world: World, now: Now, pages: Int, latency_ns: float) -> float:
             first = number
         if channels[first] <= now.time_ns:
             break
-    start = max(np.float64(channels[first]), now.time_ns)
+    start = max(np.float64(channels[first]), now.time_ns + np.float64(clock.reclaimed_ns))  # what reclaims first asks later
     clock.bus_ns = max(np.float64(clock.bus_ns), start) + pages * world.rules[0].ns_per_page
     done = np.float64(clock.bus_ns) + latency_ns
     channels[first] = done

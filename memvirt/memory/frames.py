@@ -30,6 +30,7 @@ from memvirt.memory.state import (
     Now,
     World,
 )
+from memvirt.memory.work import host_reclaims
 from memvirt.types import HOST_MAP, SWAP_IN
 from memvirt.typing import Int
 
@@ -98,6 +99,7 @@ def swap_out(world: World, now: Now, unit: Int, size: Int, written: Int) -> None
         counts.swap_out_pages += size
         for number in range(unit, unit + size):
             counts.silent_write_pages += world.frames[number].role == CACHE or world.frames[number].role == FREE
+        host_reclaims(world, owner, size * world.rules[0].swap_out_ns)
         write_pages(world, now, size)
     for number in range(unit, unit + size):
         world.frames[number].swapped = 1
@@ -116,6 +118,7 @@ def evict_shared(world: World, now: Now, unit: Int) -> None:
         following = np.int64(frame.sharer)
         guest = world.vms[frame.vm]
         guest.evicted += 1
+        host_reclaims(world, np.int64(frame.vm), world.rules[0].reclaim_ns)
         unback(world, now, member, SMALL)
         dirty = np.int64(frame.dirty)
         swap_out(world, now, member, ONE, np.int64(dirty and not written))
@@ -138,6 +141,7 @@ def evict(world: World, now: Now, unit: Int) -> None:
         free_host_frame(world, hfn, order)
         return
     world.vms[head.vm].evicted += 1 << order
+    host_reclaims(world, np.int64(head.vm), world.rules[0].reclaim_ns)
     unback(world, now, unit, ZERO if world.rules[0].split else order)
     free_host_frame(world, hfn, order)
     world.vms[head.vm].resident -= 1 << order

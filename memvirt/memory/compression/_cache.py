@@ -92,6 +92,7 @@ def charge_compressing(world: World, frame: Int) -> None:
     """Count the time of compressing a page, whether it turns out to be worth while or not."""
     vm = np.int64(world.frames[frame].vm)
     world.counts[vm, np.int64(world.vms[vm].epoch)].host_compressing_ns += np.int64(world.rules[0].compress_ns)
+    world.clock[0].reclaimed_ns += world.rules[0].compress_ns
 
 
 @inner
@@ -109,3 +110,4 @@ def write_back(cache: Cache, world: World, now: Now, frame: Int) -> None:
     swap_out(world, now, frame, ONE, ONE)
     world.counts[vm, np.int64(world.vms[vm].epoch)].compressed_evictions += 1
     world.counts[vm, np.int64(world.vms[vm].epoch)].host_compressing_ns += np.int64(world.rules[0].decompress_ns)
+    world.clock[0].reclaimed_ns += world.rules[0].decompress_ns
