@@ -45,7 +45,7 @@ def test_by_miss_ratio(run: Any) -> None:
 
 def test_by_pressure(run: Any) -> None:
     """What isn't used goes; it is by pressure that no more does."""
-    words = ("reclaim/balloon=pressure", "reclaim.balloon.every=2ms", "reclaim.balloon.ratio=0.1")
+    words = ("reclaim/balloon=pressure", "reclaim.balloon.every=500us", "reclaim.balloon.ratio=0.1")
     careful, careless = (run(*words, f"reclaim.balloon.threshold={threshold}") for threshold in (0.01, 1.0))
     assert careful["vms"][0]["balloon_pages"] > 100
     assert careful["stall_ns"] < careless["stall_ns"]

@@ -19,7 +19,6 @@ from tests.support import BELADY, TEXTBOOK, faults, memory_config, point, row, r
 
 FAR = ["reclaim.device.read_latency=1us", "reclaim.device.bandwidth=64GiB"]
 SMALL = ["workload=zipf", "workload.accesses=2500", "workload.footprint=512KiB", "clock.quantum=40"]
-NO_CPU = ("clock.reclaim_page=0", "clock.swap_out_page=0")  #: that reclaim takes, where waits are counted by hand
 
 
 def test_opt_is_the_bound(plain: Checker, tmp_path: Path) -> None:
@@ -157,7 +156,7 @@ def test_disks_queue(plain: Checker) -> None:
 
 def test_devices_are_in_order() -> None:
     """A page takes longest from a disk, then from SATA and NVMe flash, and least from far memory."""
-    common = ["workload=zipf", "workload.accesses=20000", "workload.footprint=4MiB", "overcommit.ratio=1.4", "mmu=native", *NO_CPU]
+    common = ["workload=zipf", "workload.accesses=20000", "workload.footprint=4MiB", "overcommit.ratio=1.4", "mmu=native"]
     stalls = [row(*common, f"reclaim/device={device}")["stall_ns"] for device in ("hdd", "sata_ssd", "nvme", "cxl")]
     assert stalls == sorted(stalls, reverse=True)
     assert stalls[0] > 50 * stalls[1]
@@ -239,7 +238,7 @@ def test_zswap_refuses_until_there_is_room(plain: Checker) -> None:
 def test_zswap_keeps_zeros_for_nothing(plain: Checker) -> None:
     """Pages of zeros take none of the pool and no time, and are never written; 256 pages of zeros swap in no host frame but their own."""
     words = ("workload=uniform", "workload.accesses=1500", "workload.footprint=1MiB", "workload.write_share=0", "clock.quantum=40",
-             "reclaim=compression", "reclaim/compression=zswap", "overcommit.ratio=2", "guest.prefault=true", *NO_CPU)  # fmt: skip
+             "reclaim=compression", "reclaim/compression=zswap", "overcommit.ratio=2", "guest.prefault=true")  # fmt: skip
     zeros = plain(*words, "contents.zero=1")
     assert zeros["zero_filled_pages"] > 500
     assert zeros["compressions"] == zeros["stall_ns"] == zeros["swap_out_pages"] == zeros["vms"][0]["host_pool_pages"] == 0
@@ -273,7 +272,7 @@ def test_who_is_beyond_its_high_is_held_up(plain: Checker, tmp_path: Path) -> No
     delay = getattr(frames.high_delay_ns, "py_func", frames.high_delay_ns)
     assert [delay(over, 64) for over in (0.01, 0.02, 0.03, 0.5)] == pytest.approx([0.0, 25.6e6, 57.6e6, 2e9])
     path = write_pages(tmp_path / "grow.parquet", list(range(1200)))
-    words = ("mmu=native", "workload=trace", f"workload.path={path}", "reclaim=swap", "epoch.accesses=null", *NO_CPU)
+    words = ("mmu=native", "workload=trace", f"workload.path={path}", "reclaim=swap", "epoch.accesses=null")
     full = plain(*words, "vms.high=4000KiB", "reclaim.swap_size=4KiB")
     waits = sum(delay(64 * batch / 1000, 64) for batch in (1, 2, 3))  # 199 pages beyond: three batches of 64
     assert full["stall_ns"] == pytest.approx(waits, rel=0.03)

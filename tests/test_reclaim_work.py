@@ -11,7 +11,14 @@ from tests.plain import Checker
 from tests.support import write_pages
 
 TAKE, WRITE = 3000, 2000  #: ns
-SWEEP = ("mmu=native", "workload=trace", "epoch.accesses=null", "reclaim/replacement=lru", "clock.minor_fault=0")
+SWEEP = (
+    "mmu=native",
+    "workload=trace",
+    "epoch.accesses=null",
+    "reclaim/replacement=lru",
+    "clock.minor_fault=0",
+    "clock.reclaim_waits=true",
+)
 DEVICE = ("reclaim.device.bandwidth=1e15", "reclaim.device.write_latency=0")  #: where nothing queues
 
 
@@ -36,6 +43,8 @@ def test_who_faults_waits_for_what_it_reclaims(run: Any) -> None:
     assert priced["host_reclaiming_ns"] == took
     assert free["host_reclaiming_ns"] == 0
     assert priced["stall_ns"] - free["stall_ns"] == took  # a read begins only then
+    beside = run(*words, "clock.reclaim_waits=false")
+    assert (beside["host_reclaiming_ns"], beside["stall_ns"]) == (took, free["stall_ns"])
 
 
 def test_background_reclaim_holds_nobody_up(plain: Checker, tmp_path: Path) -> None:
@@ -57,3 +66,16 @@ def test_a_guest_reclaims_on_its_own_time(run: Any) -> None:
     assert found["guest_reclaiming_ns"] >= found["guest_swap_out_pages"] * (TAKE + WRITE)
     assert found["host_reclaiming_ns"] == 0
     assert found["stall_ns"] - free["stall_ns"] == found["guest_reclaiming_ns"]
+
+
+def test_who_evicts_compresses_and_a_worker_writes_back(plain: Checker) -> None:
+    """zswap: compressing is waited for, writing back what was there before isn't, though it decompresses."""
+    words = ("mmu=native", "workload=uniform", "workload.accesses=2000", "workload.footprint=1MiB", "workload.write_share=1",
+             "overcommit.ratio=2", "reclaim=compression", "reclaim/compression=zswap", "reclaim/replacement=lru", "epoch.accesses=null",
+             "clock.reclaim_waits=true", "clock.reclaim_page=0", "clock.swap_out_page=0", "clock.minor_fault=0", *DEVICE)  # fmt: skip
+    free, compresses, decompresses = (
+        plain(*words, f"clock.compress={there}", f"clock.decompress={back}") for there, back in ((0, 0), (30000, 0), (0, 10000))
+    )
+    assert compresses["stall_ns"] - free["stall_ns"] == pytest.approx(compresses["host_compressing_ns"], abs=1000)
+    assert free["compressed_evictions"] > 100
+    assert decompresses["stall_ns"] - free["stall_ns"] == pytest.approx(10000 * free["decompressions"], abs=1000)

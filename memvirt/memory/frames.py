@@ -7,7 +7,7 @@ import numpy as np
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.compression import drop, load, store
-from memvirt.memory.device import read_pages, wait_until, write_pages
+from memvirt.memory.device import later, read_pages, wait_until, write_pages
 from memvirt.memory.log import log_backing, log_drop, log_evict, log_remap
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.placement import choose_node
@@ -285,7 +285,7 @@ def install(world: World, now: Now, unit: Int, order: Int, hfn: Int, evictable: 
         world.vms[head.vm].swapped -= size
     if not reads:
         return False
-    wait_until(world, read_pages(world, now, size))
+    wait_until(world, read_pages(world, later(world, now), size))
     world.counts[now.vm, now.epoch].major_faults += 1
     world.counts[now.vm, now.epoch].swap_in_pages += size
     return True
@@ -410,7 +410,7 @@ def read_ahead(world: World, now: Now, unit: Int) -> None:
         log_remap(world, now, number, hfn, vm)
         read += 1
     if read > 0:
-        read_pages(world, now, read)
+        read_pages(world, later(world, now), read)
         world.counts[vm, now.epoch].swap_in_pages += read
         world.counts[vm, now.epoch].readahead_pages += read
 

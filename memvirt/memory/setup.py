@@ -346,6 +346,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.merge_ns, rule.cow_ns, rule.scan_ns = clock.merge * scale, clock.cow_break * scale, clock.scan * scale
     rule.migrate_ns, rule.copy_ns = clock.migrate * scale, clock.copy_page * scale
     rule.reclaim_ns, rule.swap_out_ns = clock.reclaim_page * scale, clock.swap_out_page * scale
+    rule.reclaim_waits = clock.reclaim_waits
     rule.compress_ns, rule.decompress_ns = clock.compress * scale, clock.decompress * scale
     rule.sample_ns, rule.speedup = clock.sample, clock.daemon_speedup  # a sample stays as large as it is
     return rules

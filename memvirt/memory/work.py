@@ -1,8 +1,9 @@
-"""CPU time that a kernel takes to reclaim pages, the host's or a guest's: who reclaims for an access of its own waits for it.
+"""CPU time that a kernel takes to reclaim pages, the host's or a guest's, and who waits for it.
 
 A page is taken out of the tables and the caches at `clock.reclaim_page`, and written out, if it must be, at `clock.swap_out_page`;
 compressing has its own price. Within a fault (direct reclaim) that is time for which the vCPU waits for memory, as PSI has it
-(mm/vmscan.c, `psi_memstall_enter`); what goes on beside the VMs (kswapd, a daemon) takes a CPU of the host's.
+(mm/vmscan.c, `psi_memstall_enter`), where `clock.reclaim_waits`; what goes on beside the VMs (kswapd, a daemon) takes a CPU of the
+host's.
 """
 
 from __future__ import annotations
@@ -21,14 +22,20 @@ COUNTERS = (
 
 
 @inner
+def holds_up(world: World, ns: float) -> None:
+    """Have who faults wait for what is done on the way, if it does."""
+    world.clock[0].reclaimed_ns += ns * world.rules[0].reclaim_waits
+
+
+@inner
 def host_reclaims(world: World, vm: Int, ns: float) -> None:
-    """Charge the host's kernel for what it does to a VM's page, and who waits for that."""
+    """Charge the host's kernel for what it does to a VM's page."""
     world.counts[vm, np.int64(world.vms[vm].epoch)].host_reclaiming_ns += np.int64(ns)
-    world.clock[0].reclaimed_ns += ns
+    holds_up(world, ns)
 
 
 @inner
 def guest_reclaims(world: World, vm: Int, ns: float) -> None:
-    """Charge a guest's kernel for what it does to a page of its own, and who waits for that."""
+    """Charge a guest's kernel for what it does to a page of its own."""
     world.counts[vm, np.int64(world.vms[vm].epoch)].guest_reclaiming_ns += np.int64(ns)
-    world.clock[0].reclaimed_ns += ns
+    holds_up(world, ns)
