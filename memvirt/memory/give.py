@@ -22,6 +22,7 @@ from memvirt.memory.numbers import end_of_pages, free_frame, free_guest_frame, p
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.share import split
 from memvirt.memory.state import BALLOON, FREE, NOTHING, ZERO, Now, World
+from memvirt.memory.work import guest_reclaims
 from memvirt.typing import Int
 
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
@@ -124,12 +125,14 @@ def page_out(world: World, now: Now, vm: Int) -> bool:
         return False
     first, end = np.int64(world.pages[page].first), np.int64(world.pages[page].end)
     head = unmap_page(world, now, np.int64(page))
+    guest_reclaims(world, vm, world.rules[0].reclaim_ns)
     if clean:
         guest.copies -= size
     else:
         read_for_guest(world, now, head, size)
         for number in range(first, end):
             world.pages[number].swapped = 1
+        guest_reclaims(world, vm, size * world.rules[0].swap_out_ns)
         write_pages(world, now, size)
         guest.guest_swapped += size
         world.counts[vm, guest.epoch].guest_swap_out_pages += size
