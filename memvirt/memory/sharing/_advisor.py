@@ -43,7 +43,7 @@ def make_advisor(mode: str, target: int, most_cpu: int, most_pages: int) -> Any:
 def advised(advisor: Any, pages: Int, scan_time: Int, cpu: Int) -> Int:
     """Pages to scan from now on, after a full scan of so many seconds at so many per cent of a CPU; both 1 at the least."""
     last = np.int64(advisor[0].scan_time) if advisor[0].scan_time > 0 else scan_time
-    factor = np.int64(max(np.int64(advisor[0].target) * 100 // scan_time, 1))
+    factor = max(np.int64(advisor[0].target) * 100 // np.int64(scan_time), np.int64(1))
     change = ((100 - NEW) * np.int64(advisor[0].change) + NEW * max(scan_time * 100 // last, 1)) // 100
     advisor[0].change, advisor[0].scan_time = change, scan_time
     of_a_percent = max(pages // cpu, 1)
