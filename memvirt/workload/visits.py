@@ -168,6 +168,19 @@ def _freeing(life: Life, runs: Runs, at: NDArray[np.int64]) -> NDArray[np.void]:
     return _table(GuestEvent.UNMAP, np.repeat(at[freed["step"][row]], size), page)
 
 
+def _files(life: Life, runs: Runs) -> NDArray[np.bool_]:
+    """Which of the sampled pages are files'; empty where none of the life's is."""
+    if not life.files.size:
+        return np.zeros(0, np.bool_)
+    first, end = life.files["first"], life.files["first"] + life.files["pages"]
+    row, run = overlap(first, end, runs)
+    shift = (runs.place - runs.first)[run]
+    edges = np.zeros(runs.pages + 1, np.int64)
+    np.add.at(edges, np.maximum(first[row], runs.first[run]) + shift, 1)
+    np.add.at(edges, np.minimum(end[row], runs.end[run]) + shift, -1)
+    return np.cumsum(edges[:-1]) > 0
+
+
 def _timing(life: Life, at: NDArray[np.int64], vcpus: int, phase: float) -> NDArray[np.void]:
     """The pace of each step's visits, and pauses between its beats; CPU time of a step without visits goes to the next one's."""
     parts, owed = [], 0.0
@@ -225,4 +238,4 @@ def as_trace(life: Life, scale: float, seed: int, salt: int, vcpus: int) -> Trac
     steps["time"], steps["at"] = life.times[:-1], visits.at[:-1]
     vpn = FIRST_VPN + np.arange(runs.pages, dtype=np.uint64)
     pages = Pages(vpn, np.zeros(vpn.size, np.uint16))
-    return Trace(pages, int(visits.at[-1]), events, visits, life=True, scale=scale, steps=steps)
+    return Trace(pages, int(visits.at[-1]), events, visits, life=True, scale=scale, steps=steps, files=_files(life, runs))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from memvirt.errors import ConfigError
 from memvirt.memory.balloon import adjust, press, relieve
-from memvirt.memory.give import deflate, inflate
+from memvirt.memory.inflate import deflate, inflate
 from memvirt.memory.log import has_room
 from memvirt.memory.options import a_part, a_period, above_zero
 from memvirt.memory.state import Now, World
