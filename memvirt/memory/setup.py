@@ -147,9 +147,11 @@ def may_page(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> bo
     """Whether some guest can give up pages: to its own swap, or files' pages where it has more pages than memory."""
     if any(guest_swap(config, int(limit)) for limit in frames.limit):
         return True
+    if not pages.file.any():
+        return False
     kernel = [kernel_pages(int(limit), config.page_struct) for limit in frames.limit]
     crowded = np.diff(pages.base) + kernel > frames.limit
-    return bool(pages.file.any() and crowded[pages.vm[pages.file]].any())
+    return bool(crowded[pages.vm[pages.file]].any())
 
 
 def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Records[Vm]:
