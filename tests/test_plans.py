@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memvirt.constraint import Constraint
 from memvirt.errors import ConfigError
 from memvirt.policy import names
-from memvirt.sweep.plan.axes import Axis, Interval
+from memvirt.sweep.plan.axes import Axis, Interval, parse_value
 from memvirt.sweep.plan.choices import Grid, Rows, Some
 from memvirt.sweep.plan.sections import replicate_seed
 from tests.support import sweep
@@ -226,3 +227,38 @@ def test_axes_may_repeat_points() -> None:
     assert len(found) == 2
     assert engine.tallies["result"].asked == 40
     assert Axis("x", (1, 2), ("1", "2"), False).override(1) == "x=2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0",
+        "7",
+        "-7",
+        "+7",
+        "1_000",
+        "007",
+        "00",
+        "1.5",
+        "-0.25",
+        "+10.50",
+        "1.",
+        ".5",
+        "01.5",
+        "1e3",
+        "2.5e-3",
+        "nan",
+        "inf",
+        "-0",
+        "-0.0",
+        "1.5ns",
+        "7K",
+        "true",
+        "null",
+        "a",
+    ],
+)
+def test_a_number_is_what_hydra_reads(text: str) -> None:
+    """Plain numbers aren't given to its parser."""
+    of_hydra = OverridesParser.create().parse_override(f"key={text}").value()
+    assert repr(parse_value(text)) == repr(of_hydra)

@@ -10,10 +10,12 @@ import pytest
 from memvirt import workload
 from memvirt.errors import ConfigError, TraceError
 from memvirt.trace.cli import main
-from memvirt.types import CHUNK, WRITE, GuestEvent
+from memvirt.types import CHUNK, WRITE, Accesses, GuestEvent
 from memvirt.workload.config import Workload
 from memvirt.workload.files import read_file
 from memvirt.workload.names import RECORDED, recorded
+from memvirt.workload.source import Chunks, Source
+from memvirt.workload.synthetic import Ranks
 
 LACKEY = """\
 ==123== Lackey, an example Valgrind tool
@@ -175,3 +177,38 @@ def test_refused(config: dict[str, object]) -> None:
     """Unknown names and keys, values out of range."""
     with pytest.raises((ConfigError, ValueError)):
         Workload.model_validate(config)
+
+
+def test_chunks_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each room goes through a trace again: its first chunks aren't made again, as far as there is room; new traces take it from old ones."""
+    made: list[int] = []
+
+    def read(first: int, last: int) -> Accesses:
+        made.append(first // CHUNK)
+        page = np.arange(first, last, dtype=np.uint32) % np.uint32(7)
+        return Accesses(page, page.astype(np.uint8), page.astype(np.uint8))
+
+    def through(chunks: Chunks) -> list[int]:
+        """Which chunks are made by going through all; what stands in them is right."""
+        made.clear()
+        for index, chunk in enumerate(chunks):
+            assert chunk.page[:3].tolist() == [(index * CHUNK + place) % 7 for place in range(3)]
+            assert not chunk.page.flags.writeable
+        return list(made)
+
+    one, other = (Chunks(Source(np.arange(7, dtype=np.uint64), 4 * CHUNK, read), 3 * CHUNK, 0, 1, 1) for _ in range(2))
+    monkeypatch.setattr("memvirt.workload.source.MOST_KEPT", 2 * 6 * CHUNK)
+    assert [through(one), through(one), through(one)] == [[0, 1, 2], [], []]  # two are kept, and the last one is in any case
+    assert [through(other), through(one), through(one)] == [[0, 1, 2], [0, 1, 2], []]
+    assert one.__getstate__()["_kept"] == {}  # none travels to another process
+
+
+@pytest.mark.parametrize(("pages", "alpha"), [(1, 0.9), (7, 1.2), (5000, 0.9), (3000, 4.0), (1 << 19, 0.0)])
+def test_ranks_are_what_numpy_finds(pages: int, alpha: float) -> None:
+    """Also of numbers that are a rank's own cumulative chance, and just beside it."""
+    weight = np.arange(1, pages + 1, dtype=np.float64) ** -alpha
+    cumulative = np.cumsum(weight / weight.sum())
+    edges = cumulative[cumulative < 1]
+    number = np.concatenate([[0.0], edges, np.nextafter(edges, 0), np.nextafter(edges, 1), np.random.default_rng(1).random(20_000)])
+    number = number[number < 1]
+    assert (Ranks(cumulative)(number) == np.searchsorted(cumulative, number)).all()

@@ -34,13 +34,23 @@ PART_COLUMNS = (
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
 HOST_WORK = ("scanning", "copying", "compressing", "sampling")
 #: What a pricing gives.
-COLUMNS = (
+PRICED = (
     *PART_COLUMNS,
     Column("cycles", "cycles", doc="of the VM: the sum of those parts"),
     Column("walk_pending_cycles", "cycles", doc="what walks take one after the other, however much of it the program waits for"),
     Column("host_cycles_{}", "cycles", doc="CPU time of the host, in no VM's `cycles` but for what it waits", over=HOST_WORK),
 )
-PARTS, HOST_CYCLES, CYCLES = names_of(PART_COLUMNS), names_of(COLUMNS[-1:]), names_of(COLUMNS)
+#: And where memory has a bandwidth (`memvirt.cost.queueing`).
+QUEUED = (
+    Column(
+        "queue_cycles",
+        "cycles",
+        doc="that references to memory waited for others, one after the other, however much of it the program waits for "
+        "(`numa.bandwidths`)",
+    ),
+)
+COLUMNS = (*PRICED, *QUEUED)
+PARTS, HOST_CYCLES, CYCLES = names_of(PART_COLUMNS), names_of(PRICED[-1:]), names_of(PRICED)
 
 
 def shown(at_once: int, dependence: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
@@ -67,20 +77,20 @@ class Beyond(NamedTuple):
     remote_walk: NDArray[np.float64]
 
 
-def price_pairs(cpu: Cpu, latencies_ns: Sequence[Sequence[float]], traffic: NDArray[np.int64]) -> Beyond:
+def price_pairs(cpu: Cpu, latencies_ns: NDArray[np.float64], traffic: NDArray[np.int64]) -> Beyond:
     """Price references to memory by node pair.
 
     Parameters
     ----------
     cpu : Cpu
-    latencies_ns : (nodes, nodes) float
+    latencies_ns : (nodes, nodes) or (epochs, nodes, nodes) float
         Of a reference from a CPU of each node (row) to memory of each.
     traffic : (vms, epochs, kinds, nodes, nodes) int64
         As the MMU room has it; the first kind is data.
     """
-    more = np.array(latencies_ns, np.float64) * cpu.ghz - cpu.memory
-    cycles = (traffic * more).sum(axis=(3, 4))
-    away = traffic[:, :, 1:].sum(axis=2) * ~np.eye(more.shape[0], dtype=bool)
+    more = latencies_ns * cpu.ghz - cpu.memory
+    cycles = (traffic * more[..., None, :, :]).sum(axis=(3, 4))
+    away = traffic[:, :, 1:].sum(axis=2) * ~np.eye(more.shape[-1], dtype=bool)
     mean = (away * more).sum(axis=(2, 3)) / np.maximum(away.sum(axis=(2, 3)), 1)
     return Beyond(cycles[:, :, 0], cycles[:, :, 1:].sum(axis=2), mean)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -283,6 +285,11 @@ def check_options(key: str, choice: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{key}.{first['loc'][0]}", first["input"], why) from None
 
 
+@cache
+def _asked_by(make: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(make).parameters)
+
+
 def make_policy(family: str, choice: Choice, key: str, *args: Any, **told: Any) -> Any:
     """State of the policy that a config names, its options checked by its own ``make``, which is told by name what it asks for.
 
@@ -291,7 +298,7 @@ def make_policy(family: str, choice: Choice, key: str, *args: Any, **told: Any) 
     ConfigError
     """
     make = load(family, choice.name, key).make
-    asked = {name: value for name, value in told.items() if name in inspect.signature(make).parameters}
+    asked = {name: value for name, value in told.items() if name in _asked_by(make)}
     return choice.call(key, make, *args, **asked)
 
 
@@ -388,7 +395,7 @@ def check_replacement(key: str, name: str, asks: str) -> None:
     ------
     Conflict
     """
-    if "groups" not in inspect.signature(load("memory.replacement", name, key).make).parameters:
+    if "groups" not in _asked_by(load("memory.replacement", name, key).make):
         raise Conflict(key, name, f"can't name a page of one VM, as {asks} asks it to")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -37,6 +37,16 @@ class Numa(Section):
     """
     latencies: list[list[TimeNs]] | None = None
     """Of a reference to memory, from a CPU of each node (row) to each node (column); null: `cpu.memory` and `cpu.memory_remote`."""
+    bandwidths: list[list[Annotated[float, Field(gt=0, le=1e6)]]] | None = None
+    """[GB/s] Of each node's memory (on the diagonal) and of the link from the CPUs of each node (row) to the memory of each
+    (column): references wait for each other the longer the more of it they take (`memvirt/cost/queueing.py`); null: they don't.
+    """
+    background: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None
+    """[GB/s] That somebody else asks of each node's memory, where `numa.bandwidths` is given; null: nothing."""
+    banks: int = Field(96, ge=1, le=1 << 20)
+    """[banks] Of a node's memory, over which lines are spread evenly; each serves one at a time, so that waits are of the length of
+    a bank's cycle: six channels of DDR4 have 96 (JESD79-4: 16 a rank).
+    """
     path: str | None = None
     """File with what ``numactl -H`` prints, in place of nodes, CPUs, memory and distances."""
     placement: Choice
@@ -114,7 +124,24 @@ class Numa(Section):
         if self.distances is not None:
             check_distances(self.distances, self.nodes)
         check_matrix("numa.latencies", self.latencies, self.nodes)
+        self._check_bandwidths()
         return self
+
+    def _check_bandwidths(self) -> None:
+        """Refuse what isn't of each node, and a load that leaves nothing."""
+        check_matrix("numa.bandwidths", self.bandwidths, self.nodes)
+        if self.background is None:
+            return
+        if self.bandwidths is None:
+            raise ConfigError("numa.background", self.background, "is a load of what numa.bandwidths says, which is null")
+        if len(self.background) != self.nodes:
+            raise ConfigError(
+                "numa.background", self.background, f"must have a number for each of the {self.nodes} nodes of numa.nodes"
+            )
+        for node, asked in enumerate(self.background):
+            if asked >= self.bandwidths[node][node]:
+                why = f"leaves nothing of node {node}'s {self.bandwidths[node][node]:g} GB/s (numa.bandwidths)"
+                raise ConfigError("numa.background", self.background, why)
 
     def _check_migration(self) -> None:
         """Refuse what can't move, or wouldn't."""

@@ -54,6 +54,14 @@ TRAFFIC_COLUMNS = (
         over=READ_KINDS,
         tables=("results",),
     ),
+    Column(
+        "node_loads",
+        "share",
+        doc="of its bandwidth that each node's memory gives to all VMs and others (`0>0`), and each link from a node's CPUs "
+        "to a node's memory: `0>0:0.430 0>1:0.210` (`numa.bandwidths`)",
+        kind="str",
+        tables=("results",),
+    ),
 )
 #: What is worked out here.
 COLUMNS = (
@@ -266,6 +274,21 @@ def add_traffic(results: Columns, traffic: NDArray[np.int64]) -> None:
     counted = traffic[:, 1:].sum(axis=1) if traffic.size else np.zeros((vms, len(READ_KINDS), 0, 0), np.int64)
     for kind, name in enumerate(READ_KINDS):
         results[f"node_traffic_{name}"] = [node_traffic(each) for each in counted[:, kind]]
+
+
+def add_loads(results: Columns, loads: NDArray[np.float64]) -> None:
+    """Add the loads of memory and links, at the mean of the epochs.
+
+    Parameters
+    ----------
+    results : dict
+        As `rows` makes it.
+    loads : (epochs, nodes, nodes) float64
+        Epoch 0 is the warm-up.
+    """
+    mean = loads[1:].mean(axis=0)
+    text = " ".join(f"{node}>{home}:{mean[node, home]:.3f}" for node, home in np.argwhere(mean))
+    results["node_loads"] = [text] * len(results["accesses"])
 
 
 def as_rows(columns: Columns) -> list[dict[str, Any]]:

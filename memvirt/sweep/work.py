@@ -125,9 +125,10 @@ class Work:
 
         with Interrupt(last_words) as interrupt:
             try:
-                for window in todo.windows():
+                for place, window in enumerate(todo.windows()):
+                    if place:
+                        gc.collect()  # the last window's stages and nodes know each other
                     self._compute(store, window, executor, watch, interrupt)
-                    gc.collect()  # stages and nodes know each other
             finally:
                 watch.close()
 

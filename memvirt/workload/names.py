@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ MOST = 1 << 40  #: of an option of a workload's own
 RECORDED = Path(__file__).parent / "recorded"
 
 
-def recorded() -> list[str]:
+@cache
+def recorded() -> tuple[str, ...]:
     """Names of the programs whose traces the package carries."""
-    return sorted(path.stem for path in RECORDED.glob("*.parquet"))
+    return tuple(sorted(path.stem for path in RECORDED.glob("*.parquet")))
 
 
 def trace_file(name: str, path: str | None) -> Path | None:

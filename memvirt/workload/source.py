@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, overload
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from memvirt.types import CHUNK, Accesses, joined
 
 Reader = Callable[[int, int], Accesses]
+MOST_KEPT = 64 << 20  #: bytes of chunks that a process keeps, of all traces together: each room of a point goes through them again
 
 
 class Source(NamedTuple):
@@ -80,18 +82,38 @@ class Chunks(Chunked):
         self.source, self.accesses, self.offset = source, accesses, offset
         self.processes, self.switch_every = processes, switch_every
         self._last: tuple[int, Accesses] | None = None
+        self._kept: dict[int, Accesses] = {}
 
     def chunk(self, index: int) -> Accesses:
-        """Make a chunk; the last one that was made is kept."""
+        """Make a chunk, unless it is kept: the last one is, and the first ones while there is room."""
+        if index in self._kept:
+            return self._kept[index]
         if self._last is None or self._last[0] != index:
             made = self._make(index * CHUNK, min((index + 1) * CHUNK, self.accesses))
             for column in made:
                 column.setflags(write=False)  # as a recorded trace's are; numba tells the two apart
             self._last = (index, made)
+            self._keep(index, made)
         return self._last[1]
 
+    def _keep(self, index: int, made: Accesses) -> None:
+        """Keep a chunk if there is room, which traces that were begun before must make."""
+        if not self._kept:
+            _keeping.append(weakref.ref(self))
+        self._kept[index] = made
+        alive = [each for each in (reference() for reference in _keeping) if each is not None]
+        held = sum(column.nbytes for each in alive for chunk in each._kept.values() for column in chunk)
+        for each in alive:
+            if held <= MOST_KEPT or each is self:
+                break
+            held -= sum(column.nbytes for chunk in each._kept.values() for column in chunk)
+            each._kept.clear()
+        if held > MOST_KEPT:
+            del self._kept[index]
+        _keeping[:] = [weakref.ref(each) for each in alive if each._kept]
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_last": None}
+        return {**self.__dict__, "_last": None, "_kept": {}}
 
     def _make(self, first: int, last: int) -> Accesses:
         parts = []
@@ -110,3 +132,6 @@ class Chunks(Chunked):
             parts.append(part)
             at = end
         return joined(parts)
+
+
+_keeping: list[weakref.ref[Chunks]] = []  #: those that keep any, the first that began to at the beginning

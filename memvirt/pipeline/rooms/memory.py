@@ -128,6 +128,9 @@ def _check_lives(point: Point) -> None:
         vm = kinds.index(False)
         name = point.member(vm).workload.name
         raise Conflict("workload", name, f"is an access-level trace, and others of the VMs have page lives: VM {vm} needs one too")
+    if point.numa.bandwidths is not None:
+        why = "is of access-level traces: what page lives refer to is known by their detail, and not when"
+        raise Conflict("numa.bandwidths", point.numa.bandwidths, why)
     scale, epoch = point.vms.scale, point.epoch.time
     if scale < 1:
         raise ConfigError("vms.scale", f"{scale:g}", "of page lives is 1 or more: one page of so many is simulated")
@@ -178,10 +181,14 @@ def _dumps(point: Point, alone: bool) -> list[str]:
     return [file_digest(Path(path)) for path in paths if path is not None]
 
 
+#: Of NUMA, what only prices read.
+NUMA_PRICES = ("latencies", "bandwidths", "background", "banks")
+
+
 def _numa(point: Point, alone: bool, scale: float) -> dict[str, Any]:
     """What the room reads of NUMA: where the host's tables are only where it has any, and no prices."""
     numa = point.numa
-    said: dict[str, Any] = numa.model_dump(exclude={"guest_tables", "host_tables", "shadow_tables", "page_tables", "latencies"})
+    said: dict[str, Any] = numa.model_dump(exclude={"guest_tables", "host_tables", "shadow_tables", "page_tables", *NUMA_PRICES})
     said["guest_tables"] = numa.of_processes(1 if alone else 2)
     if not alone:
         said["host_tables"] = numa.of_host(2)
