@@ -11,7 +11,7 @@ from memvirt.memory.frames import back, discard, install, take_page, take_table
 from memvirt.memory.give import NOT_TOLD, TOLD, free_slots, make_guest_room, unmap_page
 from memvirt.memory.log import log_cow_fault, log_drop, log_guest_map, log_table_write
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
-from memvirt.memory.page_cache import note_cost
+from memvirt.memory.page_cache import ROUND, note_cost
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert
 from memvirt.memory.share import break_share
@@ -193,7 +193,7 @@ def map_file(world: World, now: Now, page: Int) -> None:
         return
     free_slots(world, now.vm, page)
     note_cost(world, now.vm, size, ZERO)
-    guest.came_back = 1
+    guest.came_back = ROUND
     wait_until(world, read_pages(world, now, size))
     world.counts[now.vm, now.epoch].guest_major_faults += 1
     world.counts[now.vm, now.epoch].cache_read_pages += size

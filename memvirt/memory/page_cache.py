@@ -6,9 +6,10 @@ first. What the flusher writes, and the first read of a page, a life does with m
 that comes back after it was dropped is read from the disk, and the access waits.
 
 Which kind goes next, a file's page or a program's own, is as in Linux (mm/vmscan.c): files' pages, as long as none has come back
-since the guest last gave up a page (`cache_trim_mode`); else each kind by its number, and the more the less it cost of late
-(`get_scan_count`, `calculate_pressure_balance`). A page costs when it comes back and when it must be written (mm/swap.c,
-`lru_note_cost`). TMO (Weiner et al., ASPLOS'22) is where Linux has that from.
+among the last 32 that the guest gave up (`cache_trim_mode`; a round of reclaim is 32 pages, SWAP_CLUSTER_MAX); else each kind by
+its number, and the more the less it cost of late (`get_scan_count`, `calculate_pressure_balance`). A page costs when it comes back
+and when it must be written (mm/swap.c, `lru_note_cost`). TMO (Weiner et al., ASPLOS'22) is where Linux has that from. An assumption:
+there is one list of files' pages, in the order of their use, where Linux tells active ones from inactive ones.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from memvirt.typing import Int
 WAKES_NS = 5e9  #: from one of the flusher's looks to the next
 EXPIRED = 7  #: looks until a page that is written now will have been dirty for 30 s at one of them
 LOOKS = 0x7FFF  #: numbers of looks, which go round
+ROUND = 32  #: pages that are given up at a time
 SWAPPINESS = 60.0  #: vm.swappiness, out of 200
 
 COUNTERS = (
@@ -57,8 +59,8 @@ def is_clean(world: World, now: Now, page: Int) -> bool:
 
 @inner
 def has_spare_files(world: World, vm: Int) -> bool:
-    """Whether a guest has files' pages, and none that it gave up came back since it last gave up a page."""
-    return world.vms[vm].files > 0 and not world.vms[vm].came_back  # type: ignore[return-value]
+    """Whether a guest has files' pages, and none came back since it gave up the last few pages."""
+    return world.vms[vm].files > 0 and world.vms[vm].came_back == 0  # type: ignore[return-value]
 
 
 @inner
@@ -80,7 +82,7 @@ def file_goes(world: World, vm: Int) -> bool:
         return False
     if has_spare_files(world, vm):
         return True
-    guest.came_back = 0
+    guest.came_back -= 1
     total = guest.file_cost + guest.own_cost
     own = (guest.used - guest.files) * SWAPPINESS / (total + guest.own_cost + 1)
     files = guest.files * (200 - SWAPPINESS) / (total + guest.file_cost + 1)

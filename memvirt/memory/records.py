@@ -106,7 +106,7 @@ class Vm:
     freed: I8  # frames on the lists of free ones
     cached: I8  # frames of clean page cache
     files: I8  # frames of files' pages that the workload visits
-    came_back: I8  # whether one of those came back since the guest last gave up a page
+    came_back: I8  # pages until the guest forgets that one of those came back
     file_cost: F8  # of giving up files' pages, of late
     own_cost: F8  # of giving up programs' own
     turn: F8  # what is due of the latter, of a page
