@@ -8,7 +8,7 @@ that comes back after it was dropped is read from the disk, and the access waits
 Which kind goes next, a file's page or a program's own, is as in Linux (mm/vmscan.c): files' pages, as long as none has come back
 among the last 32 that the guest gave up (`cache_trim_mode`; a round of reclaim is 32 pages, SWAP_CLUSTER_MAX); else each kind by
 its number, and the more the less it cost of late (`get_scan_count`, `calculate_pressure_balance`). A page costs when it comes back
-and when it must be written (mm/swap.c, `lru_note_cost`). TMO (Weiner et al., ASPLOS'22) is where Linux has that from. An assumption:
+and when it must be written (mm/swap.c, `lru_note_cost`). TMO (Weiner et al., ASPLOS'22) is where Linux has that from. Assumed:
 there is one list of files' pages, in the order of their use, where Linux tells active ones from inactive ones.
 """
 
