@@ -81,6 +81,15 @@ def test_tables_follow_their_children(mode: str, kinds: list[str]) -> None:
         assert follow[name] == stay[name], name
 
 
+def test_turned_off() -> None:
+    """No scan any more from then on, and each page that is still inaccessible faults once."""
+    got, epochs = run(*PLAIN, *MOVED, *AUTO, "mmu=nested", "numa.migration.where=guest", "numa.migration.until=5s")
+    assert got["numa_scans"] == sum(each["numa_scans"] for each in epochs[:-4]) > 0
+    assert epochs[-1]["hint_faults"] == 0
+    never, _ = run(*PLAIN, *MOVED, *AUTO, "mmu=nested", "numa.migration.where=guest")
+    assert never["numa_scans"] > got["numa_scans"]
+
+
 def test_what_is_local_stays() -> None:
     """Balancing costs its scans and faults, and gains nothing: migration that doesn't pay shows as such."""
     idle, _ = run(*PLAIN, "mmu=nested")

@@ -29,7 +29,7 @@ PART_COLUMNS = (
         "cycles",
         doc="of system calls that unmap and protect, and of doing so in replicas of page tables; of scans of NUMA balancing",
     ),
-    Column("stall_cycles", "cycles", doc="of waiting for memory, and for pages to be moved"),
+    Column("stall_cycles", "cycles", doc="of waiting for memory, and for pages and vCPUs to be moved"),
 )
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
 HOST_WORK = ("scanning", "copying", "compressing", "sampling")
@@ -200,7 +200,7 @@ def price(
                 "hint_entries": cpu.protect_page,
             }
         ),
-        "stall_cycles": total({"stall_ns": cpu.ghz, "copy_ns": cpu.ghz, "migration_ns": cpu.ghz}),
+        "stall_cycles": total({"stall_ns": cpu.ghz, "copy_ns": cpu.ghz, "migration_ns": cpu.ghz, "vcpu_moves": cpu.vcpu_move}),
     }
     whole = zero.copy()
     for part in PARTS:

@@ -86,6 +86,11 @@ class Cpu(Section):
     """[cycles] Of a system call that protects, without its pages."""
     protect_page: Cycles = 60
     """[cycles] Of each entry that it protects, without invalidating it."""
+    vcpu_move: Cycles = 19000
+    """[cycles] Of having a vCPU go on on another CPU, what it finds there left out: 9 us, which Linux 6.18 takes to move a thread
+    (`sched_setaffinity`, measured in a virtual machine at 2.1 GHz by `tests/benchmarks/moves.py`: the interrupt of the other CPU
+    is an exit there); what KVM does to run a vCPU on another CPU isn't in it.
+    """
     replica_map: Cycles = 46
     """[cycles] Of each entry that is mapped in a replica of a page table, its part of clearing that included (Mitosis, ASPLOS'20,
     the artifact's table 5, of 2,048 pages: a page takes 1677 cycles with four replicas, and 1539 without).

@@ -175,6 +175,16 @@ def _more_epochs(world: World, vm: Int) -> World:
     return world._replace(counts=counts)
 
 
+def _as_bytes(records: NDArray[np.void]) -> NDArray[np.void]:
+    """Records as so many bytes each: numpy copies these four times as fast, since it need not go from field to field."""
+    return np.asarray(records).view(np.dtype((np.void, records.dtype.itemsize)))
+
+
+def _joined(parts: list[NDArray[np.void]], kind: np.dtype[np.void]) -> NDArray[np.void]:
+    """One array of records of several."""
+    return np.concatenate([_as_bytes(part) for part in parts]).view(kind)
+
+
 class Log:
     """What was taken out of the loop's log so far."""
 
@@ -184,8 +194,8 @@ class Log:
     def take(self, world: World) -> None:
         """Empty the loop's log."""
         clock = world.clock[0]
-        self.runs.append(np.asarray(world.runs[: clock.runs]).copy())
-        self.events.append(np.asarray(world.events[: clock.events]).copy())
+        self.runs.append(_as_bytes(world.runs[: clock.runs]).copy())
+        self.events.append(_as_bytes(world.events[: clock.events]).copy())
         clock.runs = clock.events = 0
 
 
@@ -302,8 +312,8 @@ def run(config: MemoryConfig, traces: list[Trace]) -> Machine:
     order_of_frame = world.frames.order.astype(np.uint8)
     log = Log()
     (world,) = deque(_drive(world, traces, future, log), maxlen=1)
-    runs = join_runs(np.concatenate(log.runs))
-    events: Any = np.concatenate(log.events)
+    runs = join_runs(_joined(log.runs, RUN))
+    events: Any = _joined(log.events, EVENT)
     shootdowns: Any = np.empty_like(events)
     used = int(world.bumps.block[-1])
     guest_frames = (world.guest_tables.hfn if config.dimensions == 1 else world.guest_tables.frame).astype(np.uint32)

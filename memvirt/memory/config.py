@@ -167,9 +167,9 @@ class Clock(Section):
     """What the host takes to merge a page (Difference Engine, OSDI'08, table 2)."""
     cow_break: TimeNs = Field(25.1e3, ge=0)
     """What it takes to copy a merged page that is written (the same table)."""
-    migrate: TimeNs = Field(3.6e3, ge=0)
-    """What it takes to move a page to another node, copying and the fault left out: Linux moves 4K pages on a touch at about
-    800 MB/s (Goglin and Furmento, IPDPS'09, recalled), 5.1 us each, of which 1.02 are the copy and 0.5 the fault.
+    migrate: TimeNs = Field(2e3, ge=0)
+    """What it takes to move a page to another node, copying and the fault left out: Linux 6.18 takes 3.0 us for one page, of which
+    1.02 are the copy (`migrate_pages`, measured on a Sapphire Rapids by `tests/benchmarks/moves.py`).
     """
     copy_page: TimeNs = Field(1.02e3, ge=0)
     """What it takes to copy 4 KiB of it: at 4 GB/s, as `cpu.copy_bandwidth`."""

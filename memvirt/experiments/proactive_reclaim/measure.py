@@ -48,12 +48,11 @@ def over_time(frame: pd.DataFrame) -> pd.DataFrame:
 
 def measure(frame: pd.DataFrame) -> dict[str, float]:
     """Means over the last hour."""
-    shares = ["cold", "stored", "taken", "wanted", "waited"]
-    last = over_time(frame).groupby("reclaim").tail(LAST).groupby("reclaim")[shares].mean()
-    found = {}
-    if "cold_age" in last.index:
-        age = last.loc["cold_age"]
-        found |= {"O13 cold": float(age["cold"]), "O13 stored": float(age["stored"]), "O13 wanted back": float(age["wanted"])}
-    if "senpai" in last.index:
-        found |= {"O14 saved": float(last.loc["senpai", "taken"]), "O14 waited": float(last.loc["senpai", "waited"])}
-    return found
+    last = over_time(frame).groupby("reclaim").tail(LAST)
+
+    def mean(policy: str, **names: str) -> dict[str, float]:
+        mine = last[last["reclaim"] == policy]
+        return {claim: float(mine[share].mean()) for claim, share in names.items()} if len(mine) else {}
+
+    age = mean("cold_age", **{"O13 cold": "cold", "O13 stored": "stored", "O13 wanted back": "wanted"})
+    return age | mean("senpai", **{"O14 saved": "taken", "O14 waited": "waited"})

@@ -18,7 +18,7 @@ from memvirt.types import HOST_MAP
 from memvirt.typing import Int
 
 # What `Balance.rule` holds.
-IN_HOST, SCAN, LEAST_NS, MOST_NS, DELAY_NS, FLOOR_NS, RATE = range(7)
+IN_HOST, SCAN, LEAST_NS, MOST_NS, DELAY_NS, FLOOR_NS, UNTIL_NS, RATE = range(8)
 # What `Balance.seen` holds of a VM's round: pages that faulted, by where they were; that found no room; by how many vCPUs use them.
 REMOTE, LOCAL, FAILED, SHARED, PRIVATE = range(5)
 EARLY = 4  #: rounds in which a page that one vCPU alone used moves at once
@@ -34,9 +34,9 @@ class Balance(NamedTuple):
 
     Attributes
     ----------
-    rule : (7,) float64
+    rule : (8,) float64
         Whether it is the host that balances; pages of a scan; the least and most of a round, the delay before the first scan (ns);
-        the least time between two scans (ns); pages a ns that may move to a node.
+        the least time between two scans (ns); when it is turned off (ns); pages a ns that may move to a node.
     due, period_ns : (vms,) float64
         When each VM is scanned next (ns), and the time between its scans, 0 before the first.
     place, rounds, done : (vms,) int64
@@ -69,7 +69,7 @@ class Balance(NamedTuple):
     votes: NDArray[np.int64]
 
 
-def make_balance(host: Host, in_host: bool, scan: int, times: tuple[float, float, float, float], rate: float) -> Balance:
+def make_balance(host: Host, in_host: bool, scan: int, times: tuple[float, float, float, float, float], rate: float) -> Balance:
     """Nothing scanned yet."""
     vms, nodes = host.vms, host.nodes
     return Balance(

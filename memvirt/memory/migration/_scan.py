@@ -6,7 +6,7 @@ import numpy as np
 
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.log import log_drop, log_hint, log_table_write
-from memvirt.memory.migration._balance import DELAY_NS, IN_HOST, SCAN, Balance, adapt
+from memvirt.memory.migration._balance import DELAY_NS, IN_HOST, SCAN, UNTIL_NS, Balance, adapt
 from memvirt.memory.migration._frames import can_move
 from memvirt.memory.migration._tables import follow_children
 from memvirt.memory.numbers import end_of_frames, end_of_pages
@@ -99,6 +99,8 @@ def scan_vm(state: Balance, world: World, now: Now, vm: Int) -> None:
 @inner_apart
 def scan_due(state: Balance, world: World, now: Now) -> float:
     """Scan the VM that is due first, if it did anything since the last scan; returns when the next is due (ns)."""
+    if now.time_ns >= state.rule[UNTIL_NS]:
+        return np.inf
     vm = np.int64(0)
     for other in range(state.due.size):
         if state.due[other] < state.due[vm]:

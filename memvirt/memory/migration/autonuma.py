@@ -66,6 +66,7 @@ def make(
     period_min: Any = "1s",
     period_max: Any = "60s",
     delay: Any = "1s",
+    until: Any = None,
     rate_limit: Any = None,
     scale: Any = None,
 ) -> State:
@@ -86,7 +87,8 @@ def make(
     rate = np.inf if rate_limit is None else a_size(f"{key}.rate_limit", rate_limit) * host.speedup / 1e9 / PAGE / smaller
     floor = size / MOST_A_SECOND * 1e9 / host.speedup
     in_host = host.dimensions == 2 and where == "host"
-    return State(make_balance(host, in_host, max(1, round(size / PAGE / smaller)), (*times, floor), rate))
+    off = np.inf if until is None else a_time(f"{key}.until", until) / host.speedup
+    return State(make_balance(host, in_host, max(1, round(size / PAGE / smaller)), (*times, floor, off), rate))
 
 
 def most_events(state: State, tables: int) -> int:
