@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memvirt import workload
-from memvirt.errors import TraceError
+from memvirt.errors import ConfigError, TraceError
 from memvirt.memory.layout import files_of
 from memvirt.workload.config import Workload
 from memvirt.workload.life import EXTENT, FILES, FREED, NO_FILES, Life
@@ -143,11 +143,17 @@ def test_a_sample_has_its_share_of_files() -> None:
 
 
 def test_named_lives_say_what_is_cache() -> None:
-    """The share that they state, of what they touch; access-level traces have no files."""
-    shares = {"web_server": 0.15, "idle": 0.5 * 0.15, "database": 0.9 * 0.11, "in_memory_cache": 0.0}
-    for name, share in shares.items():
-        found = life_of(Workload(name=name, footprint=1 << 30))
-        assert found.files["pages"].sum() == pytest.approx(share * (1 << 18), rel=0.01)
+    """The share that they state, of what they touch, the coldest of it or evenly; access-level traces have no files."""
+    shares = {"web_server": (1.0, 0.15), "idle": (0.5, 0.15), "database": (0.9, 0.11), "in_memory_cache": (0.95, 0.0)}
+    pages = 1 << 18
+    for name, (touched, share) in shares.items():
+        files = life_of(Workload(name=name, footprint=1 << 30)).files
+        assert files["pages"].sum() == pytest.approx(share * touched * pages, rel=0.001)
+        assert not share or files.tolist() == [(round(touched * pages) - files["pages"][0], files["pages"][0])]
+        even = life_of(Workload(name=name, footprint=1 << 30, cache_use="even")).files
+        assert even["pages"].sum() == pytest.approx(share * touched * pages, rel=0.01)
+    with pytest.raises(ConfigError, match=r"workload\.cache_use=warm: is none of its values"):
+        workload.check(Workload(name="idle", cache_use="warm"))
     assert workload.load(Workload(name="zipf", footprint=1 << 20)).files.size == 0
 
 

@@ -11,9 +11,9 @@ share ``moves`` of the pages, and a share ``scratch`` of them, the coldest at fi
 first half. Over a ``day`` rates and load go down to a share ``night`` and up again. Writes fall on a share ``written`` of the
 pages alone.
 
-A share ``cache`` of what is touched are files' pages, the guest's page cache: the last of each region of 2 MiB, so that they are
-as often used and written as the others. (At Meta files' pages are colder than programs' own: Maruf et al., TPP, ASPLOS'23. They
-would be cheaper to take than they are here.)
+A share ``cache`` of what is touched are files' pages, the guest's page cache: those that are used least (``cache_use`` is
+``coldest``), since files' pages are colder than programs' own (Maruf et al., TPP, ASPLOS'23, section 3), or ``even``: the last of
+each region of 2 MiB, used and written as often as the others.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ OPTIONS: dict[str, Any] = {
     "alpha": 0.8,
     "written": 0.3,
     "cache": 0.0,
+    "cache_use": "coldest",
     "burst_every": 300.0,
     "burst": 57.0,
     "phase": 0.0,
@@ -51,6 +52,7 @@ OPTIONS: dict[str, Any] = {
 }
 DETAIL = {"name": "zipf"}
 MOST_STEPS = 100_000
+USES = ("coldest", "even")
 
 
 def check(**options: Any) -> None:
@@ -62,6 +64,8 @@ def check(**options: Any) -> None:
     """
     if options["loop"] not in LOOPS:
         raise ConfigError("workload.loop", options["loop"], "is none of its values", LOOPS)
+    if options["cache_use"] not in USES:
+        raise ConfigError("workload.cache_use", options["cache_use"], "is none of its values", USES)
     for key in ("seconds", "step", "window", "peak_window", "burst"):
         if not options[key] > 0:
             raise ConfigError(f"workload.{key}", options[key], "must be above 0")
@@ -102,11 +106,14 @@ def make(asked: Asked, **options: Any) -> Life:
     busy = asked.vcpus * load * (options["busy"] + bursty * (options["busy_peak"] - options["busy"]))
     every = np.concatenate([_filling(filling, first, size, options["written"]), rows, scratch])
     every = every[np.argsort(every["step"], kind="stable")]
-    return Life(asked.pages, times, busy, every, freed, options["loop"], _files(held, options["cache"]))
+    return Life(asked.pages, times, busy, every, freed, options["loop"], _files(held, options["cache"], options["cache_use"]))
 
 
-def _files(held: int, share: float) -> Any:
-    """The last pages of each region of those that are held, ``share`` of it."""
+def _files(held: int, share: float, use: str) -> Any:
+    """Runs of files' pages, a ``share`` of those that are held: the last of all, or the last of each region."""
+    if use == "coldest":
+        size = round(share * held)
+        return np.array([(held - size, size)] if size else [], FILES)
     size = round(share * REGION)
     if not size:
         return NO_FILES
