@@ -37,7 +37,7 @@ def throughput(tried: pd.DataFrame, found: pd.DataFrame, keys: list[str], limit:
     tried : DataFrame
         The keys, ``ratio``, ``throughput``, ``slowdown`` (per cent; NaN where there is no result) and ``why`` it failed.
     found : DataFrame
-        The keys and ``ratio``, the highest safe one. Of several samples (`vms.scale_seed`) ``ratio`` is the mean and
+        The keys and ``ratio``, the highest safe one. Of several samples (`vms.scale_seed`) ``crossing`` is the mean and
         ``sample_error`` the standard deviation: the line is their mean, around it an area from the least to the most of them.
     keys : list of str
     limit : float
@@ -58,7 +58,7 @@ def throughput(tried: pd.DataFrame, found: pd.DataFrame, keys: list[str], limit:
             "marker": MARKERS[place % len(MARKERS)], "dashes": DASHES[place % len(DASHES)],
         }  # fmt: skip
         name = ", ".join(str(row[key]) for key in keys) or "all"
-        ratio, error = row["ratio"], row.get("sample_error", np.nan)
+        ratio, error = row.get("crossing", row["ratio"]), row.get("sample_error", np.nan)
         left.plot(mine["ratio"], mine["throughput"], label=f"{name}: {_said(ratio, error)}", **look)
         right.plot(good["ratio"], good["slowdown"].clip(lower=0), **look)
         for panel, column, rows in ((left, "throughput", mine), (right, "slowdown", good)):

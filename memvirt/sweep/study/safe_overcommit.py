@@ -265,7 +265,7 @@ class SafeOvercommit:
 
         keys, answers = list(self._values(self.combinations[0])), pd.DataFrame(found)
         if SEED in keys:
-            answers = errors(answers, keys)
+            answers = errors(answers, pd.DataFrame(tried), keys, float(self.options["slowdown"]))
             study.write(answers, "error_of_scale.csv")
             study.said += [told_of_samples(row, keys) for row in answers.to_dict("records")]
             keys.remove(SEED)
