@@ -159,15 +159,15 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     from memvirt.drawing.style import Picture, use
 
     use()
-    picture = Picture(figsize=(13, 2.9), layout="constrained")
+    picture = Picture(figsize=(15, 2.9), layout="constrained")
     for panel, (name, rows) in zip(picture.subplots(1, table.axis.nunique()), table.groupby("axis", sort=False), strict=True):
         panel.loglog(rows["size"], rows.cpu_seconds, "o-", color="C0", label="CPU-s")
         panel.loglog(rows["size"], rows.mib / 1024, "s--", color="C1", label="GiB")
-        whole = "of the driver" if name in ("points", "nodes") else "of the process"
-        panel.set(xlabel=AXES[str(name)].unit, title=f"{name}, {whole}")
+        panel.set(xlabel=AXES[str(name)].unit, title=f"{name}{' (driver)' if name in ('points', 'nodes') else ''}")
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         panel.yaxis.set_minor_formatter(NullFormatter())
+        panel.xaxis.set_minor_formatter(NullFormatter())
     panel.legend()
     picture.savefig(path, dpi=110)
 
