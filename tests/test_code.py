@@ -26,12 +26,14 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None
     monkeypatch.setattr(code, "_roots", lambda: {"memvirt": tmp_path / "memvirt"})
 
     def forget() -> None:
-        for each in (code._origin, code._read, code.reach, code.code_digest, code.own_digest, room_code):
+        for each in (code._read, code.reach, code.code_digest, code.own_digest, room_code):
             each.cache_clear()
 
+    code._origin.cache_clear()
     forget()
     yield forget  # type: ignore[misc]
     monkeypatch.undo()
+    code._origin.cache_clear()
     forget()
 
 
@@ -66,6 +68,7 @@ def test_a_policy_outside_the_chain_of_imports_counts(copied: Callable[[], None]
     """Policies are found by the names of their files: a new file in a family's folder is another code."""
     whole = room_code("tlb")
     (tmp_path / "memvirt/tlb/replacement/newest.py").write_text("ANSWER = 42\n")
+    code._origin.cache_clear()
     copied()
     assert room_code("tlb") != whole
     assert "memvirt.tlb.replacement.newest" in code.reach(ROOMS["tlb"].code)

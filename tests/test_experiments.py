@@ -39,6 +39,7 @@ SMALL = {
         "workload.path=experiments/early_warnings/at_once.csv,experiments/early_warnings/2_minutes.csv",
         "workload.seed=1",
     ],
+    "btree": ["workload.accesses=20000", "workload.footprint=1GiB"],
     "fragmented": ["workload.accesses=20000", "workload.footprint=6GiB"],
     "idle_memory_tax": [
         "vms.members=[{workload:{footprint:1MiB,touched:0.1,working_set:0.02,peak:0.02,busy:0.01},cache:1MiB},{}]",

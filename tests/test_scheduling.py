@@ -22,6 +22,7 @@ PLAIN = (
 )
 AWAY = ("numa/placement=preferred", "numa.placement.node=1")
 OFTEN = "numa.scheduler.period=2us"
+FIRST_TOUCHES = (*PLAIN, "guest.prefault=false", "workload.warmup=0", "workload.accesses=4000", "workload.footprint=16MiB")
 
 
 @pytest.mark.parametrize("mode", ["native", "nested", "shadow"])
@@ -60,6 +61,18 @@ def test_numa_aware_leaves_alone_what_is_local() -> None:
     """As if it weren't there, to the bit."""
     common = (*PLAIN, "mmu=nested", "vms.count=2")
     assert repr(rows(*common)) == repr(rows(*common, "numa/scheduler=numa_aware", OFTEN))
+
+
+def test_nodes_that_a_guest_is_shown() -> None:
+    """First touches go by where it sees its vCPU, though that is moved; where none is, showing nodes changes nothing."""
+    moved = ("numa/scheduler=pinned", "numa.scheduler.cpus=[0]", "numa.scheduler.then=[2]", "numa.scheduler.at=1us")
+    common = (*FIRST_TOUCHES, "mmu=nested")
+    hidden, shown = (row(*common, *moved, f"numa.vnuma={nodes}") for nodes in ("hidden", "shown"))
+    assert shown["minor_faults"] == hidden["minor_faults"]
+    assert shown["remote_accesses"] > 4 * hidden["remote_accesses"]
+    assert len({repr(row(*common, f"numa.vnuma={nodes}")) for nodes in ("hidden", "shown")}) == 1
+    native = [row(*FIRST_TOUCHES, *moved, "mmu=native", f"numa.vnuma={nodes}") for nodes in ("hidden", "shown")]
+    assert native[0]["remote_accesses"] == native[1]["remote_accesses"]
 
 
 @pytest.mark.parametrize("name", ["naive", "numa_aware"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from memvirt.workload.config import Workload
 from memvirt.workload.files import read_file
 from memvirt.workload.names import RECORDED, recorded
 from memvirt.workload.source import Chunks, Source
-from memvirt.workload.synthetic import Ranks
+from memvirt.workload.synthetic import Ranks, btree
 
 LACKEY = """\
 ==123== Lackey, an example Valgrind tool
@@ -126,6 +127,27 @@ def test_gups() -> None:
     lines = (1 << 20) // 64
     assert (np.abs(entry[::2] + entry[1::2] - lines) <= 1).all()
     assert (found.line >= 0x80).all()
+
+
+def test_btree() -> None:
+    """Of 64 MiB at order 6: twelve levels, three reads each; every second look-up raises a record's count and reads an element."""
+    elements, nodes = btree.levels_of(1 << 14, 6)
+    assert nodes[0] == 1
+    assert all(3 <= below / above <= 6 for above, below in pairwise(nodes))
+    assert elements * (64 + 32) + sum(nodes) * (56 + 128) <= 1 << 26
+    found, missed = 3 * len(nodes) + 2, 3 * len(nodes) - 1
+    page, line = btree.make(1 << 14, 1, 6)(0, 1000 * (found + missed))
+    assert page.max() < 1 << 14
+    page, writes = page.reshape(1000, -1), (line.reshape(1000, -1) & WRITE) > 0
+    assert writes[:, found - 2].all()
+    assert writes.sum() == 1000
+    at_root = page[:, [0, 1, 2, found, found + 1, found + 2]]
+    assert all(np.unique(column).size == 1 for column in at_root.T)
+    assert np.unique(page[:, found - 3]).size > 900  # leaves are anywhere
+    again = btree.make(1 << 14, 1, 6)(777, 2345)
+    assert (again[0] == page.ravel()[777:2345]).all()
+    with pytest.raises(ConfigError):
+        btree.check(2)
 
 
 def test_several_vms_differ() -> None:

@@ -206,18 +206,28 @@ def take_page(world: World, now: Now, node: Int, order: Int, allowed: Int) -> In
 
 
 @inner
+def node_of_toucher(world: World, now: Now) -> Int:
+    """Name the node that who touches memory is on: the vCPU's in its guest's eyes where that is shown nodes, else the CPU's."""
+    number = np.int64(world.cpus[now.cpu].current)
+    if number != NOTHING and world.actors[number].vm == now.vm and world.actors[number].home != NOTHING:
+        return np.int64(world.actors[number].home)
+    return np.int64(now.node)
+
+
+@inner
 def table_node(world: World, now: Now, kind: Int) -> Int:
     """Name the node for a table of a kind, `OF_GUEST` or `OF_HOST`."""
     chosen = world.table_nodes[kind]
     if chosen.node >= 0:
         return np.int64(chosen.node)
+    here = np.int64(node_of_toucher(world, now) if kind == OF_GUEST else now.node)
     if chosen.node == AS_DATA:
-        return np.int64(choose_node(world.policies.placement, now.node, world.nodes.size))
+        return np.int64(choose_node(world.policies.placement, here, world.nodes.size))
     if chosen.node == INTERLEAVE:
         node = np.int64(chosen.turn)
         chosen.turn = (node + 1) % world.nodes.size
         return node
-    return np.int64(now.node)
+    return here
 
 
 @inner_apart
@@ -296,7 +306,7 @@ def host_frame_for(world: World, now: Now, frame: Int, holds_table: Int) -> Int:
     if holds_table:
         node = table_node(world, now, OF_GUEST)
     else:
-        node = np.int64(choose_node(world.policies.placement, now.node, world.nodes.size))
+        node = np.int64(choose_node(world.policies.placement, node_of_toucher(world, now), world.nodes.size))
     order = np.int64(world.frames[frame].order)
     if holds_table and not world.rules[0].charge_tables:
         return np.int64(new_host_frame(world, node, order))
@@ -395,7 +405,7 @@ def read_ahead(world: World, now: Now, unit: Int) -> None:
         frame = world.frames[number]
         if frame.vm != vm or frame.hfn != NOTHING or not frame.swapped or frame.packed or frame.order > 0:
             continue
-        node = choose_node(world.policies.placement, now.node, world.nodes.size)
+        node = choose_node(world.policies.placement, node_of_toucher(world, now), world.nodes.size)
         hfn = take_page(world, now, node, SMALL, np.int64(world.vms[vm].nodes))
         if hfn < 0:
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -49,6 +49,11 @@ class Numa(Section):
     """
     path: str | None = None
     """File with what ``numactl -H`` prints, in place of nodes, CPUs, memory and distances."""
+    vnuma: Literal["hidden", "shown"] = "hidden"
+    """Whether guests are shown nodes: where they are `hidden`, the host places what is touched by the CPU that runs the vCPU; where
+    they are `shown`, each guest has a node for each of the host's, its memory there, and takes each vCPU to be where it was put at
+    the start, whatever `numa.scheduler` does since (KVM's virtual topology doesn't change while a VM runs).
+    """
     placement: Choice
     """On which node a page is put at its first touch (Linux, mm/mempolicy.c)."""
     scheduler: Choice

@@ -143,6 +143,7 @@ class Actor:
 
     vm: I8  # whose it is
     cpu: I8  # physical CPU that it runs on
+    home: I8  # node on which its guest sees it, wherever it runs; -1 if it is shown none
     ran_on: I8  # that it ran on last, -1 while it ran on none
     beside: I8  # next vCPU of that CPU, itself if there is none but it
     vcpu: I8  # its number within the VM

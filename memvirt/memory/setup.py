@@ -243,11 +243,13 @@ def _actors(config: MemoryConfig, traces: list[Trace]) -> tuple[Records[Actor], 
     scheduler = load("memory.scheduler", numa.scheduler.name, "numa.scheduler")
     counts = [member.vcpus for member in config.members]
     actors = records(sum(counts), Actor)
+    shown = numa.vnuma == "shown" and config.dimensions == 2
     actors.cpu = scheduler.assign(counts, numa.cpu_nodes, numa.cpus_per_node, **numa.scheduler.options)
     events = []
     for number, (vm, vcpu) in enumerate((vm, vcpu) for vm, count in enumerate(counts) for vcpu in range(count)):
         actor, trace, vcpus = actors[number], traces[vm], counts[vm]
         actor.vm, actor.vcpu, actor.vcpus = vm, vcpu, vcpus
+        actor.home = actor.cpu // numa.cpus_per_node if shown else NOTHING
         actor.total = dealt(trace.accesses, vcpu, vcpus, deal_of(traces))
         actor.ready = actor.start = config.members[vm].start
         actor.asid = trace.pages.asid[0] if trace.pages.asid.size else 0

@@ -6,7 +6,7 @@ import numpy as np
 
 from memvirt.counters import Counter
 from memvirt.jit import inner_apart
-from memvirt.memory.frames import add_spare_table, take_page, unback
+from memvirt.memory.frames import add_spare_table, node_of_toucher, take_page, unback
 from memvirt.memory.log import log_backing, log_remap
 from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.placement import choose_node
@@ -60,7 +60,7 @@ def break_share(world: World, now: Now, frame: Int, page: Int) -> Int:
 
     If there was no free host page, what was evicted may be the very one that was to be copied: then the frame is backed no more.
     """
-    node = choose_node(world.policies.placement, now.node, world.nodes.size)
+    node = choose_node(world.policies.placement, node_of_toucher(world, now), world.nodes.size)
     written = world.frames[frame]
     alone = written.sharer == NOTHING
     allowed = np.int64(world.vms[now.vm].nodes)

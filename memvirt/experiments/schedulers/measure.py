@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-PROGRAMS = ("sqlite", "gcc", "zipf", "gups")
+PROGRAMS = ("sqlite", "gcc", "cpython", "zipf", "uniform", "stream", "pointer_chase", "gups", "btree")
 PLACEMENTS = {"first_touch": "skewed", "interleave": "even"}
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from memvirt.by_address import by_address
 from memvirt.jit import inner, inner_apart
+from memvirt.memory.frames import node_of_toucher
 from memvirt.memory.log import log_backing, log_cow_fault, log_moved, log_table_write
 from memvirt.memory.migration import Host
 from memvirt.memory.migration._frames import can_move, is_table, move_unit, node_of, pages_in
@@ -113,11 +114,11 @@ def should_move(state: Balance, vm: Int, before: Int, number: Int, source: Int, 
 
 
 @inner_apart
-def may_move(state: Balance, now: Now, pages: Int) -> bool:
-    """Whether the rate limit lets so many pages move to the CPU's node now."""
+def may_move(state: Balance, now: Now, node: Int, pages: Int) -> bool:
+    """Whether the rate limit lets so many pages move to a node now."""
     if state.rule[RATE] == np.inf:
         return True
-    window = state.moved[now.node]
+    window = state.moved[node]
     if now.time_ns - window[0] > WINDOW_NS:
         window[0], window[1] = now.time_ns, 0.0
     if window[1] + pages > state.rule[RATE] * WINDOW_NS:
@@ -130,7 +131,8 @@ def may_move(state: Balance, now: Now, pages: Int) -> bool:
 def judge(state: Balance, world: World, now: Now, unit: Int, number: Int) -> float:
     """Take note of a hint fault on a host page, and move it if it should; returns what moving takes (ns)."""
     counts, order = world.counts[now.vm, now.epoch], np.int64(world.frames[unit].order)
-    size, source, node = np.int64(1) << order, node_of(world, unit), np.int64(now.node)
+    size, source = np.int64(1) << order, node_of(world, unit)
+    node = np.int64(now.node) if state.rule[IN_HOST] else np.int64(node_of_toucher(world, now))
     for part in range(unit, unit + size):
         state.hinted[part] = 0
     before = np.int64(state.last[unit])
@@ -141,7 +143,7 @@ def judge(state: Balance, world: World, now: Now, unit: Int, number: Int) -> flo
     if source == node:
         counts.hint_faults_local += 1
     elif should_move(state, np.int64(now.vm), before, number, source, node) and can_move(world, unit):
-        if may_move(state, now, size):
+        if may_move(state, now, node, size):
             if move_unit(world, now, unit, node):
                 counts.migrated_pages[OF_GUEST_TABLES if is_table(world, unit) else OF_DATA] += pages_in(world, unit)
                 took = world.rules[0].migrate_ns + world.rules[0].copy_ns * size

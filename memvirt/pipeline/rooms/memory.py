@@ -190,7 +190,9 @@ def _numa(point: Point, alone: bool, scale: float) -> dict[str, Any]:
     numa = point.numa
     said: dict[str, Any] = numa.model_dump(exclude={"guest_tables", "host_tables", "shadow_tables", "page_tables", *NUMA_PRICES})
     said["guest_tables"] = numa.of_processes(1 if alone else 2)
-    if not alone:
+    if alone:
+        said["vnuma"] = "hidden"  # a process sees the host
+    else:
         said["host_tables"] = numa.of_host(2)
     if "scale" in said["migration"] and said["migration"]["scale"] is None:
         said["migration"]["scale"] = point.vms.scale
