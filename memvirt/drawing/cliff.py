@@ -15,7 +15,9 @@ CLIFF = "0.25"
 
 
 def _said(ratio: float, error: float) -> str:
-    return "never" if pd.isna(ratio) else f"{ratio:.3g}" + ("" if pd.isna(error) else f" ± {error:.2g}")
+    if pd.isna(ratio):
+        return "never"
+    return f"{ratio:.3g}" if pd.isna(error) else f"{ratio:.4g} ± {error:.2g}"
 
 
 def _over_samples(tried: pd.DataFrame) -> pd.DataFrame:
