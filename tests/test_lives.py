@@ -15,7 +15,7 @@ import pytest
 
 from memvirt import memory, workload
 from memvirt.errors import ConfigError, MemvirtError, TraceError
-from memvirt.memory.balloon import adjust, driver
+from memvirt.memory.balloon import _follow, adjust, driver
 from memvirt.pipeline.rooms import memory as memory_room
 from memvirt.pipeline.rooms.workload import ROOM
 from memvirt.policy import load, names
@@ -332,7 +332,8 @@ def test_a_host_looks_at_its_memory_as_often_as_pages_are_taken() -> None:
 def test_a_balloon_moves_fractions_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """4,096 pages a second are 409 in a step of 100 ms; of one page in 64, 6 or 7, and in 64 steps as many as real ones in one."""
     moved = []
-    monkeypatch.setattr(driver, "deflate", lambda world, now, vm, pages: moved.append(int(pages)))
+    monkeypatch.setattr(driver, "follow", getattr(_follow.follow, "py_func", _follow.follow))
+    monkeypatch.setattr(_follow, "deflate", lambda world, now, vm, pages: moved.append(int(pages)))
     vm = SimpleNamespace(ballooned=1 << 20, balloon_target=0)
     rules = [SimpleNamespace(scale=64.0, speedup=1.0)]
     world = SimpleNamespace(rules=rules, vms=Some([vm]))

@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from memvirt.cost import price
 from memvirt.cost.config import Cpu
 from memvirt.errors import CapacityError, ConfigError
 from memvirt.memory.topology import fallback_order, parse_numactl, plain_distances
-from tests.support import composed, row, rows
+from tests.support import composed, here, row, rows
 
 PLAIN = (
     "workload=uniform",
@@ -250,8 +251,6 @@ def test_latencies_by_node_pair() -> None:
 
 def test_a_heat_map_of_node_pairs() -> None:
     """Each kind of what is read has a panel, and all fields together are everything."""
-    import pandas as pd
-
     from memvirt.drawing.sweep import overview
     from memvirt.drawing.traffic import pairs_of
 
@@ -270,6 +269,26 @@ def test_a_heat_map_of_node_pairs() -> None:
     ]
     many = pd.concat([frame.assign(**{"vms.memory": size}) for size in range(9)])
     assert "traffic" not in dict(overview(many, ["vms.memory"]))  # a sum over designs is none's
+
+
+def test_a_timeline_of_local_shares(tmp_path: Any) -> None:
+    """A panel a VM, a line for each thing that is counted, at one less what is remote; the point with most of that is taken."""
+    from memvirt.drawing.locality import locality
+
+    made = pd.DataFrame({
+        "point_id": ["a"] * 4 + ["b"] * 4, "replicate": 0, "numa.nodes": [2] * 4 + [4] * 4, "vm": [0, 0, 1, 1] * 2, "epoch": [0, 1] * 4,
+        "accesses": 100, "remote_accesses": [0, 25, 0, 0, 50, 100, 0, 0], "host_tables_remote": [100, 50, 0, 0] * 2,
+    })  # fmt: skip
+    figure = locality(made[made["point_id"] == "a"])
+    first, second = figure.axes
+    assert [line.get_ydata().tolist() for line in first.lines] == [[1.0, 0.75], [0.0, 0.5]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["data", "host's tables"]
+    assert second.get_title() == "VM 1"
+    (tmp_path / "made").mkdir()
+    made.to_parquet(tmp_path / "made/epochs.parquet")
+    done = here("memvirt.figures", "made", "--locality", cwd=tmp_path)
+    assert "b has most that is remote" in done.stdout, done.stderr
+    assert (tmp_path / done.stdout.split("wrote ")[1].strip()).stat().st_size > 10_000
 
 
 def test_the_old_name_is_said_once() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memvirt.cost.queueing import LINE, Machine, waiting_ns, waits
-from memvirt.errors import ConfigError
+from memvirt.errors import CapacityError, ConfigError
 from tests.support import row, rows
 
 PLAIN = ("workload=uniform", "workload.accesses=3000", "workload.footprint=1MiB", "workload.warmup=0.2", "guest.prefault=true")
@@ -97,6 +97,13 @@ def test_interference_is_load() -> None:
     assert loud[0]["cycles"] > 1.01 * quiet[0]["cycles"]
     alone = (*PLAIN, "cache=full", "numa=uma", "workload.footprint=64MiB")
     assert row(*alone, "numa.bandwidths=[[1]]")["cycles"] > row(*alone)["cycles"]
+
+
+def test_who_never_waits_is_refused() -> None:
+    """Where nothing of a latency is waited for no load is too much to ask, and there is no answer."""
+    hidden = ("cpu.walk_shown=0", "cpu.data_shown=0", "cache=none", "numa=uma", "workload.footprint=64MiB")
+    with pytest.raises(CapacityError, match="more is asked of node 0"):
+        row(*PLAIN, *hidden, "numa.bandwidths=[[0.001]]")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ PART_COLUMNS = (
     Column("stall_cycles", "cycles", doc="of waiting for memory, and for pages and vCPUs to be moved"),
 )
 #: What the host's CPUs spend on memory beside the VMs, or while one waits; no part of the VM's cycles but for what it waits.
-HOST_WORK = ("scanning", "copying", "compressing", "sampling")
+HOST_WORK = ("scanning", "copying", "compressing", "sampling", "reclaiming")
 #: What a pricing gives.
 PRICED = (
     *PART_COLUMNS,

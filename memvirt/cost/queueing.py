@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.errors import CapacityError
+
 Floats = NDArray[np.float64]
 LINE = 64  #: bytes
 FULL = 1 - 1e-9  #: the most that a load can be
@@ -76,6 +78,11 @@ def waits(
         ns, of a reference from a node's CPUs (row) to a node's memory: on the link and in the bank.
     loads : (epochs, nodes, nodes) float64
         Share of its bandwidth that each node's memory (diagonal) and each link gives.
+
+    Raises
+    ------
+    CapacityError
+        If more is asked for than there is by who doesn't wait for it.
     """
     nodes, epochs = machine.background.size, traffic.shape[1]
     free, own = np.zeros((epochs, nodes, nodes)), np.eye(nodes, dtype=bool)
@@ -113,6 +120,10 @@ def waits(
             loads[:, place[0], place[1]] = high
         if np.abs(loads - before).max() < CLOSE:
             break
+    if loads.max() >= FULL:
+        node = np.argwhere(loads >= FULL)[0][-1]
+        why = "too little waits for it (cpu.walk_shown, cpu.data_shown)"
+        raise CapacityError(f"more is asked of node {node} than numa.bandwidths gives, and {why}")
     each = waiting_ns(loads, service_ns)
     in_bank = np.where(own, each, 0.0).sum(axis=1, keepdims=True)
     return np.where(own, 0.0, each) + in_bank, loads

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from memvirt.command import run_command
 from memvirt.errors import MemvirtError
@@ -23,6 +24,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="draw one point's monitors, over its epochs; by default of the one that waits longest",
     )
+    top.add_argument(
+        "--locality",
+        action="store_true",
+        help="draw one point's local shares of data and page tables, over its epochs; by default of that with most remote ones",
+    )
     top.add_argument("--x", metavar="COL")
     top.add_argument("--y", metavar="COL")
     top.add_argument("--hue", metavar="COL", help="colours; of a heat map, the value")
@@ -32,36 +38,42 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def draw_monitor(folder: Path, output: Path | None, condition: str | None, point: str | None) -> Path:
-    """Draw one point's monitors: where several are asked for, of the one that waits longest, which is said; the picture's path.
+def draw_epochs(kind: str, folder: Path, output: Path | None, condition: str | None, point: str | None) -> Path:
+    """Draw one point's epochs, its ``monitor`` or ``locality``: where several are asked for, of one that is said; its path.
 
     Raises
     ------
     MemvirtError
         If there are no epochs, or none of the point.
     """
+    from memvirt.drawing.locality import locality
     from memvirt.drawing.monitor import monitor
     from memvirt.drawing.words import said, short, varied
     from memvirt.figures import save
-    from memvirt.result.choose import of_point, waited_longest, where
+    from memvirt.result.choose import most_remote, of_point, waited_longest, where
     from memvirt.result.table import read_results
 
+    kinds: dict[str, tuple[Callable[..., Any], Callable[..., str], str]] = {
+        "monitor": (monitor, waited_longest, "waits longest"),
+        "locality": (locality, most_remote, "has most that is remote"),
+    }
+    picture, choose, why = kinds[kind]
     if not folder.is_dir():
-        raise MemvirtError(f"{folder}: --monitor needs a sweep's folder, whose epochs.parquet it draws")
+        raise MemvirtError(f"{folder}: --{kind} needs a sweep's folder, whose epochs.parquet it draws")
     epochs = of_point(where(read_results(folder / "epochs.parquet"), condition), point)
     if epochs.empty:
         raise MemvirtError(f"{folder}: no point has epochs")
     points = epochs["point_id"].nunique()
-    chosen = waited_longest(epochs)
+    chosen = choose(epochs)
     rows = epochs[epochs["point_id"] == chosen]
     rows = rows[rows["replicate"] == rows["replicate"].min()]
     keys = [key for key in varied(epochs) if epochs[key].nunique() > 1 or len(epochs) == len(rows)]
     words = [f"{key}={rows[key].iloc[0]}" for key in keys]
     if points > 1:
-        print(f"of {points} points, {chosen[:12]} waits longest ({', '.join(words)}); --point and --where choose another")
+        print(f"of {points} points, {chosen[:12]} {why} ({', '.join(words)}); --point and --where choose another")
     title = ", ".join(f"{short(key)}: {said(rows[key].iloc[0])}" for key in keys)
-    name = "-".join(["monitor", *(word.replace("/", "_") for word in words)])
-    return save(monitor(rows, title=title), output or folder / "figures" / f"{name[:200]}.png")
+    name = "-".join([kind, *(word.replace("/", "_") for word in words)])
+    return save(picture(rows, title=title), output or folder / "figures" / f"{name[:200]}.png")
 
 
 def run(argv: list[str]) -> None:
@@ -72,12 +84,13 @@ def run(argv: list[str]) -> None:
     from memvirt.result.table import read_results
 
     given: Path = arguments.results
-    if arguments.monitor:
-        print(f"wrote {draw_monitor(given, arguments.output, arguments.where, arguments.point)}")
-        return
+    for kind in ("monitor", "locality"):
+        if getattr(arguments, kind):
+            print(f"wrote {draw_epochs(kind, given, arguments.output, arguments.where, arguments.point)}")
+            return
     for option in ("x", "y"):
         if getattr(arguments, option) is None:
-            raise MemvirtError(f"--{option} is needed: which column to draw (or --monitor)")
+            raise MemvirtError(f"--{option} is needed: which column to draw (or --monitor, --locality)")
     frame = of_point(where(read_results(given), arguments.where), arguments.point)
     figure = draw(frame, arguments.kind, arguments.x, arguments.y, arguments.hue, arguments.col)
     output = arguments.output

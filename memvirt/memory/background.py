@@ -43,6 +43,7 @@ def background(world: World, now: Now) -> None:
     """Do a step of what is due first; more than its log can hold waits until it was taken away."""
     clock = world.clock[0]
     due = next_background(world)
+    clock.reclaimed_ns = 0.0
     then = Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at, due)
     if clock.watch_due == due:
         clock.watch_due = watch_idle(world, then)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memvirt.jit import inner_apart
+from memvirt.jit import inner, inner_apart
 from memvirt.memory.state import Now, World
 from memvirt.typing import Int
 
@@ -28,6 +28,13 @@ def transfer(world: World, now: Now, pages: Int, latency_ns: float) -> float:
     done = np.float64(clock.bus_ns) + latency_ns
     channels[first] = done
     return done
+
+
+@inner
+def later(world: World, now: Now) -> Now:
+    """When the access that is being made has reclaimed what it had to, and goes on."""
+    then = now.time_ns + np.float64(world.clock[0].reclaimed_ns)
+    return Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at, then)
 
 
 @inner_apart

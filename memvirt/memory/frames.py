@@ -7,7 +7,7 @@ import numpy as np
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.compression import drop, load, store
-from memvirt.memory.device import read_pages, wait_until, write_pages
+from memvirt.memory.device import later, read_pages, wait_until, write_pages
 from memvirt.memory.log import log_backing, log_drop, log_evict, log_remap
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
 from memvirt.memory.page_cache import is_clean
@@ -31,6 +31,7 @@ from memvirt.memory.state import (
     Now,
     World,
 )
+from memvirt.memory.work import host_reclaims
 from memvirt.types import HOST_MAP, SWAP_IN
 from memvirt.typing import Int
 
@@ -101,6 +102,7 @@ def swap_out(world: World, now: Now, unit: Int, size: Int, written: Int) -> None
             frame = world.frames[number]
             silent = frame.role == CACHE or frame.role == FREE or (frame.page != NOTHING and is_clean(world, now, frame.page))
             counts.silent_write_pages += silent
+        host_reclaims(world, owner, size * world.rules[0].swap_out_ns)
         write_pages(world, now, size)
     for number in range(unit, unit + size):
         world.frames[number].swapped = 1
@@ -119,6 +121,7 @@ def evict_shared(world: World, now: Now, unit: Int) -> None:
         following = np.int64(frame.sharer)
         guest = world.vms[frame.vm]
         guest.evicted += 1
+        host_reclaims(world, np.int64(frame.vm), world.rules[0].reclaim_ns)
         unback(world, now, member, SMALL)
         dirty = np.int64(frame.dirty)
         swap_out(world, now, member, ONE, np.int64(dirty and not written))
@@ -141,6 +144,7 @@ def evict(world: World, now: Now, unit: Int) -> None:
         free_host_frame(world, hfn, order)
         return
     world.vms[head.vm].evicted += 1 << order
+    host_reclaims(world, np.int64(head.vm), world.rules[0].reclaim_ns)
     unback(world, now, unit, ZERO if world.rules[0].split else order)
     free_host_frame(world, hfn, order)
     world.vms[head.vm].resident -= 1 << order
@@ -294,7 +298,7 @@ def install(world: World, now: Now, unit: Int, order: Int, hfn: Int, evictable: 
         world.vms[head.vm].swapped -= size
     if not reads:
         return False
-    wait_until(world, read_pages(world, now, size))
+    wait_until(world, read_pages(world, later(world, now), size))
     world.counts[now.vm, now.epoch].major_faults += 1
     world.counts[now.vm, now.epoch].swap_in_pages += size
     return True
@@ -419,7 +423,7 @@ def read_ahead(world: World, now: Now, unit: Int) -> None:
         log_remap(world, now, number, hfn, vm)
         read += 1
     if read > 0:
-        read_pages(world, now, read)
+        read_pages(world, later(world, now), read)
         world.counts[vm, now.epoch].swap_in_pages += read
         world.counts[vm, now.epoch].readahead_pages += read
 

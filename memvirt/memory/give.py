@@ -22,6 +22,7 @@ from memvirt.memory.numbers import end_of_pages, free_guest_frame
 from memvirt.memory.page_cache import file_goes, is_clean, note_cost
 from memvirt.memory.replacement import remove, victim_of
 from memvirt.memory.state import FREE, NOTHING, ZERO, Now, World
+from memvirt.memory.work import guest_reclaims
 from memvirt.typing import Int
 
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
@@ -116,12 +117,14 @@ def page_to_swap(world: World, now: Now, vm: Int) -> bool:
         return False
     first, end = np.int64(world.pages[page].first), np.int64(world.pages[page].end)
     head = unmap_page(world, now, np.int64(page))
+    guest_reclaims(world, vm, world.rules[0].reclaim_ns)
     if clean:
         guest.copies -= size
     else:
         read_for_guest(world, now, head, size)
         for number in range(first, end):
             world.pages[number].swapped = 1
+        guest_reclaims(world, vm, size * world.rules[0].swap_out_ns)
         write_pages(world, now, size)
         note_cost(world, vm, ZERO, size)
         guest.guest_swapped += size
@@ -145,9 +148,11 @@ def drop_file(world: World, now: Now, vm: Int) -> bool:
     first, end = np.int64(world.pages[page].first), np.int64(world.pages[page].end)
     clean = is_clean(world, now, page)
     head = unmap_page(world, now, page)
+    guest_reclaims(world, vm, world.rules[0].reclaim_ns)
     counts = world.counts[vm, world.vms[vm].epoch]
     if not clean:
         read_for_guest(world, now, head, size)
+        guest_reclaims(world, vm, size * world.rules[0].swap_out_ns)
         write_pages(world, now, size)
         note_cost(world, vm, size, ZERO)
         counts.cache_written_pages += size

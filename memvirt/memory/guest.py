@@ -6,7 +6,7 @@ import numpy as np
 
 from memvirt.counters import Counter
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.device import read_pages, wait_until
+from memvirt.memory.device import later, read_pages, wait_until
 from memvirt.memory.frames import back, discard, install, take_page, take_table
 from memvirt.memory.give import NOT_TOLD, TOLD, free_slots, make_guest_room, unmap_page
 from memvirt.memory.log import log_cow_fault, log_drop, log_guest_map, log_table_write
@@ -208,7 +208,7 @@ def swap_in_guest(world: World, now: Now, page: Int) -> None:
     note_cost(world, now.vm, ZERO, size)
     if 2 * guest.guest_swapped > guest.guest_swap:
         free_slots(world, now.vm, page)
-    wait_until(world, read_pages(world, now, size))
+    wait_until(world, read_pages(world, later(world, now), size))
     world.counts[now.vm, now.epoch].guest_major_faults += 1
     world.counts[now.vm, now.epoch].guest_swap_in_pages += size
 

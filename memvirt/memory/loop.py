@@ -13,6 +13,7 @@ from memvirt.counters import Counter
 from memvirt.jit import inner_apart
 from memvirt.memory.away import note_tables
 from memvirt.memory.background import background, fill_gauges, next_background, record_gauges
+from memvirt.memory.device import wait_until
 from memvirt.memory.epochs import FOREVER, epoch_and_rest, note_state, short_of_epochs
 from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, guest_unmap, new_contents, protect, table_write
@@ -130,6 +131,7 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
         present = frame != NOTHING and frames[frame].hfn != NOTHING
         if not present or (contents and write and host_frames[frames[frame].hfn].stable):
             here = Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time)
+            clock.reclaimed_ns = 0.0
             status = fault(world, here, page, np.int64(write))
             if status != OK:
                 break
@@ -137,6 +139,8 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
             time += rules.minor_fault_ns + clock.copied_ns
             copied += np.float64(clock.copied_ns)
             clock.copied_ns = 0.0
+            if clock.reclaimed_ns > 0.0:
+                wait_until(world, time + np.float64(clock.reclaimed_ns))
             last = NOTHING
         if is_hinted(world.policies.migration, frame):
             here = Now(now.vm, now.cpu, now.label, now.node, now.asid, now.epoch, now.at + made, time)

@@ -189,6 +189,7 @@ class Clock:
     bus_ns: F8  # when the swap device's bus is free
     awaited_ns: F8  # when that is done which the present access waits for
     copied_ns: F8  # what merged pages took that were copied for it
+    reclaimed_ns: F8  # what reclaim has taken that the present access waits for
     quiet: I8  # 1 while the machine is prepared, and nothing is logged or counted
     runs: I8  # rows written of the log of runs
     events: I8  # rows written of the log of events
@@ -244,6 +245,9 @@ class Rules:
     cow_ns: F8  # what copying a merged page takes
     migrate_ns: F8  # what moving a page to another node takes, copying left out
     copy_ns: F8  # what copying 4 KiB takes
+    reclaim_ns: F8  # what taking a page takes of a CPU
+    swap_out_ns: F8  # and what writing one out does
+    reclaim_waits: I8  # whether who faults waits for that
     compress_ns: F8
     decompress_ns: F8
     scan_ns: F8  # what a scanner takes for a page

@@ -295,7 +295,7 @@ def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, 
         scheduler=_scheduler(config),
         reclaim=make_policy("memory.reclaim", host, "reclaim", vms, config.seed, frames=items),
         sharing=make_policy("memory.sharing", reclaim.sharing, "reclaim.sharing", items, host_frames, config.seed),
-        balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed),
+        balloon=make_policy("memory.balloon", reclaim.balloon, "reclaim.balloon", vms, config.seed, frames=items),
         compression=make_policy("memory.compression", reclaim.compression, "reclaim.compression", owner, vms),
         migration=_migration(config, frames),
         guest=guest,
@@ -358,6 +358,8 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     rule.ns_per_page = 4096e9 / device.bandwidth * scale
     rule.merge_ns, rule.cow_ns, rule.scan_ns = clock.merge * scale, clock.cow_break * scale, clock.scan * scale
     rule.migrate_ns, rule.copy_ns = clock.migrate * scale, clock.copy_page * scale
+    rule.reclaim_ns, rule.swap_out_ns = clock.reclaim_page * scale, clock.swap_out_page * scale
+    rule.reclaim_waits = clock.reclaim_waits
     rule.compress_ns, rule.decompress_ns = clock.compress * scale, clock.decompress * scale
     rule.sample_ns, rule.speedup = clock.sample, clock.daemon_speedup  # a sample stays as large as it is
     return rules

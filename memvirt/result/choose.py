@@ -58,6 +58,11 @@ def of_point(frame: pd.DataFrame, point: str | None, option: str = "--point") ->
     return rows
 
 
+def most_remote(epochs: pd.DataFrame) -> str:
+    """The point of whose accesses the most were to another node; the first of equal ones."""
+    return str(epochs.groupby("point_id", sort=False)["remote_accesses"].sum().idxmax())
+
+
 def waited_longest(epochs: pd.DataFrame) -> str:
     """The point whose VMs waited for memory the longest; the first of equal ones."""
     waited = epochs.groupby("point_id", sort=False)["stall_ns"].sum()

@@ -13,6 +13,7 @@ from memvirt.memory.frames import swap_out
 from memvirt.memory.lists import Chain, items, make_chain, oldest, push_front, unlink
 from memvirt.memory.numbers import any_host_frame, free_host_frame
 from memvirt.memory.state import EVERY_NODE, NOTHING, ONE, SMALL, Now, World
+from memvirt.memory.work import holds_up
 from memvirt.typing import Int
 
 COUNTERS = (
@@ -92,6 +93,7 @@ def charge_compressing(world: World, frame: Int) -> None:
     """Count the time of compressing a page, whether it turns out to be worth while or not."""
     vm = np.int64(world.frames[frame].vm)
     world.counts[vm, np.int64(world.vms[vm].epoch)].host_compressing_ns += np.int64(world.rules[0].compress_ns)
+    holds_up(world, world.rules[0].compress_ns)
 
 
 @inner
@@ -109,3 +111,4 @@ def write_back(cache: Cache, world: World, now: Now, frame: Int) -> None:
     swap_out(world, now, frame, ONE, ONE)
     world.counts[vm, np.int64(world.vms[vm].epoch)].compressed_evictions += 1
     world.counts[vm, np.int64(world.vms[vm].epoch)].host_compressing_ns += np.int64(world.rules[0].decompress_ns)
+    holds_up(world, world.rules[0].decompress_ns)

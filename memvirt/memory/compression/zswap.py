@@ -2,8 +2,9 @@
 
 A page of zeros is kept outside of the pool and never written: there is nothing to store (`zswap_is_page_same_filled`; since 6.12
 `swap_zeromap`, mm/page_io.c). Any other page that shrinks at all is kept. Once the pool is full, pages go to swap itself until what
-came first has been written back and the pool is below a share ``accept`` of its most; what zsmalloc wastes at the ends of its pages
-is left out.
+came first has been written back and the pool is below a share ``accept`` of its most. A worker writes it back (`shrink_worker`), so
+nobody waits for it but at the device; that the pool has shrunk at once is a simplification. What zsmalloc wastes at the ends of its
+pages is left out.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def _leave(state: State, world: World, frame: Int) -> None:
 
 @inner_apart
 def _shrink(state: State, world: World, now: Now, below: float) -> None:
-    """Write back what came first until the pool is small enough."""
+    """Write back what came first until the pool is small enough: a worker's job, for which who found the pool full doesn't wait."""
+    waited = np.float64(world.clock[0].reclaimed_ns)
     while _needed(state, np.int64(0)) > below:
         old = oldest_in(state.cache, ALL)
         if old < 0:
@@ -80,6 +82,7 @@ def _shrink(state: State, world: World, now: Now, below: float) -> None:
         _leave(state, world, old)
         write_back(state.cache, world, now, old)
     resize(state.cache, world, now, ALL, _needed(state, np.int64(0)))
+    world.clock[0].reclaimed_ns = waited
 
 
 @inner_apart
