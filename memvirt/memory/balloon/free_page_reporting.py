@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.memory.balloon import adjust, press
-from memvirt.memory.give import report_free
+from memvirt.memory.inflate import report_free
 from memvirt.memory.log import has_room
 from memvirt.memory.options import a_count, a_period
 from memvirt.memory.state import Now, World
