@@ -133,6 +133,8 @@ class Trace:
         How many of the VM's pages each of `pages` stands for, all of which are done to what is done to it.
     steps : (steps,) STEP
         When the steps of a page life begin; empty of another trace.
+    files : (p,) bool
+        Which of `pages` are files', so that the guest has them on its disk; empty where none is.
     """
 
     pages: Pages
@@ -143,6 +145,7 @@ class Trace:
     life: bool = False
     scale: float = 1.0
     steps: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, STEP))
+    files: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def read(self, start: int, stop: int) -> Accesses:
         """Accesses ``start`` to ``stop``; a view where they lie in one chunk."""

@@ -123,8 +123,11 @@ def check_guests(world: Any) -> None:
 def check_slots(world: Any, guest: Any, pages: Any) -> None:
     """Slots of a guest's own swap: pages that are there alone, and copies of pages in memory, which are as they were written."""
     heads = pages.first == guest.page_base + np.arange(pages.size)
-    slots = np.left_shift(1, pages.order.astype(np.int64)) * (heads & (pages.swapped == 1))
-    copied = pages.frame != NOTHING
+    size = np.left_shift(1, pages.order.astype(np.int64)) * heads
+    copied, file = pages.frame != NOTHING, pages.file == 1
+    slots = size * ((pages.swapped == 1) & ~file)
+    assert guest.files == (size * (copied & file)).sum(), "the guest's page cache"
+    assert not (file & copied & (pages.swapped == 1)).any(), "a file's page that was dropped is there"
     assert guest.guest_swapped == slots.sum(), "slots of the guest's swap"
     assert guest.copies == slots[copied].sum(), "copies on the guest's swap"
     assert (pages.swapped == pages.swapped[pages.first - guest.page_base]).all(), "part of a larger page is on the guest's swap"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from memvirt.pipeline.rooms import memory as memory_room
 from memvirt.pipeline.rooms.workload import ROOM
 from memvirt.policy import load, names
 from memvirt.types import WRITE, GuestEvent, Trace
+from memvirt.workload import visits
 from memvirt.workload.config import Workload
 from memvirt.workload.life import EXTENT, FAMILY, FREED, Life
 from memvirt.workload.life._shape import bursts, inside
@@ -365,3 +367,18 @@ def test_a_sample_answers_as_the_whole_does() -> None:
     assert (np.abs(drawn.mean(axis=0) - whole) <= 2 * error).all()
     assert (error <= 0.02 * whole).all()
     assert whole[1] > 1.02
+
+
+def test_visits_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for the same visits again, or unpickles them, is given those; the oldest are forgotten beyond a limit."""
+    visits._kept.clear()
+    first, other = life((0, 0, 900, 0, 900)), life((0, 0, 901, 0, 901))
+    one = as_trace(first, 1, 1, 1, 1)
+    page = one.read(0, 900).page
+    for again in (as_trace(life((0, 0, 900, 0, 900)), 1, 1, 1, 1), pickle.loads(pickle.dumps(one))):
+        assert np.shares_memory(again.read(0, 900).page, page)
+    assert not np.shares_memory(as_trace(first, 1, 2, 1, 1).read(0, 900).page, page)  # another order
+    monkeypatch.setattr(visits, "MOST_KEPT", 6000)
+    as_trace(other, 1, 1, 1, 1)
+    assert len(visits._kept) == 1
+    assert np.array_equal(as_trace(first, 1, 1, 1, 1).read(0, 900).page, page)

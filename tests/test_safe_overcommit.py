@@ -313,6 +313,40 @@ def test_figure() -> None:
     assert texts == ["swap: 1.5", "none: never"]
 
 
+def test_samples_are_put_together() -> None:
+    """Mean, deviation and standard error of where several samples cross the limit, told, written, and drawn as one line with an area."""
+    cliffs = {64: (2.0, 2.2, 2.4), 256: (1.5, 2.0, 2.5)}
+
+    def slower(varied: dict[str, Any]) -> list[float] | str:
+        return [
+            1.0,
+            1.1 + 0.4 * (varied[RATIO] - cliffs[int(varied["vms.scale"])][varied["vms.scale_seed"]]),
+        ]  # by 10 % at its cliff
+
+    study = Known(slower)
+    words = (
+        "vms.scale=64,256",
+        "vms.scale_seed=0,1,2",
+        "study.ratio=[1.07,3.07]",
+        "study.scan=11",
+        "study.tolerance=0.2",
+        "reclaim=swap",
+    )
+    safe_overcommit.make(called("study=safe_overcommit", "workload=uniform", *words)).run(study)  # type: ignore[arg-type]
+    found = study.tables["error_of_scale.csv"].set_index("vms.scale")
+    assert found["samples"].tolist() == [3, 3]
+    assert found["crossing"].tolist() == pytest.approx([2.2, 2.0])
+    assert (found["crossing"] - found["ratio"]).between(0, 0.2).all()
+    assert found["sample_error"].tolist() == pytest.approx([0.2, 0.5])
+    assert found["standard_error"].tolist() == pytest.approx([0.2 / 3**0.5, 0.5 / 3**0.5])
+    assert found[["least", "most"]].to_numpy().ravel().tolist() == pytest.approx([2.0, 2.4, 1.5, 2.5])
+    line = "vms.scale=256: 3 samples cross the limit at 2, give or take 0.29 (standard error); one alone is off by 0.5 (25 %)"
+    assert line in study.said
+    figure = throughput(study.tables["ratios_tried.csv"], found.reset_index(), ["vms.scale"], 10.0)
+    texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert texts == ["64: 2.2 ± 0.2", "256: 2 ± 0.5"]
+
+
 SMALL = (
     "vms.members=[{workload:{name:bursty,footprint:2MiB,accesses:30000,peak_at:10000}},{workload:{name:zipf,footprint:1MiB,accesses:30000}}]",
     "experiment=safe_overcommit", "vms=identical", "mmu=native", "reclaim=swap,none", "study.scan=3", "study.ratio=[1,2]", "study.tolerance=0.1",

@@ -65,6 +65,7 @@ def record_gauges(world: World, vm: Int, epoch: Int) -> None:
     guest, clock, counts = world.vms[vm], world.clock[0], world.counts[vm, epoch]
     counts.resident_pages = guest.resident
     counts.balloon_pages = guest.ballooned
+    counts.cache_pages = guest.files + guest.cached
     counts.shared_pages = guest.shared
     counts.saved_pages = guest.saved
     counts.compressed_pages = guest.compressed

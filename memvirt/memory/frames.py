@@ -10,6 +10,7 @@ from memvirt.memory.compression import drop, load, store
 from memvirt.memory.device import later, read_pages, wait_until, write_pages
 from memvirt.memory.log import log_backing, log_drop, log_evict, log_remap
 from memvirt.memory.numbers import any_host_frame, free_host_frame, new_host_frame
+from memvirt.memory.page_cache import is_clean
 from memvirt.memory.placement import choose_node
 from memvirt.memory.readahead import window
 from memvirt.memory.reclaim import make_room
@@ -98,7 +99,9 @@ def swap_out(world: World, now: Now, unit: Int, size: Int, written: Int) -> None
         counts = world.counts[owner, world.vms[owner].epoch]
         counts.swap_out_pages += size
         for number in range(unit, unit + size):
-            counts.silent_write_pages += world.frames[number].role == CACHE or world.frames[number].role == FREE
+            frame = world.frames[number]
+            silent = frame.role == CACHE or frame.role == FREE or (frame.page != NOTHING and is_clean(world, now, frame.page))
+            counts.silent_write_pages += silent
         host_reclaims(world, owner, size * world.rules[0].swap_out_ns)
         write_pages(world, now, size)
     for number in range(unit, unit + size):

@@ -1,4 +1,4 @@
-"""What a guest gives up, to itself or to its balloon: free frames, then clean cache, then its own coldest pages, to its own swap.
+"""What a guest gives up when it needs room: clean cache, then its own coldest pages: files', or to its own swap.
 
 The guest's swap is a file on the same device as the host's. A page that the host has swapped out must come in before the guest can
 write it to its own swap: double paging (Goldberg and Hassinger, 1974; Waldspurger, OSDI'02, section 3.1).
@@ -13,36 +13,25 @@ from __future__ import annotations
 import numpy as np
 
 from memvirt.counters import Counter
-from memvirt.jit import inner, inner_apart
+from memvirt.jit import inner_apart
 from memvirt.memory.balloon import relieve
 from memvirt.memory.device import read_pages, write_pages
 from memvirt.memory.frames import discard
 from memvirt.memory.log import log_drop, log_guest_unmap
-from memvirt.memory.numbers import end_of_pages, free_frame, free_guest_frame, pop, push
+from memvirt.memory.numbers import end_of_pages, free_guest_frame
+from memvirt.memory.page_cache import file_goes, is_clean, note_cost
 from memvirt.memory.replacement import remove, victim_of
-from memvirt.memory.share import split
-from memvirt.memory.state import BALLOON, FREE, NOTHING, ZERO, Now, World
+from memvirt.memory.state import FREE, NOTHING, ZERO, Now, World
 from memvirt.memory.work import guest_reclaims
 from memvirt.typing import Int
 
 NOT_TOLD, TOLD = np.int64(0), np.int64(1)
-LARGE = np.int64(9)  #: order of the only large page that a balloon can hold
 
 
 COUNTERS = (
     Counter("guest_swap_out_pages", "pages", doc="written to the guest's own swap"),
     Counter("double_paged_pages", "pages", doc="that the host had to read so that the guest could write them to its own swap"),
-    Counter("cache_dropped_pages", "pages", doc="of clean page cache that the guest gave up"),
-    Counter("ballooned_pages", "pages", doc="that went into the balloon"),
-    Counter("deflated_pages", "pages", doc="that came back from the balloon"),
 )
-
-
-@inner
-def never_used(world: World, vm: Int) -> Int:
-    """Frames of a guest's memory that it never used, and that its balloon hasn't got."""
-    guest = world.vms[vm]
-    return np.int64(guest.limit - guest.used - guest.freed - guest.ballooned)
 
 
 @inner_apart
@@ -62,6 +51,8 @@ def unmap_page(world: World, now: Now, page: Int) -> Int:
         other.frame = NOTHING
     remove(world.policies.guest, np.int64(mapped.first))
     world.vms[vm].used -= 1 << order
+    if mapped.file:
+        world.vms[vm].files -= 1 << order
     return head
 
 
@@ -82,12 +73,13 @@ def read_for_guest(world: World, now: Now, head: Int, size: Int) -> None:
 
 @inner_apart
 def free_slots(world: World, vm: Int, page: Int) -> None:
-    """Have a guest's own swap hold a page (all of its larger page) no more."""
+    """Have a guest's own swap hold a page (all of its larger page) no more; a file's is forgotten to have been dropped."""
     mapped, guest = world.pages[page], world.vms[vm]
     size = 1 << np.int64(mapped.order)
-    guest.guest_swapped -= size
-    if mapped.frame != NOTHING:
-        guest.copies -= size
+    if not mapped.file:
+        guest.guest_swapped -= size
+        if mapped.frame != NOTHING:
+            guest.copies -= size
     for number in range(mapped.first, mapped.end):
         world.pages[number].swapped = 0
 
@@ -109,8 +101,8 @@ def find_slots(world: World, vm: Int, size: Int) -> bool:
 
 
 @inner_apart
-def page_out(world: World, now: Now, vm: Int) -> bool:
-    """Have a guest free the frames of its coldest page; False if there is no page, or no swap left for it.
+def page_to_swap(world: World, now: Now, vm: Int) -> bool:
+    """Have a guest free the frames of its programs' coldest page; False if there is no page, or no swap left for it.
 
     It is written to the guest's own swap, unless that holds it already.
     """
@@ -134,12 +126,54 @@ def page_out(world: World, now: Now, vm: Int) -> bool:
             world.pages[number].swapped = 1
         guest_reclaims(world, vm, size * world.rules[0].swap_out_ns)
         write_pages(world, now, size)
+        note_cost(world, vm, ZERO, size)
         guest.guest_swapped += size
         world.counts[vm, guest.epoch].guest_swap_out_pages += size
     if world.rules[0].dimensions == 1:
         discard(world, now, head, NOT_TOLD)
     free_guest_frame(world, vm, head, order)
     return True
+
+
+@inner_apart
+def drop_file(world: World, now: Now, vm: Int) -> bool:
+    """Have a guest free the frames of its coldest page of a file; False if it has none. It is written if it isn't clean."""
+    if world.vms[vm].files == 0:
+        return False
+    page = np.int64(victim_of(world.policies.guest, world.vms.size + vm))
+    if page < 0:
+        return False
+    order = np.int64(world.pages[page].order)
+    size = 1 << order
+    first, end = np.int64(world.pages[page].first), np.int64(world.pages[page].end)
+    clean = is_clean(world, now, page)
+    head = unmap_page(world, now, page)
+    guest_reclaims(world, vm, world.rules[0].reclaim_ns)
+    counts = world.counts[vm, world.vms[vm].epoch]
+    if not clean:
+        read_for_guest(world, now, head, size)
+        guest_reclaims(world, vm, size * world.rules[0].swap_out_ns)
+        write_pages(world, now, size)
+        note_cost(world, vm, size, ZERO)
+        counts.cache_written_pages += size
+    for number in range(first, end):
+        world.pages[number].swapped = 1
+    counts.cache_dropped_pages += size
+    if world.rules[0].dimensions == 1:
+        discard(world, now, head, NOT_TOLD)
+    free_guest_frame(world, vm, head, order)
+    return True
+
+
+@inner_apart
+def page_out(world: World, now: Now, vm: Int) -> bool:
+    """Have a guest free the frames of one of its coldest pages, a file's or a program's own; False if none can go."""
+    first = file_goes(world, vm)
+    if first and drop_file(world, now, vm):
+        return True
+    if page_to_swap(world, now, vm):
+        return True
+    return not first and drop_file(world, now, vm)  # type: ignore[no-any-return]
 
 
 @inner_apart
@@ -169,101 +203,3 @@ def make_guest_room(world: World, now: Now, vm: Int, size: Int) -> bool:
             if not relieve(world.policies.balloon, world, now, vm, size):
                 return False
     return True
-
-
-@inner_apart
-def give_to_host(world: World, now: Now, head: Int, order: Int) -> Int:
-    """Let the host take back what is behind free guest frames; how many host frames that frees, -1 if it can't."""
-    freed: Int = 0
-    number = np.int64(head)
-    while number < head + (1 << order):
-        behind = np.int64(world.frames[number].order)
-        unit = number >> behind << behind
-        whole = unit >= head and unit + (1 << behind) <= head + (1 << order)
-        if world.frames[unit].hfn == NOTHING and not whole:
-            number = unit + (1 << behind)  # part of a larger page that isn't there
-            continue
-        if not whole:
-            if not split(world, now, unit):
-                return -1
-            continue
-        freed += discard(world, now, unit, TOLD)
-        number = unit + (1 << behind)
-    return freed
-
-
-@inner_apart
-def keep_in_balloon(world: World, now: Now, head: Int, order: Int) -> Int:
-    """Put free guest frames into their guest's balloon; how many host frames that frees."""
-    guest = world.vms[world.frames[head].vm]
-    vm = np.int64(world.frames[head].vm)
-    size = 1 << order
-    for number in range(head, head + size):
-        world.frames[number].role = BALLOON
-    push(world, guest.balloon, head, order)
-    guest.ballooned += size
-    world.counts[vm, guest.epoch].ballooned_pages += size
-    return max(give_to_host(world, now, head, order), 0)
-
-
-@inner_apart
-def inflate(world: World, now: Now, vm: Int) -> Int:
-    """Have a guest give its balloon one page more, or a large page's frames; how many host frames that frees, -1 if it gives none.
-
-    Free frames that the guest used go first, then all that it never used at once, clean cache, and what it pages out; until the
-    balloon holds the most that it may.
-    """
-    guest = world.vms[vm]
-    left = np.int64(guest.balloon_most - guest.ballooned)
-    if left <= 0:
-        return -1
-    if guest.freed == 0:
-        unused = np.int64(min(never_used(world, vm), left))
-        if unused > 0:
-            guest.ballooned += unused
-            guest.never_used += unused
-            world.counts[vm, guest.epoch].ballooned_pages += unused
-            return 0
-        if not drop_cache(world, now, vm) and not page_out(world, now, vm):
-            return -1
-    order = ZERO
-    head = free_frame(world, vm, order)
-    if head == NOTHING:
-        order = LARGE
-        head = free_frame(world, vm, order)
-    return keep_in_balloon(world, now, head, order)
-
-
-@inner_apart
-def deflate(world: World, now: Now, vm: Int, pages: Int) -> None:
-    """Give a guest frames of its balloon back, ``pages`` or a little more; the host backs them when they are used."""
-    guest = world.vms[vm]
-    given = np.int64(min(pages, np.int64(guest.never_used)))
-    guest.never_used -= given
-    while given < pages and guest.ballooned - given > guest.never_used:
-        order = ZERO
-        head = pop(world, guest.balloon, order)
-        if head == NOTHING:
-            order = LARGE
-            head = pop(world, guest.balloon, order)
-        for number in range(head, head + (1 << order)):
-            world.frames[number].role = FREE
-        free_guest_frame(world, vm, head, order)
-        given += 1 << order
-    guest.ballooned -= given
-    world.counts[vm, guest.epoch].deflated_pages += given
-
-
-@inner_apart
-def tell_of(world: World, now: Now, vm: Int, head: Int, order: Int) -> Int:
-    """Have a guest tell the host of a free page that was taken off its list; host frames freed, -1 if the host can't take it now.
-
-    The host forgets what it keeps of it elsewhere, too. A page that it can't take is on the list again, to be told of another time.
-    """
-    guest = world.vms[vm]
-    freed = give_to_host(world, now, head, order)
-    if freed < 0:
-        push(world, guest.free, head, order)
-        return -1
-    push(world, guest.reported, head, order)
-    return np.int64(freed)

@@ -11,6 +11,7 @@ from memvirt.memory.frames import back, discard, install, take_page, take_table
 from memvirt.memory.give import NOT_TOLD, TOLD, free_slots, make_guest_room, unmap_page
 from memvirt.memory.log import log_cow_fault, log_drop, log_guest_map, log_table_write
 from memvirt.memory.numbers import free_guest_frame, guest_frame, take_small
+from memvirt.memory.page_cache import ROUND, note_cost
 from memvirt.memory.placement import choose_node
 from memvirt.memory.replacement import insert
 from memvirt.memory.share import break_share
@@ -41,7 +42,7 @@ COUNTERS = (
     Counter("guest_copied_pages", "pages", doc="that a first write after a fork copies"),
     Counter("unmapped_entries", "entries", doc="that system calls of the workload unmap, a larger page's being one"),
     Counter("protected_entries", "entries", doc="that system calls of the workload protect, a larger page's being one"),
-    Counter("guest_major_faults", "faults", doc="the guest's page faults with I/O, on its own swap"),
+    Counter("guest_major_faults", "faults", doc="the guest's page faults with I/O, on its own swap or disk"),
     Counter("guest_swap_in_pages", "pages", doc="read from the guest's own swap"),
     Counter("stale_read_pages", "pages", doc="read from host swap for a guest that reads other contents into them from its disk"),
     Counter("false_read_pages", "pages", doc="read from host swap for a guest that clears them"),
@@ -158,24 +159,44 @@ def guest_map(world: World, now: Now, page: Int) -> Int:
         hfn += np.int64(mapped.frame) - head
     event = world.clock[0].events
     log_guest_map(world, now, page, np.int64(mapped.frame), hfn, new, ZERO)
+    from_disk = mapped.swapped or mapped.file
     world.counts[vm, now.epoch].minor_faults += 1
-    world.counts[vm, now.epoch].guest_cleared_pages += new if mapped.swapped else new + size
+    world.counts[vm, now.epoch].guest_cleared_pages += new if from_disk else new + size
     if world.rules[0].dimensions == 2:
         counts = world.counts[vm, now.epoch]
         read = counts.swap_in_pages - counts.readahead_pages
         if not back_new(world, now, page, new):
             return HOST_FULL
         read = counts.swap_in_pages - counts.readahead_pages - read
-        counts.stale_read_pages += read if mapped.swapped else 0
-        counts.false_read_pages += 0 if mapped.swapped else read
+        counts.stale_read_pages += read if from_disk else 0
+        counts.false_read_pages += 0 if from_disk else read
     if not world.clock[0].quiet:
         world.events[event].order = world.frames[mapped.frame].order
     for number in range(mapped.first, mapped.end):
         note_host_order(world, now, number)
     insert(world.policies.guest, np.int64(mapped.first))
-    if mapped.swapped:
+    if mapped.file:
+        map_file(world, now, page)
+    elif mapped.swapped:
         swap_in_guest(world, now, page)
     return OK
+
+
+@inner_apart
+def map_file(world: World, now: Now, page: Int) -> None:
+    """Take a file's page into the page cache; the access waits for one that had been dropped, which is read again."""
+    guest, mapped = world.vms[now.vm], world.pages[page]
+    size = 1 << np.int64(mapped.order)
+    guest.files += size
+    world.pages[mapped.first].written = -1
+    if not mapped.swapped:
+        return
+    free_slots(world, now.vm, page)
+    note_cost(world, now.vm, size, ZERO)
+    guest.came_back = ROUND
+    wait_until(world, read_pages(world, now, size))
+    world.counts[now.vm, now.epoch].guest_major_faults += 1
+    world.counts[now.vm, now.epoch].cache_read_pages += size
 
 
 @inner_apart
@@ -185,6 +206,7 @@ def swap_in_guest(world: World, now: Now, page: Int) -> None:
     size = 1 << np.int64(world.pages[page].order)
     guest.copies += size
     guest.guest_read += size
+    note_cost(world, now.vm, ZERO, size)
     if 2 * guest.guest_swapped > guest.guest_swap:
         free_slots(world, now.vm, page)
     wait_until(world, read_pages(world, later(world, now), size))

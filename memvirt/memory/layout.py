@@ -29,6 +29,7 @@ class PageLayout(NamedTuple):
     row: NDArray[np.uint32]
     table: NDArray[np.uint32]
     tables: int
+    file: NDArray[np.bool_]
 
 
 class FrameLayout(NamedTuple):
@@ -109,6 +110,30 @@ def chance(seed: int, *keys: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray((total >> np.uint64(11)) / 2.0**53, np.float64)
 
 
+def files_of(traces: list[Trace], order: NDArray[np.uint8], first: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of all VMs' pages are files'; of larger pages as many as come nearest to that, each as a whole.
+
+    Parameters
+    ----------
+    traces : list of Trace
+    order : (p,) uint8
+        Of each page.
+    first : (p,) int64
+        First page of the larger page that each is of.
+    """
+    said = [trace.files if trace.files.size else np.zeros(trace.pages.vpn.size, np.bool_) for trace in traces]
+    files: NDArray[np.bool_] = np.concatenate(said)
+    if not files.any() or not order.any():
+        return files
+    heads = np.unique(first)
+    size, held = np.diff(np.append(heads, files.size)), np.add.reduceat(files.astype(np.int64), heads)
+    whole = np.zeros(heads.size, np.bool_)
+    for each in np.unique(size):
+        mine = size == each
+        whole[mine] = np.diff(np.cumsum(held[mine]) // each, prepend=0) > 0
+    return np.repeat(whole, size)
+
+
 def lay_out_pages(config: MemoryConfig, traces: list[Trace]) -> PageLayout:
     """Decide each guest page's size, and number the guest's tables."""
     sizes = [trace.pages.vpn.size for trace in traces]
@@ -134,9 +159,8 @@ def lay_out_pages(config: MemoryConfig, traces: list[Trace]) -> PageLayout:
     _, _, row = _ranges(_starts([vm, asid, vpn >> 9]))
     heads = np.flatnonzero(_starts([vm, asid, vpn >> 9]))
     table, tables = radix_tables([vm[heads], asid[heads]], vpn[heads] >> 9, levels)
-    return PageLayout(
-        base, vm, vpn, asid, order, first.astype(np.uint32), end.astype(np.uint32), row.astype(np.uint32), table, tables
-    )
+    spans = (first.astype(np.uint32), end.astype(np.uint32), row.astype(np.uint32))
+    return PageLayout(base, vm, vpn, asid, order, *spans, table, tables, files_of(traces, order, first))
 
 
 def kernel_pages(memory: int, page_struct: int) -> int:

@@ -19,6 +19,7 @@ from memvirt.memory.give import free_slots
 from memvirt.memory.guest import break_cow, fault, guest_unmap, new_contents, protect, table_write
 from memvirt.memory.log import log_flush, log_move, log_preempt, log_run, log_switch
 from memvirt.memory.migration import is_hinted, take_hint
+from memvirt.memory.page_cache import note_write
 from memvirt.memory.pressure import note_away, note_turn
 from memvirt.memory.readahead import note_hit
 from memvirt.memory.replacement import foresee, touch
@@ -158,6 +159,8 @@ def access_run(world: World, now: Now, number: Int, length: Int) -> tuple[Int, I
             unit: Int = frame >> order << order
             if write:
                 frames[unit].dirty = 1
+                if pages[page].file:
+                    note_write(world, page, time)
                 if pages[page].swapped:
                     free_slots(world, now.vm, page)
                 if contents:

@@ -18,10 +18,12 @@ class Page:
     first: I4  # first of the pages that share the guest's (larger) page
     end: I4  # one past the last of those
     row: I4  # of the guest's tables
-    order: I2  # of the guest's page
     host_order: I2  # of the host's page behind it when first mapped, 255 until then
-    cow: I2  # whether it is read-only for copy-on-write
-    swapped: I2  # whether the guest's own swap holds it: instead of its memory or, where a frame does too, besides
+    written: I2  # of a file's page: the flusher's look before it was written last, -1 if it wasn't since it was read
+    order: I1  # of the guest's page
+    cow: I1  # whether it is read-only for copy-on-write
+    file: I1  # whether it is a file's, so that the guest's disk holds it
+    swapped: I1  # whether the guest's own swap holds it, instead of its memory or besides; of a file's: whether it was dropped
 
 
 class Frame:
@@ -103,6 +105,11 @@ class Vm:
     cache_first: I8  # first frame of clean page cache, or none
     freed: I8  # frames on the lists of free ones
     cached: I8  # frames of clean page cache
+    files: I8  # frames of files' pages that the workload visits
+    came_back: I8  # pages until the guest forgets that one of those came back
+    file_cost: F8  # of giving up files' pages, of late
+    own_cost: F8  # of giving up programs' own
+    turn: F8  # what is due of the latter, of a page
     ballooned: I8  # frames in the balloon
     never_used: I8  # those of them that the guest never used
     balloon_target: I8  # frames that the balloon should hold

@@ -13,7 +13,7 @@ from memvirt.errors import ConfigError
 from memvirt.memory import victims
 from memvirt.memory.config import MemoryConfig, make_policy
 from memvirt.memory.contents import WRITTEN, first_contents
-from memvirt.memory.layout import FrameLayout, PageLayout, chance, radix_tables
+from memvirt.memory.layout import FrameLayout, PageLayout, chance, kernel_pages, radix_tables
 from memvirt.memory.log import STEP
 from memvirt.memory.migration import Host
 from memvirt.memory.migration.none import make as make_still
@@ -68,7 +68,7 @@ def image_number(config: MemoryConfig, vm: int) -> int:
 def _pages(config: MemoryConfig, pages: PageLayout) -> Records[Page]:
     table = records(pages.vpn.size, Page)
     table.vpn, table.first, table.end, table.row = pages.vpn, pages.first_page, pages.end_page, pages.row
-    table.order, table.host_order, table.frame = pages.order, 255, NOTHING
+    table.order, table.host_order, table.frame, table.file = pages.order, 255, NOTHING, pages.file
     for vm, member in enumerate(config.members):
         first, end = pages.base[vm], pages.base[vm + 1]
         table.content[first:end] = first_contents(member.contents, image_number(config, vm), first, end - first)
@@ -141,6 +141,17 @@ def guest_swap(config: MemoryConfig, memory: int) -> int:
     if config.guest.swap is not None:
         return config.guest.swap >> 12
     return memory if config.reclaim.balloon.name != "none" else 0
+
+
+def may_page(config: MemoryConfig, pages: PageLayout, frames: FrameLayout) -> bool:
+    """Whether some guest can give up pages: to its own swap, or files' pages where it has more pages than memory."""
+    if any(guest_swap(config, int(limit)) for limit in frames.limit):
+        return True
+    if not pages.file.any():
+        return False
+    kernel = [kernel_pages(int(limit), config.page_struct) for limit in frames.limit]
+    crowded = np.diff(pages.base) + kernel > frames.limit
+    return bool(crowded[pages.vm[pages.file]].any())
 
 
 def _vms(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames: FrameLayout) -> Records[Vm]:
@@ -270,9 +281,10 @@ def make_policies(config: MemoryConfig, pages: PageLayout, frames: FrameLayout, 
     else:
         replacement = make_policy("memory.replacement", reclaim.replacement, "reclaim.replacement", items, config.seed)
     guest: Any = untracked()
-    if any(guest_swap(config, int(limit)) for limit in frames.limit):
+    if may_page(config, pages, frames):
         chosen, key = Choice(name=config.guest.replacement), "guest.replacement"
-        guest = make_policy("memory.replacement", chosen, key, pages.vm.size, config.seed, pages.vm)
+        groups = pages.vm + vms * pages.file  # files' pages behind all VMs' own
+        guest = make_policy("memory.replacement", chosen, key, pages.vm.size, config.seed, groups)
     host = Choice(name=reclaim.name, **reclaim.options)
     rule = config.reclaim.victims
     if per_vm(config) and rule.name == "global":  # each VM has its own pages, so one must be asked
@@ -329,8 +341,7 @@ def _rules(config: MemoryConfig, traces: list[Trace], pages: PageLayout, frames:
     short = int(frames.capacity.sum()) < int(frames.promised.sum()) or config.overcommit.charge_tables
     limited = any(member.is_capped for member in config.members)
     rule.contents = config.reclaim.sharing.name != "none" or config.reclaim.compression.name != "none"
-    swaps = any(guest_swap(config, int(limit)) for limit in frames.limit)
-    rule.tracked = short or limited or rule.contents or swaps or config.reclaim.in_background
+    rule.tracked = short or limited or rule.contents or may_page(config, pages, frames) or config.reclaim.in_background
     rule.per_vm = per_vm(config)
     rule.foresees = config.reclaim.foresees
     rule.readahead = 1 << config.reclaim.page_cluster

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.jit import inner, inner_apart
 from memvirt.memory.options import a_share
+from memvirt.memory.page_cache import has_spare_files
 from memvirt.memory.replacement import victim
 from memvirt.memory.sampling import Sampler, estimate_active, make_sampler
 from memvirt.memory.state import Now, World
@@ -88,7 +89,7 @@ def ease(world: World, vm: Int) -> Int:
     guest = world.vms[vm]
     if guest.freed > 0:
         return FREE_MEMORY
-    return CLEAN_CACHE if guest.cached > 0 else GUEST_PAGES
+    return CLEAN_CACHE if guest.cached > 0 or has_spare_files(world, vm) else GUEST_PAGES
 
 
 @inner_apart

@@ -47,7 +47,7 @@ def _of_policies(config: memory.MemoryConfig, items: int) -> int:
     vms = len(config.members)
     vm = np.repeat(np.arange(vms), items)
     none, per_vm = np.zeros(0), np.full(vms, items)
-    pages = PageLayout(none, vm, none, none, none, none, none, none, none, 0)  # type: ignore[arg-type]
+    pages = PageLayout(none, vm, none, none, none, none, none, none, none, 0, np.zeros(1, np.bool_))  # type: ignore[arg-type]
     frames = FrameLayout(np.arange(vms + 1) * items, per_vm, per_vm, none, none, 1)  # type: ignore[arg-type]
     return _bytes(make_policies(config, pages, frames, 2 * items * vms))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memvirt.digest import content_digest
 from memvirt.errors import ConfigError
 from memvirt.random import scramble
 from memvirt.types import CHUNK, GUEST_EVENT, STEP, WRITE, Accesses, GuestEvent, Pages, Trace
@@ -15,6 +17,7 @@ from memvirt.workload.source import Chunked
 from memvirt.workload.synthetic import draws, unit
 
 LEAST_REGIONS = 30  #: that are sampled of a VM
+MOST_KEPT = 256 << 20  #: bytes of visits that a process keeps for who asks for them next
 BEATS = 16  #: parts of a step over which its visits are spread
 MOST_NS = (1 << 32) - 1  #: of a visit's pace
 FIRST_VPN = 0x40000  #: where a life's pages begin: at 1 GiB
@@ -114,6 +117,34 @@ def visits_of(life: Life, runs: Runs, number: int, seed: int) -> tuple[NDArray[n
     return place[order].astype(np.uint32), np.where(line[order], np.uint8(WRITE), np.uint8(0))
 
 
+class Made(NamedTuple):
+    """All visits of a life: the first of each step and one past the last, their pages and lines."""
+
+    at: NDArray[np.int64]
+    page: NDArray[np.uint32]
+    line: NDArray[np.uint8]
+
+
+#: Visits that were made last, by what they are made of: a search asks for the same ones at each ratio.
+_kept: OrderedDict[str, Made] = OrderedDict()
+
+
+def made(life: Life, runs: Runs, seed: int) -> Made:
+    """All visits of a life, or those that were made of the same before."""
+    key = content_digest((life, runs, seed))
+    found = _kept.pop(key, None)
+    if found is None:
+        steps = [visits_of(life, runs, number, seed) for number in range(life.busy.size)]
+        at = np.concatenate([np.zeros(1, np.int64), np.cumsum([page.size for page, _ in steps])])
+        found = Made(at, *(np.concatenate(each) for each in zip(*steps, strict=True)))
+        for column in found:
+            column.setflags(write=False)  # as a recorded trace's are
+    _kept[key] = found
+    while sum(column.nbytes for each in _kept.values() for column in each) > MOST_KEPT and len(_kept) > 1:
+        _kept.popitem(last=False)
+    return found
+
+
 class Visits(Chunked):
     """A life's visits in chunks; pickled, it is its life again.
 
@@ -132,13 +163,10 @@ class Visits(Chunked):
 
     def __init__(self, life: Life, runs: Runs, seed: int) -> None:
         self.life, self.runs, self.seed = life, runs, seed
-        steps = [visits_of(life, runs, number, seed) for number in range(life.busy.size)]
-        self.at = np.concatenate([np.zeros(1, np.int64), np.cumsum([page.size for page, _ in steps])])
-        self._page, self._line = (np.concatenate(each) for each in zip(*steps, strict=True))
+        self.at, self._page, self._line = made(life, runs, seed)
         self.accesses = self._page.size
         self._gap = np.ones(min(CHUNK, self._page.size), np.uint8)
-        for column in (self._page, self._line, self._gap):
-            column.setflags(write=False)  # as a recorded trace's are
+        self._gap.setflags(write=False)
 
     def __reduce__(self) -> tuple[type[Visits], tuple[Life, Runs, int]]:
         return Visits, (self.life, self.runs, self.seed)
@@ -166,6 +194,19 @@ def _freeing(life: Life, runs: Runs, at: NDArray[np.int64]) -> NDArray[np.void]:
     size = high - low
     page = np.repeat(low - runs.first[run] + runs.place[run] - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
     return _table(GuestEvent.UNMAP, np.repeat(at[freed["step"][row]], size), page)
+
+
+def _files(life: Life, runs: Runs) -> NDArray[np.bool_]:
+    """Which of the sampled pages are files'; empty where none of the life's is."""
+    if not life.files.size:
+        return np.zeros(0, np.bool_)
+    first, end = life.files["first"], life.files["first"] + life.files["pages"]
+    row, run = overlap(first, end, runs)
+    shift = (runs.place - runs.first)[run]
+    edges = np.zeros(runs.pages + 1, np.int64)
+    np.add.at(edges, np.maximum(first[row], runs.first[run]) + shift, 1)
+    np.add.at(edges, np.minimum(end[row], runs.end[run]) + shift, -1)
+    return np.cumsum(edges[:-1]) > 0
 
 
 def _timing(life: Life, at: NDArray[np.int64], vcpus: int, phase: float) -> NDArray[np.void]:
@@ -225,4 +266,4 @@ def as_trace(life: Life, scale: float, seed: int, salt: int, vcpus: int) -> Trac
     steps["time"], steps["at"] = life.times[:-1], visits.at[:-1]
     vpn = FIRST_VPN + np.arange(runs.pages, dtype=np.uint64)
     pages = Pages(vpn, np.zeros(vpn.size, np.uint16))
-    return Trace(pages, int(visits.at[-1]), events, visits, life=True, scale=scale, steps=steps)
+    return Trace(pages, int(visits.at[-1]), events, visits, life=True, scale=scale, steps=steps, files=_files(life, runs))

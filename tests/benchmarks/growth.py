@@ -26,6 +26,7 @@ import pandas as pd
 
 HERE = Path(__file__).parent
 KEPT = HERE / "growth.csv"
+RATE = 197_723.2  #: visits a second of the lives here, all pages simulated
 NESTED = ["mmu=nested", "cache=full", "epoch.accesses=null"]
 
 
@@ -50,6 +51,24 @@ def vms(size: int) -> None:
     """A million accesses in all, on a host with two thirds of the memory that the VMs were promised."""
     words = [f"vms.count={size}", "workload=zipf", "workload.footprint=16MiB", f"workload.accesses={(1 << 20) // size}"]
     simulated(*words, "overcommit.ratio=1.5", "reclaim=swap", *NESTED)
+
+
+def life(size: int, scale: float, visits_a_second: float) -> None:
+    """Sixteen working sets of 8 GiB, one page of ``scale`` of them, for so many visits, on a host with two thirds of the memory; no walks."""
+    vms = ["vms.count=16", "vms.memory=null", f"vms.scale={scale}", "numa.cpus_per_node=16", "overcommit.ratio=1.5", "reclaim=swap"]
+    lived = ["workload=working_sets", "workload.detail=none", "workload.fill=0", "workload.burst_every=0", "workload.warmup=0"]
+    simulated(*vms, *lived, f"workload.seconds={size / visits_a_second}", "epoch.accesses=null", "epoch.time=60s")
+
+
+def visits(size: int) -> None:
+    """The same memory for longer."""
+    life(size, 64, RATE / 64)
+
+
+def sampled(size: int) -> None:
+    """The same ten minutes, of more of the memory."""
+    scale = RATE * 600 / size
+    life(size, scale, RATE / scale)
 
 
 def swept(size: int, *words: str) -> None:
@@ -91,6 +110,8 @@ AXES = {
     "accesses": Axis(accesses, "accesses", (10**6, 10**7), (10**8, 10**9), 1000),
     "footprint": Axis(footprint, "MiB", (1, 16, 256, 2048), (16384, 65536), 1),
     "vms": Axis(vms, "VMs", (1, 4, 16, 64), (), 1),
+    "visits": Axis(visits, "visits", (10**5, 10**6, 10**7), (10**8,), 10**4),
+    "sample": Axis(sampled, "visits", (10**6, 3 * 10**6, 10**7, 3 * 10**7), (), 10**6),
     "points": Axis(points, "points", (1, 30, 1000), (10**4, 10**5), 0),
     "nodes": Axis(nodes, "nodes", (1, 2, 4), (8, 16), 0),
 }
@@ -138,15 +159,15 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     from memvirt.drawing.style import Picture, use
 
     use()
-    picture = Picture(figsize=(13, 2.9), layout="constrained")
+    picture = Picture(figsize=(15, 2.9), layout="constrained")
     for panel, (name, rows) in zip(picture.subplots(1, table.axis.nunique()), table.groupby("axis", sort=False), strict=True):
         panel.loglog(rows["size"], rows.cpu_seconds, "o-", color="C0", label="CPU-s")
         panel.loglog(rows["size"], rows.mib / 1024, "s--", color="C1", label="GiB")
-        whole = "of the driver" if name in ("points", "nodes") else "of the process"
-        panel.set(xlabel=AXES[str(name)].unit, title=f"{name}, {whole}")
+        panel.set(xlabel=AXES[str(name)].unit, title=f"{name}{' (driver)' if name in ('points', 'nodes') else ''}")
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         panel.yaxis.set_minor_formatter(NullFormatter())
+        panel.xaxis.set_minor_formatter(NullFormatter())
     panel.legend()
     picture.savefig(path, dpi=110)
 

@@ -1,6 +1,6 @@
 """How a guest gives frames back of its own accord: one file a driver, three verbs.
 
-What a guest gives up, and in which order, is `memvirt.memory.give`'s; a driver says when and how much.
+What a guest gives up, and in which order, say `memvirt.memory.give` and `memvirt.memory.inflate`; when and how much, a driver.
 """
 
 from __future__ import annotations

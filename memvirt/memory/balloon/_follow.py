@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memvirt.jit import inner, inner_apart
-from memvirt.memory.give import deflate, inflate
+from memvirt.memory.inflate import deflate, inflate
 from memvirt.memory.log import has_room
 from memvirt.memory.options import a_part, a_period, above_zero
 from memvirt.memory.state import Now, World

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from memvirt.errors import ConfigError
 from memvirt.jit import inner_apart
 from memvirt.memory.balloon import adjust, press
-from memvirt.memory.give import LARGE, tell_of
+from memvirt.memory.inflate import LARGE, tell_of
 from memvirt.memory.log import has_room
 from memvirt.memory.numbers import pop
 from memvirt.memory.options import a_count, a_period

@@ -49,7 +49,7 @@ def set_targets(state: State, world: World, now: Now) -> None:
     short = world.clock[0].free < state.short[0] * world.clock[0].total
     for vm in range(world.vms.size):
         guest = world.vms[vm]
-        spare = np.float64(guest.limit) - np.float64(guest.used - guest.cached) * (1.0 + state.buffer[0])
+        spare = np.float64(guest.limit) - np.float64(guest.used - guest.cached - guest.files) * (1.0 + state.buffer[0])
         if short or spare < guest.balloon_target:
             set_target(world, np.int64(vm), spare)
     state.due_ns[0] = now.time_ns + state.every_ns[0] / world.rules[0].speedup

@@ -5,7 +5,8 @@ so that each round is one batch. A VM is slowed against itself on a host that ha
 back: the same point with ``reclaim=none`` and ``overcommit.ratio=1``. Of page lives two things are compared, and the worse one
 counts: the slowdown that 99 of 100 epochs don't exceed, and that of the worst ten epochs in a row; of access-level traces the
 whole run's. An epoch in which a VM waits for no longer than a person can feel counts as not slowed: else idle VMs, which do next
-to nothing, decide for all. Of page lives no translation is simulated unless the command line says something of it.
+to nothing, decide for all. Several samples of the same VMs (`vms.scale_seed`) are put together: their mean, and how far they lie
+apart, is the error of `vms.scale`. Of page lives no translation is simulated unless the command line says something of it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from memvirt.sweep.plan.plan import Plan, plan_design
 from memvirt.sweep.study import Incomplete, Study, check_plan
 from memvirt.sweep.study._bound import Bound, bound_of
 from memvirt.sweep.study._cliff import DIGITS, Hunt, Verdict
+from memvirt.sweep.study._error import SEED, errors
+from memvirt.sweep.study._error import told as told_of_samples
 from memvirt.sweep.study._hindsight import COLUMNS as WARNED_BY
 from memvirt.sweep.study._hindsight import Hindsight, look_back
 from memvirt.sweep.study._slowed import COLUMNS as OF_EPOCHS
@@ -260,8 +263,13 @@ class SafeOvercommit:
         study.write(pd.DataFrame(tried), "ratios_tried.csv")
         from memvirt.drawing.cliff import throughput
 
-        keys = list(self._values(self.combinations[0]))
-        study.save(throughput(pd.DataFrame(tried), pd.DataFrame(found), keys, float(self.options["slowdown"])), "safe_overcommit")
+        keys, answers = list(self._values(self.combinations[0])), pd.DataFrame(found)
+        if SEED in keys:
+            answers = errors(answers, pd.DataFrame(tried), keys, float(self.options["slowdown"]))
+            study.write(answers, "error_of_scale.csv")
+            study.said += [told_of_samples(row, keys) for row in answers.to_dict("records")]
+            keys.remove(SEED)
+        study.save(throughput(pd.DataFrame(tried), answers, keys, float(self.options["slowdown"])), "safe_overcommit")
 
     def _line(self, values: dict[str, Any], hunt: Hunt, told: Hindsight | None) -> str:
         words = " ".join(f"{key}={value}" for key, value in values.items())

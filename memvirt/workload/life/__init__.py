@@ -20,7 +20,10 @@ REGION = 512  #: base pages of a region, of which all or none are sampled
 
 #: Visits of a step: so many, spread evenly over a run of pages, the first ``written`` of which are written.
 EXTENT = np.dtype([("step", "<i8"), ("first", "<i8"), ("pages", "<i8"), ("written", "<i8"), ("visits", "<i8")])
+FILES = np.dtype([("first", "<i8"), ("pages", "<i8")])  #: pages of files, which are the page cache while they are in memory
 FREED = np.dtype([("step", "<i8"), ("first", "<i8"), ("pages", "<i8")])  #: pages that are freed when a step begins
+
+NO_FILES = np.zeros(0, FILES)
 
 
 class Asked(NamedTuple):
@@ -58,6 +61,8 @@ class Life(NamedTuple):
         The same.
     loop : {'open', 'closed'}
         Whether work that comes late is caught up with (arrivals keep their time), or all that follows comes later.
+    files : (f,) FILES
+        Runs of pages that are files', ascending, none over another; all others are programs' own.
     """
 
     pages: int
@@ -66,3 +71,4 @@ class Life(NamedTuple):
     extents: NDArray[np.void]
     freed: NDArray[np.void]
     loop: Literal["open", "closed"] = "open"
+    files: NDArray[np.void] = NO_FILES

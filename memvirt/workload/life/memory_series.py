@@ -10,7 +10,8 @@ dommemstat` again and again, Prometheus' answer to a range query; times are seco
 
 What a row says is made so: pages below ``touched`` are held, those above what the row before held are allocated, those above what
 this one holds are freed; the first ``working_set`` of them are used as `working_sets` uses its pages, so that all but a percent
-of them is touched in the row. Cache grows and shrinks behind them, is read when it comes and then left.
+of them is touched in the row. Cache grows and shrinks behind them, is read when it comes and then left: files' pages, which a
+guest that needs memory drops.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from memvirt.errors import ConfigError, TraceError
-from memvirt.workload.life import FREED, LOOPS, Asked, Life
+from memvirt.workload.life import FILES, FREED, LOOPS, Asked, Life
 from memvirt.workload.life._shape import bands, extents, rate_for, touched, weights
 from memvirt.workload.tables import Table, by_path, read_table, rows_of_vm
 
@@ -100,4 +101,5 @@ def make(asked: Asked, **options: Any) -> Life:
     busy_rows = np.where(np.isnan(rows["busy"]), options["busy"] * asked.vcpus, rows["busy"])
     busy = np.repeat(busy_rows, [max(1, round(length / options["step"])) for length in np.diff(edges)])
     every = every[np.argsort(every["step"], kind="stable")]
-    return Life(everything, np.array(times), busy, every, np.array(freed, FREED), options["loop"])
+    files = np.array([(most, int(cache.max()))] if cache.any() else [], FILES)
+    return Life(everything, np.array(times), busy, every, np.array(freed, FREED), options["loop"], files)

@@ -1,9 +1,10 @@
 """Pages that were visited, from a table, CSV or Parquet, as idle-page tracking or PEBS can make it; or from what others write.
 
 Columns: ``time`` (s), when a step begins; ``first`` and ``pages``, a run of page numbers of 4 KiB; ``written``, how many of these
-are written, from the first on; ``visits`` in the step, spread evenly over the run. Optional: ``vm`` (VM v takes the v-th of them)
-and ``busy``, the vCPUs that are busy in the step (else `workload.busy`). A step lasts until the next one of its VM; the last, as
-long as the one before.
+are written, from the first on; ``visits`` in the step, spread evenly over the run. Optional: ``vm`` (VM v takes the v-th of them);
+``file``, 1 for a run of a file's pages, which the guest caches and can read again from its disk, 0 for a program's own (a page is
+a file's if some row says so); and ``busy``, the vCPUs that are busy in the step (else `workload.busy`). A step lasts until the
+next one of its VM; the last, as long as the one before.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memvirt.digest import file_stamp
 from memvirt.errors import ConfigError, TraceError
-from memvirt.workload.life import EXTENT, FREED, LOOPS, Asked, Life
+from memvirt.workload.life import EXTENT, FILES, FREED, LOOPS, NO_FILES, Asked, Life
 from memvirt.workload.sniff import LEAST, scores
 from memvirt.workload.stream import open_stream
 from memvirt.workload.tables import Columns, Table, by_path, has_columns, read_table, rows_of_vm
@@ -30,7 +32,7 @@ MOST_PAGES = (1 << 31) - 1
 
 def _parse(path: Path, names: str) -> Table:
     """Read and check a table."""
-    columns, where = read_table(path, NEEDED, {"vm": 0.0, "busy": np.nan}, names)
+    columns, where = read_table(path, NEEDED, {"vm": 0.0, "file": 0.0, "busy": np.nan}, names)
     for row, place in enumerate(where):
         first, pages, written, visits = (columns[name][row] for name in NEEDED[1:])
         for name in NEEDED[1:]:
@@ -38,6 +40,8 @@ def _parse(path: Path, names: str) -> Table:
                 raise TraceError(str(path), place, f"{name} is {columns[name][row]:g}, not a whole number")
         if not pages:
             raise TraceError(str(path), place, "pages is 0")
+        if columns["file"][row] not in (0, 1):
+            raise TraceError(str(path), place, f"file is {columns['file'][row]:g}; it must be 0 or 1")
         if written > pages:
             raise TraceError(str(path), place, f"written is {written:.0f}, more than the run's {pages:.0f} pages")
         if first + pages > MOST_PAGES:
@@ -113,6 +117,22 @@ def life_of(rows: Columns, busy: float, loop: str) -> Life:
     busy_of = np.where(np.isnan(own), busy, own)
     pages = int((extents["first"] + extents["pages"]).max())
     freed = np.zeros(0, FREED)
-    return Life(
-        pages, np.append(times, times[-1] + last) - times[0], busy_of, extents, freed, "closed" if loop == "closed" else "open"
-    )
+    files = NO_FILES
+    if "file" in rows:
+        chosen = rows["file"] > 0
+        files = joined(extents["first"][chosen], extents["first"][chosen] + extents["pages"][chosen])
+    closed = loop == "closed"
+    edges = np.append(times, times[-1] + last) - times[0]
+    return Life(pages, edges, busy_of, extents, freed, "closed" if closed else "open", files)
+
+
+def joined(first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.void]:
+    """Runs of pages that some of these runs have, ascending, as rows of `FILES`."""
+    order = np.argsort(first, kind="stable")
+    first, reached = first[order], np.maximum.accumulate(end[order])
+    opens = np.ones(first.size, np.bool_)
+    opens[1:] = first[1:] > reached[:-1]
+    runs = np.zeros(int(opens.sum()), FILES)
+    runs["first"] = first[opens]
+    runs["pages"] = reached[np.append(opens[1:], True)] - runs["first"] if runs.size else 0
+    return runs

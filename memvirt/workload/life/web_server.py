@@ -2,7 +2,8 @@
 
 The article behind this project has one of 8 GB that uses 2 off-peak: it touches a quarter in ten minutes without bursts. These last
 as long as `working_sets` has it (Overdriver, VEE'11); that they come seven minutes apart and use nine tenths in a minute, and how
-busy it is (a fifth, in a burst four fifths), are assumed.
+busy it is (a fifth, in a burst four fifths), are assumed. So is its page cache, 15 %: the least that Meta's services have (Maruf et
+al., TPP, ASPLOS'23, section 3: 85 % of a data warehouse's memory are programs' own).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ OPTIONS = {
     "peak": 0.9,
     "alpha": 0.8,
     "written": 0.2,
+    "cache": 0.15,
     "burst_every": 420.0,
     "busy": 0.2,
     "busy_peak": 0.8,

@@ -10,6 +10,10 @@ over within two minutes, as overloads are (Williams et al., Overdriver, VEE'11).
 share ``moves`` of the pages, and a share ``scratch`` of them, the coldest at first, is freed, to be filled again in the phase's
 first half. Over a ``day`` rates and load go down to a share ``night`` and up again. Writes fall on a share ``written`` of the
 pages alone.
+
+A share ``cache`` of what is touched are files' pages, the guest's page cache: those that are used least (``cache_use`` is
+``coldest``), since files' pages are colder than programs' own (Maruf et al., TPP, ASPLOS'23, section 3), or ``even``: the last of
+each region of 2 MiB, used and written as often as the others.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from memvirt.errors import ConfigError
-from memvirt.workload.life import FREED, LOOPS, Asked, Life
+from memvirt.workload.life import FILES, FREED, LOOPS, NO_FILES, REGION, Asked, Life
 from memvirt.workload.life._shape import bands, bursts, extents, inside, rate_for, rotated, touched, weights
 
 OPTIONS: dict[str, Any] = {
@@ -33,6 +37,8 @@ OPTIONS: dict[str, Any] = {
     "peak_window": 60.0,
     "alpha": 0.8,
     "written": 0.3,
+    "cache": 0.0,
+    "cache_use": "coldest",
     "burst_every": 300.0,
     "burst": 57.0,
     "phase": 0.0,
@@ -46,6 +52,7 @@ OPTIONS: dict[str, Any] = {
 }
 DETAIL = {"name": "zipf"}
 MOST_STEPS = 100_000
+USES = ("coldest", "even")
 
 
 def check(**options: Any) -> None:
@@ -57,10 +64,12 @@ def check(**options: Any) -> None:
     """
     if options["loop"] not in LOOPS:
         raise ConfigError("workload.loop", options["loop"], "is none of its values", LOOPS)
+    if options["cache_use"] not in USES:
+        raise ConfigError("workload.cache_use", options["cache_use"], "is none of its values", USES)
     for key in ("seconds", "step", "window", "peak_window", "burst"):
         if not options[key] > 0:
             raise ConfigError(f"workload.{key}", options[key], "must be above 0")
-    for key in ("touched", "working_set", "peak", "written", "moves", "scratch", "night", "busy", "busy_peak"):
+    for key in ("touched", "working_set", "peak", "written", "cache", "moves", "scratch", "night", "busy", "busy_peak"):
         if not 0 <= options[key] <= 1:
             raise ConfigError(f"workload.{key}", options[key], "is a share, from 0 to 1")
     for key in ("working_set", "peak"):
@@ -97,7 +106,21 @@ def make(asked: Asked, **options: Any) -> Life:
     busy = asked.vcpus * load * (options["busy"] + bursty * (options["busy_peak"] - options["busy"]))
     every = np.concatenate([_filling(filling, first, size, options["written"]), rows, scratch])
     every = every[np.argsort(every["step"], kind="stable")]
-    return Life(asked.pages, times, busy, every, freed, options["loop"])
+    return Life(asked.pages, times, busy, every, freed, options["loop"], _files(held, options["cache"], options["cache_use"]))
+
+
+def _files(held: int, share: float, use: str) -> Any:
+    """Runs of files' pages, a ``share`` of those that are held: the last of all, or the last of each region."""
+    if use == "coldest":
+        size = round(share * held)
+        return np.array([(held - size, size)] if size else [], FILES)
+    size = round(share * REGION)
+    if not size:
+        return NO_FILES
+    first = np.arange(REGION - size, held, REGION)
+    files = np.zeros(first.size, FILES)
+    files["first"], files["pages"] = first, np.minimum(size, held - first)
+    return files
 
 
 def _filling(steps: int, first: Any, size: Any, written: float) -> Any:
