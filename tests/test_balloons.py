@@ -43,6 +43,15 @@ def test_by_miss_ratio(run: Any) -> None:
     assert (found["guest_swap_out_pages"], found["guest_major_faults"], found["major_faults"]) == (150, 0, 0)
 
 
+def test_what_a_guest_misses_it_gets_back(plain: Checker, tmp_path: Path) -> None:
+    """50 of 200 pages are used for a while, then all again: the balloon gives them back, and they are missed once."""
+    path = write_pages(tmp_path / "again.parquet", [*range(200), *[*range(50)] * 30, *[*range(200)] * 12])
+    found = plain(*WORDS, f"workload.path={path}", "reclaim/balloon=miss_ratio", "reclaim.balloon.every=3ms")
+    assert found["guest_swap_out_pages"] >= 150
+    assert found["vms"][0]["balloon_pages"] < 80
+    assert found["guest_major_faults"] < 3 * 150  # of the twelve rounds that could fault
+
+
 def test_by_pressure(run: Any) -> None:
     """What isn't used goes; it is by pressure that no more does."""
     words = ("reclaim/balloon=pressure", "reclaim.balloon.every=500us", "reclaim.balloon.ratio=0.1")
@@ -68,5 +77,10 @@ def test_the_oldest_go_of_who_misses_the_least(monkeypatch: pytest.MonkeyPatch) 
     assert state.least.tolist() == [1, 3]
     miss_ratio.choose_ages(state, 100)  # then 26 for 10, then 4 for 40
     assert state.least.tolist() == [1, 1]
+    state.missed[1] = 6  # of 106 touched: more than a twentieth, so nothing goes and it gets 6
+    miss_ratio.choose_ages(state, 1000)
+    assert state.least.tolist() == [2, miss_ratio.AGES]
+    assert [miss_ratio.size(state, vm) for vm in (0, 1)] == [80, 96]
+    state.missed[1] = 0
     miss_ratio.choose_ages(state, 10)  # what was touched just now stays
     assert np.asarray(state.least).tolist() == [1, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -201,6 +202,9 @@ def test_families_and_sources() -> None:
     sources = {claim.publication for claim in numbers} - {None}
     assert len(numbers) >= 40
     assert len(sources) >= 15, sources
+    every = {claim.publication for name in names() for claim in claims(name)} - {None}
+    named = {each for each in every if re.search(r"'\d\d|vol\. \d|vSphere", str(each))}
+    assert every - named == {"Denning et al., Acta Informatica 7", "InstLatX64", "Linux", "Mitosis", "SagePTE", "vMitosis"}
     assert all(math.isfinite(claim.low) or math.isfinite(claim.high) for name in names() for claim in claims(name))
     assert counted(names()).startswith(f"{len(names())} experiments, ")
 

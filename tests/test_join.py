@@ -11,6 +11,7 @@ import pytest
 from memvirt.errors import ConfigError
 from memvirt.pipeline.compute import simulate
 from memvirt.pipeline.layout import Layout, graph
+from memvirt.pipeline.rooms.memory import check
 from memvirt.result.join import SEEN, Detail, join
 from memvirt.result.rows import slowdowns
 from tests.support import point
@@ -179,3 +180,15 @@ def test_accesses_whose_walks_nobody_asked_for() -> None:
     members = "vms.members=[{workload:zipf},{workload:{name:zipf,detail:none}}]"
     with pytest.raises(ConfigError, match=r"workload.detail=none: of others than VM 0"):
         graph(point("vms=identical", members))
+
+
+def test_latencies_of_memory() -> None:
+    """`numa.latencies` are the CPU's two for lives, as far as they are two; others are refused and not forgotten."""
+    words = (*LIFE, "mmu=native", "numa=two_socket", "numa/placement=interleave")
+    told, said, usual = (
+        simulate(point(*words, *more))[0][0]["slowdown"]
+        for more in (["numa.latencies=[[100ns,250ns],[250ns,100ns]]"], ["cpu.memory=250", "cpu.memory_remote=625"], [])
+    )
+    assert told == said != usual
+    with pytest.raises(ConfigError, match=r"numa\.latencies=.*aren't told apart"):
+        check(point(*words, "numa.latencies=[[100ns,250ns],[200ns,100ns]]"))

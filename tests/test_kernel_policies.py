@@ -125,7 +125,10 @@ def test_least_age_that_would_have_done(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_is_not_modelled_is_said() -> None:
     """A knob of the real thing is named as such, and is no option."""
-    assert unmodelled("reclaim.sharing.advisor_mode") == "ksm's advisor_mode is not modelled (KSM's advisor: set pages_to_scan)"
+    assert (
+        unmodelled("reclaim.sharing.merge_across_nodes")
+        == "ksm's merge_across_nodes is not modelled (pages are merged wherever they are)"
+    )
     assert unmodelled("reclaim.replacement.min_ttl_ms").startswith("mglru's")
     assert unmodelled("reclaim.sharing.pages_to_scn") == unmodelled("guest.swap") == unmodelled("nothing") == ""
     for group, family in FAMILIES.items():

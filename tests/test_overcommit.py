@@ -134,13 +134,20 @@ def test_double_paging_spares_clean_pages(plain: Checker, tmp_path: Path) -> Non
     assert paged["read"]["double_paged_pages"] > 0
 
 
-def test_free_page_reporting(plain: Checker) -> None:
-    """What a guest freed comes back to the host, and costs no swap."""
+def test_free_page_reporting(plain: Checker, tmp_path: Path) -> None:
+    """What a guest freed comes back to the host, and costs no swap; by blocks of 2 MiB only what was freed of one piece."""
     common = [*SMALL, "reclaim=balloon", "overcommit.ratio=1.6", "workload.remap_every=200"]
-    reported = plain(*common, "reclaim/balloon=free_page_reporting", "clock.daemon_speedup=1e5")
-    silent = plain(*common, "reclaim/balloon=none")
+    often = ["reclaim/balloon=free_page_reporting", "clock.daemon_speedup=1e5"]
+    reported = plain(*common, *often)
+    blocks, silent = plain(*common, *often, "reclaim.balloon.order=9"), plain(*common, "reclaim/balloon=none")
     assert reported["guest_swap_out_pages"] == 0
     assert reported["swap_out_pages"] < silent["swap_out_pages"]
+    assert blocks["swap_out_pages"] == silent["swap_out_pages"]
+    table = tmp_path / "freed.csv"  # 12 MiB come and go, with half a block at the most at either end
+    table.write_text("time,working_set,touched\n0,4,4\n10,4,16\n20,4,4\n30,4,4\n")
+    life = ("workload=memory_series", f"workload.path={table}", "vms.memory=16MiB", "overcommit.ratio=1.01", "reclaim=swap")
+    found = plain(*life, "reclaim/balloon=free_page_reporting", "reclaim.balloon.order=9")["vms"][0]
+    assert 1024 <= found["resident_pages"] <= 1024 + 2 * 512
 
 
 def test_disks_queue(plain: Checker) -> None:

@@ -50,7 +50,7 @@ class Claim(NamedTuple):
     def publication(self) -> str | None:
         """Who published it and where, without the place in it; None of a law that is derived here."""
         who, _, rest = re.split(r" \(| artifact| fig", re.sub("^derived from .* of ", "", self.source))[0].partition(", ")
-        if re.search(r" [-+=/] ", who):
+        if who.startswith(("derived here", "assumed")) or re.search(r" [-+=/] ", who):
             return None
         if re.match("Linux|Documentation/", who):
             return "Linux"

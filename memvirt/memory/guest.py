@@ -205,6 +205,7 @@ def swap_in_guest(world: World, now: Now, page: Int) -> None:
     guest = world.vms[now.vm]
     size = 1 << np.int64(world.pages[page].order)
     guest.copies += size
+    guest.guest_read += size
     note_cost(world, now.vm, ZERO, size)
     if 2 * guest.guest_swapped > guest.guest_swap:
         free_slots(world, now.vm, page)

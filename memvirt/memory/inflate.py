@@ -112,16 +112,12 @@ def deflate(world: World, now: Now, vm: Int, pages: Int) -> None:
 
 
 @inner_apart
-def report_free(world: World, now: Now, vm: Int) -> Int:
-    """Have a guest tell the host of a free page that it hasn't told it of; host frames freed, -1 if there is none.
+def tell_of(world: World, now: Now, vm: Int, head: Int, order: Int) -> Int:
+    """Have a guest tell the host of a free page that was taken off its list; host frames freed, -1 if the host can't take it now.
 
-    The host forgets what it keeps of it elsewhere, too. A page that it can't take back now is told of another time.
+    The host forgets what it keeps of it elsewhere, too. A page that it can't take is on the list again, to be told of another time.
     """
     guest = world.vms[vm]
-    order = ZERO if guest.free[0] != NOTHING else LARGE
-    head = pop(world, guest.free, order)
-    if head == NOTHING:
-        return -1
     freed = give_to_host(world, now, head, order)
     if freed < 0:
         push(world, guest.free, head, order)

@@ -118,6 +118,7 @@ class Vm:
     guest_swapped: I8  # pages on the guest's own swap
     guest_swap: I8  # the most of them
     copies: I8  # those of them that are in its memory too
+    guest_read: I8  # pages that it read from there so far
     copy_next: I8  # page from which on such copies are looked for when swap is full
     shared: I8  # guest frames that share their host frame
     saved: I8  # those of them that don't own it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from memvirt import workload
+from memvirt.cost.config import Cpu
 from memvirt.errors import ConfigError
 from memvirt.memory.config import Clock, Contents, Epoch, Overcommit, Reclaim, Vms
 from memvirt.memory.numa import Numa
@@ -72,6 +73,15 @@ def details(point: Point) -> tuple[list[Workload], list[int]]:
     return found, places
 
 
+def cpu_of(point: Point) -> Cpu:
+    """The CPU that page lives run on: one latency of the own node's memory, and one of others', if `numa.latencies` says them."""
+    told = point.numa.latencies
+    if told is None:
+        return point.cpu
+    cycles = {"memory": told[0][0] * point.cpu.ghz, "memory_remote": told[0][-1] * point.cpu.ghz}
+    return point.cpu.model_copy(update=cycles if point.numa.nodes > 1 else {"memory": cycles["memory"]})
+
+
 def alone(point: Point, detail: Workload) -> Point:
     """The point that a detail is: its walks are those of ``point``, its host is never short of memory."""
     if detail.warmup == 0:
@@ -80,4 +90,4 @@ def alone(point: Point, detail: Workload) -> Point:
         update={"prefault": point.guest.prefault or True, "swap": None, "replacement": "lru", "page_struct": 0}
     )
     own: dict[str, Any] = {name: getattr(point, name) for name in Point.model_fields}
-    return Point.model_construct(None, **{**own, **FIXED, "workload": detail, "guest": guest})
+    return Point.model_construct(None, **{**own, **FIXED, "workload": detail, "guest": guest, "cpu": cpu_of(point)})

@@ -173,7 +173,8 @@ class Layout:
 
     def _detail(self, point: Point, detail: Workload) -> Point:
         """The point that a detail is; the same object for all points that walk alike."""
-        known = (canonical(detail.model_dump()), *self._known_by(point, ("guest", "host", "tlb", "mmu", "cache", "cpu")))
+        told = canonical([detail.model_dump(), point.numa.latencies])
+        known = (told, *self._known_by(point, ("guest", "host", "tlb", "mmu", "cache", "cpu")))
         if known not in self._alone:
             self._alone[known] = alone(point, detail)
         return self._alone[known]

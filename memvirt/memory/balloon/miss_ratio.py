@@ -3,8 +3,9 @@
 Every ``every`` the host reads and clears the accessed bits of all guest frames. A frame's *age* is the number of such looks at
 which it was found untouched; with memory for those younger than some age, a guest would have missed what was touched at that age
 or beyond. That is a miss-ratio curve, a point for each age. A guest is to have the point at which it misses at most a share
-``misses`` of what it touches; if that is more than the host has in all, the oldest ages go of whichever guest would miss the
-least a page.
+``misses`` of what it touches. What it read from its own swap meanwhile, which virtio-balloon's statistics tell, was missed as it
+is: if that alone is more, the guest is to have as much more. Where all of it is more than the host has, the oldest ages go of
+whichever guest would miss the least a page.
 
 Source: Zhou et al., Dynamic tracking of page miss ratio curve for memory management, ASPLOS'04; Zhao and Wang, Dynamic memory
 balancing for virtual machines (MEB), VEE'09, which sets balloons by it (5 %, recalled). They trace accesses of protected pages by
@@ -42,6 +43,10 @@ class State(NamedTuple):
         Frames of each age now; those that were touched at each age since the look before.
     least : (vms,) int64
         From which age on each guest's frames are to go.
+    read, missed : (vms,) int64
+        Pages that each guest has read from its own swap so far, and since the look before.
+    more : (vms,) int64
+        Pages that it is to have beside those.
     """
 
     pump: Pump
@@ -52,6 +57,9 @@ class State(NamedTuple):
     held: NDArray[np.int64]
     touched: NDArray[np.int64]
     least: NDArray[np.int64]
+    read: NDArray[np.int64]
+    missed: NDArray[np.int64]
+    more: NDArray[np.int64]
 
 
 def make(vms: int, seed: int, cap: float, rate: float, period: object, every: object, misses: object, *, frames: int = 1) -> State:
@@ -66,6 +74,9 @@ def make(vms: int, seed: int, cap: float, rate: float, period: object, every: ob
         np.zeros((vms, AGES), np.int64),
         np.zeros((vms, AGES), np.int64),
         np.full(vms, AGES),
+        np.zeros(vms, np.int64),
+        np.zeros(vms, np.int64),
+        np.zeros(vms, np.int64),
     )
 
 
@@ -85,25 +96,29 @@ def look(state: State, world: World) -> None:
         age = np.int64(0) if used else min(age + 1, np.int64(AGES - 1))
         state.age[number] = age
         state.held[frame.vm, age] += 1
+    for vm in range(state.read.size):
+        state.missed[vm] = world.vms[vm].guest_read - state.read[vm]
+        state.read[vm] = world.vms[vm].guest_read
 
 
 @inner
 def enough(state: State, vm: Int) -> Int:
-    """Least age beyond which a guest touched no more than its share of misses; 1 at the least."""
-    whole, beyond = np.int64(0), np.int64(0)
+    """Least age beyond which a guest touched no more than its share of misses, 1 at the least; `AGES` if it missed more already."""
+    whole, beyond = np.int64(state.missed[vm]), np.int64(state.missed[vm])
     for age in range(AGES):
         whole += state.touched[vm, age]
     least = np.int64(AGES)
     while least > 1 and beyond + state.touched[vm, least - 1] <= state.misses[0] * whole:
         least -= 1
         beyond += state.touched[vm, least]
+    state.more[vm] = state.missed[vm] if state.missed[vm] > state.misses[0] * whole else 0
     return least
 
 
 @inner
 def size(state: State, vm: Int) -> Int:
-    """Frames of a guest that are younger than the age at which they are to go."""
-    found = np.int64(0)
+    """Frames of a guest that are younger than the age at which they are to go, and what it is to have beside them."""
+    found = np.int64(state.more[vm])
     for age in range(state.least[vm]):
         found += state.held[vm, age]
     return found

@@ -33,6 +33,7 @@ from memvirt.memory.log import has_room
 from memvirt.memory.measure import measure
 from memvirt.memory.share import protect_merged, share, split
 from memvirt.memory.sharing import is_small, mergeable, scan
+from memvirt.memory.sharing._advisor import MODES, advise, make_advisor
 from memvirt.memory.state import NOTHING, Now, World
 from memvirt.random import mix64
 from memvirt.typing import Int
@@ -40,10 +41,6 @@ from memvirt.workload.schedule import as_schedule
 
 #: Knobs in /sys/kernel/mm/ksm that there are not.
 NOT_MODELLED = {
-    **dict.fromkeys(
-        ("advisor_mode", "advisor_max_cpu", "advisor_target_scan_time", "advisor_min_pages_to_scan", "advisor_max_pages_to_scan"),
-        "KSM's advisor: set pages_to_scan",
-    ),
     "merge_across_nodes": "pages are merged wherever they are",
     "run": "the scanner always runs: reclaim.sharing=none for none",
 }
@@ -155,6 +152,7 @@ class State(NamedTuple):
     node_of : (host frames,) int32
         The merged page of a host frame that is `stable`.
     cursor, rules : (1,) CURSOR, RULES
+    advisor : (1,) ADVISOR
     schedule : (wakings,) int64
         Pages scanned in all when it has been woken so often; empty where `sleep` sets the pace.
     """
@@ -167,6 +165,7 @@ class State(NamedTuple):
     node_of: NDArray[np.int32]
     cursor: Any
     rules: Any
+    advisor: Any
     schedule: NDArray[np.int64]
 
 
@@ -174,6 +173,12 @@ def _long_enough(sleep: float) -> float:
     if sleep < 1e6:
         raise ValueError("must be 1ms at the least, with its unit")
     return sleep
+
+
+def _mode(mode: str) -> str:
+    if mode not in MODES:
+        raise ValueError(f"is one of {', '.join(MODES)}")
+    return mode
 
 
 class Options(Section):
@@ -194,6 +199,16 @@ class Options(Section):
     """Merge pages of zeros with the kernel's zero page and not with each other, as there: without limit, in no tree."""
     chains_prune: TimeNs = Field(2e9, ge=0)
     """How often chains of merged pages of one content are cleared (there: `stable_node_chains_prune_millisecs`)."""
+    advisor_mode: Annotated[str, AfterValidator(_mode)] = "none"
+    """Who sets `pages_to_scan`: you (`none`), or the kernel's advisor, by how long each full scan took (`scan-time`)."""
+    advisor_target_scan_time: int = Field(200, ge=1, lt=1 << 31)
+    """[s] That a full scan should take, as there."""
+    advisor_max_cpu: int = Field(70, ge=1, le=100)
+    """[%] Of a CPU that the scanner takes at the most, as there."""
+    advisor_min_pages_to_scan: int = Field(500, ge=1, lt=1 << 31)
+    """[pages] At each waking that the advisor begins with, as there."""
+    advisor_max_pages_to_scan: int = Field(30000, ge=1, lt=1 << 31)
+    """[pages] At each waking at the most, as there."""
     schedule: Annotated[tuple[int, ...] | None, BeforeValidator(as_schedule)] = None
     """A CSV of `pages_scanned`, or a list: every `interval` scan until so many were scanned in all, whatever `sleep` says; null:
     as `sleep` says.
@@ -207,7 +222,11 @@ def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:
     chosen = Options(**options)
     nodes, places, cursor = np.zeros(frames, NODE), np.zeros(frames, PLACE), np.zeros(1, CURSOR)
     nodes["next"] = places["first"] = np.arange(1, frames + 1)
-    cursor["left"], cursor["zero"] = chosen.pages_to_scan, NOTHING
+    rules = np.array([tuple(getattr(chosen, name) for name in RULES.names or ())], RULES).view(np.recarray)
+    if chosen.advisor_mode != "none":
+        rules.pages_to_scan = chosen.advisor_min_pages_to_scan
+    cursor["left"], cursor["zero"] = rules.pages_to_scan[0], NOTHING
+    limits = chosen.advisor_target_scan_time, chosen.advisor_max_cpu, chosen.advisor_max_pages_to_scan
     return State(
         np.zeros(frames, ITEM).view(np.recarray),
         nodes.view(np.recarray),
@@ -216,7 +235,8 @@ def make(frames: int, host_frames: int, seed: int, **options: Any) -> State:
         np.full((frames + 1, 2), NOTHING, np.int32),
         np.full(host_frames, NOTHING, np.int32),
         cursor.view(np.recarray),
-        np.array([tuple(getattr(chosen, name) for name in RULES.names or ())], RULES).view(np.recarray),
+        rules,
+        make_advisor(chosen.advisor_mode, *limits),
         np.array([] if chosen.schedule is None else [0, *chosen.schedule], np.int64),
     )
 
@@ -235,6 +255,9 @@ def _scan(state: State, world: World, now: Now) -> float:
         if not visit(state, world, now) and not scheduled:
             break
     cursor.zero_pages = zero_pages(state, world)
+    if state.advisor[0].advises and cursor.full_scans > scans:
+        rules.pages_to_scan = advise(state.advisor, world, now, rules.pages_to_scan, cursor.pages_scanned)
+        cursor.left = rules.pages_to_scan
     if scheduled:
         if cursor.left < rules.pages_to_scan and cursor.frame == state.items.size:
             visit(state, world, now)  # the batch goes on, and finds that the scan is through

@@ -9,7 +9,7 @@ import numpy as np
 from memvirt import mmu, workload
 from memvirt.cost import CYCLES, latencies, price, price_levels
 from memvirt.cost.config import Cpu
-from memvirt.pipeline.detail import details, has_lives, is_joined
+from memvirt.pipeline.detail import cpu_of, details, has_lives, is_joined
 from memvirt.pipeline.point import Point
 from memvirt.pipeline.room import Fields, Reading, Room, Vms
 from memvirt.pipeline.rooms.outcome import by_name, counts_by_name
@@ -25,7 +25,7 @@ def _config(point: Point, vms: Vms) -> dict[str, Any]:
     return {
         "details": places,
         "dependence": [workload.dependence(found[place]) for place in places] or [None],
-        "cpu": point.cpu.model_dump(),
+        "cpu": cpu_of(point).model_dump(),
         "virtual": mmu.traits(point.mmu).dimensions == 2,
         "exits": mmu.fault_exits(point.mmu),
         "scale": point.vms.scale if has_lives(point) else None,

@@ -131,6 +131,11 @@ def _check_lives(point: Point) -> None:
     if point.numa.bandwidths is not None:
         why = "is of access-level traces: what page lives refer to is known by their detail, and not when"
         raise Conflict("numa.bandwidths", point.numa.bandwidths, why)
+    told = np.array(point.numa.latencies or [[0.0]])
+    own = np.eye(len(told), dtype=bool)
+    if np.unique(told[own]).size > 1 or np.unique(told[~own]).size > 1:
+        why = "has for page lives one latency of the own node's memory and one of all others', since they aren't told apart by pair"
+        raise Conflict("numa.latencies", point.numa.latencies, why)
     scale, epoch = point.vms.scale, point.epoch.time
     if scale < 1:
         raise ConfigError("vms.scale", f"{scale:g}", "of page lives is 1 or more: one page of so many is simulated")
