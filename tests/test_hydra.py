@@ -78,3 +78,13 @@ def test_how_hydra_would_run_it(word: str) -> None:
     """A sweep is always one, and its own."""
     assert swept(called(word, "mmu=native,nested")) == {"mmu": ("native", "nested")}
     assert swept(called(word, "mmu=glob(nat*)")) == {"mmu": ("native",)}
+
+
+def test_an_experiment_says_how_it_runs(own: Path) -> None:
+    """Replicates and limits of time in its file hold, unless the command line has others."""
+    file = own / "experiment/own.yaml"
+    file.write_text(file.read_text() + "replicates: 3\ntimeout: 99s\n")
+    for more, replicates, seconds in (((), 3, 99), (("replicates=2", "timeout=5s"), 2, 5)):
+        call = called(f"--config-dir={own}", "experiment=own", *more)
+        assert call.plan().replicates == replicates
+        assert call.settings.timeout == seconds * 1e9

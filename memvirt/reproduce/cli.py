@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from memvirt.command import run_command
 from memvirt.errors import ConfigError, MemvirtError, suggest
@@ -88,17 +89,17 @@ def plans_only(overrides: Sequence[str]) -> bool:
     return any(word.lower() in ("dry_run=true", "dry_run=1", "dry_run=yes", "dry_run=on") for word in overrides)
 
 
-def _sweep(name: str, words: list[str]) -> None:
-    """Run an experiment's sweep, in the place of an older one with other words or code."""
+def _sweep(name: str, words: list[str]) -> Path:
+    """Run an experiment's sweep, in the place of an older one with other words or code; returns its folder."""
     from memvirt.api import run_sweep
 
     try:
         try:
-            run_sweep(*words, quiet=False)
+            return run_sweep(*words, quiet=False).folder
         except ConfigError as wrong:
             if wrong.key != "name":
                 raise
-            run_sweep(*words, "overwrite=true", quiet=False)
+            return run_sweep(*words, "overwrite=true", quiet=False).folder
     except MemvirtError as wrong:
         raise MemvirtError(f"{name}: its sweep failed: {wrong}") from wrong
 
@@ -126,11 +127,11 @@ def reproduce(name: str, overrides: list[str]) -> int:
         listed.to_csv(place, index=False)
         words += ["plan=list", f"plan.path={place}"]
     words += overrides
-    _sweep(name, words)
+    where = _sweep(name, words)  # elsewhere than `folder` if the words say so
     if plans_only(overrides):
         return 0
-    frame = read_results(folder / table(name))
-    frame.attrs["folder"] = str(folder)  # where its epochs are
+    frame = read_results(where / table(name))
+    frame.attrs["folder"] = str(where)  # where its epochs are
     restricted = [word for word in overrides if word.partition("=")[0].partition(".")[0] not in RUN_KEYS]
     for word in restricted:
         key, _, value = word.partition("=")
@@ -144,9 +145,9 @@ def reproduce(name: str, overrides: list[str]) -> int:
     if text := remarks(name, frame):
         print(text)
     news = report(name, values, as_it_is=not restricted)
-    if not restricted:
+    if not restricted and where == folder:
         keep(name, values)
-    print(f"wrote {save(draw(name, frame), folder / 'figures' / f'{name}.png')}\n", flush=True)
+    print(f"wrote {save(draw(name, frame), where / 'figures' / f'{name}.png')}\n", flush=True)
     return news
 
 
