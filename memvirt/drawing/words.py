@@ -69,7 +69,7 @@ ACRONYMS = (
     "tlb", "vm", "vms", "mmu", "cpu", "numa", "uma", "pwc", "ept", "llc", "l1", "l2", "l1d", "l1i", "ksm", "cow", "mpki", "pom",
     "thp", "id", "lru", "fifo", "srrip", "plru", "hdd", "sata", "ssd", "cxl", "esx", "dmt", "ecpt",
 )  # fmt: skip
-OWN_CAPITALS = {word: word.upper() for word in ACRONYMS} | {"nvme": "NVMe"}
+OWN_CAPITALS = {word: word.upper() for word in ACRONYMS} | {"nvme": "NVMe", "vms": "VMs"}
 MOST_VALUES, MOST_LETTERS = 4, 40  #: values that a note lists, and letters of one
 
 
